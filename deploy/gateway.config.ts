@@ -1,0 +1,11 @@
+import { defineConfig } from 'fpm-gateway';
+
+/** Everything that is not a function. Each setting can be overridden: FPMG_POOLS__DEFAULT__WORKERS=8. */
+export default defineConfig({
+  pools: {
+    /** Short calls. */
+    default: {},
+    /** Work that takes long or much memory, apart so that it never holds up the short calls. */
+    background: { workers: 2, ini: { memory_limit: '256M' } },
+  },
+});

@@ -1,0 +1,108 @@
+/** `fpm-gateway call <function> [json]`: through a running gateway, or with `--local` one of its own. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { createGateway } from '../gateway.ts';
+import { loadConfig } from '../server.ts';
+import { StartupError } from '../startup.ts';
+import { complain, failCommand, isTerminal, mendFor, paint, say } from './terminal.ts';
+
+export interface CallOptions {
+  readonly project: string;
+  readonly url: string;
+  readonly local: boolean;
+  readonly json: boolean;
+  readonly output: string | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/** The text itself, `@file`, or `-` for standard input. */
+const readInput = async (argument: string): Promise<string> => {
+  if (argument === '-') return await text(process.stdin);
+  return argument.startsWith('@') ? readFileSync(argument.slice(1), 'utf8') : argument;
+};
+
+const request = (name: string, body: string, { url, timeoutMs }: CallOptions): Request =>
+  new Request(`${url.replace(/\/$/, '')}/functions/${encodeURIComponent(name)}`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(timeoutMs === undefined ? {} : { 'x-request-timeout-ms': String(timeoutMs) }),
+    },
+    body,
+  });
+
+const send = async (message: Request, options: CallOptions): Promise<Response> => {
+  if (options.local) {
+    const gateway = await createGateway(await loadConfig(options.project, 0), { project: options.project });
+    try {
+      const response = await gateway.fetch(message);
+      // Read before the pools go.
+      return new Response(await response.arrayBuffer(), response);
+    } finally {
+      await gateway.close();
+    }
+  }
+  try {
+    return await fetch(message);
+  } catch (error) {
+    const detail = `No gateway answers at ${options.url}: start one (npm start), name another with --url, or add --local.`;
+    throw new StartupError([{ file: options.url, detail }], { cause: error });
+  }
+};
+
+const printResult = async (response: Response, { json, output }: CallOptions): Promise<void> => {
+  const type = response.headers.get('content-type') ?? '';
+  const bytes = Buffer.from(await response.arrayBuffer());
+  if (output !== undefined) {
+    writeFileSync(output, bytes);
+    complain(`${paint(process.stderr, 'green', '✓')} ${bytes.length} bytes of ${type} in ${output}`);
+  } else if (type === 'application/json') {
+    const pretty = isTerminal(process.stdout) && !json;
+    say(pretty ? JSON.stringify(JSON.parse(bytes.toString('utf8')), null, 2) : bytes.toString('utf8'));
+  } else if (isTerminal(process.stdout)) {
+    complain(`The result is ${bytes.length} bytes of ${type}: name a file with --output, or pipe it on.`);
+    process.exitCode = 1;
+  } else {
+    process.stdout.write(bytes);
+  }
+};
+
+interface Problem {
+  readonly code?: string;
+  readonly title?: string;
+  readonly detail?: string;
+  readonly executed?: string;
+  readonly traceId?: string;
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+  readonly debug?: string;
+}
+
+const printProblem = async (response: Response, { json }: CallOptions): Promise<void> => {
+  process.exitCode = 1;
+  const body = await response.text();
+  if (json || !response.headers.get('content-type')?.startsWith('application/problem+json')) {
+    say(body);
+    return;
+  }
+  const problem = JSON.parse(body) as Problem;
+  const mend = mendFor(problem.code ?? '');
+  const lines = [
+    `${paint(process.stderr, 'red', `✗ ${response.status} ${problem.code}`)}  ${problem.detail ?? problem.title}`,
+    ...(problem.errors ?? []).map(
+      ({ pointer, detail }) => `    ${paint(process.stderr, 'cyan', pointer || '(root)')}  ${detail}`,
+    ),
+    ...(problem.debug === undefined ? [] : [problem.debug]),
+    ...(mend === undefined ? [] : [`  → ${mend}`]),
+    paint(process.stderr, 'dim', `  executed: ${problem.executed} · trace ${problem.traceId ?? 'none'}`),
+  ];
+  complain(lines.join('\n'));
+};
+
+export const call = async (name: string, argument: string, options: CallOptions): Promise<void> => {
+  try {
+    const response = await send(request(name, await readInput(argument), options), options);
+    await (response.ok ? printResult(response, options) : printProblem(response, options));
+  } catch (error) {
+    failCommand(error, options.json);
+  }
+};

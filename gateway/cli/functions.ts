@@ -1,0 +1,45 @@
+/** `fpm-gateway functions`: what the project offers, read from its contracts; PHP is not needed. */
+import { loadRegistry } from '../invoke/registry.ts';
+import { moduleImporter } from '../modules.ts';
+import { CONFIG_FILE, loadConfig } from '../server.ts';
+import { resolveSettings } from '../settings.ts';
+import { failCommand, paint, say, table } from './terminal.ts';
+
+export const listFunctions = async (project: string, json: boolean): Promise<void> => {
+  try {
+    const settings = resolveSettings(await loadConfig(project, 0), process.env, CONFIG_FILE);
+    const { functions, warnings } = await loadRegistry({ project, settings, importModule: moduleImporter(0) });
+    const all = [...functions.values()];
+    if (json) {
+      const rows = all.map(
+        ({ name, summary, pool, handler, methods, timeoutMs, queueTimeoutMs, idempotent, concurrency }) => ({
+          name,
+          summary,
+          pool,
+          handler,
+          methods,
+          timeoutMs,
+          queueTimeoutMs,
+          idempotent,
+          concurrency,
+        }),
+      );
+      say(JSON.stringify({ functions: rows, warnings }));
+      return;
+    }
+    const head = ['FUNCTION', 'POOL', 'TIMEOUT', 'RETRIES', 'SUMMARY'];
+    const rows = all.map((fn) => [
+      fn.name,
+      fn.pool,
+      `${fn.timeoutMs} ms`,
+      fn.idempotent ? 'idempotent' : 'if not run',
+      fn.summary ?? '',
+    ]);
+    const [title = '', ...lines] = table([head, ...rows]);
+    say([paint(process.stdout, 'bold', title), ...lines].join('\n'));
+    for (const { file, property, detail } of warnings)
+      say(`${paint(process.stdout, 'yellow', '!')} ${file} · ${property}: ${detail}`);
+  } catch (error) {
+    failCommand(error, json);
+  }
+};

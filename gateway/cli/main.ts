@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/** The `fpm-gateway` command: its table of commands and options. */
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { VERSION } from '../version.ts';
+import { call } from './call.ts';
+import { listFunctions } from './functions.ts';
+import { start } from './start.ts';
+
+const milliseconds = (text: string): number => {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number of milliseconds.');
+  return Number(text);
+};
+
+const defaultUrl = (): string => {
+  const { env } = process;
+  return env.FPMG_URL ?? `http://127.0.0.1:${env.PORT ?? env.FPMG_HTTP__PORT ?? 8080}`;
+};
+
+const program = new Command('fpm-gateway')
+  .description('Call PHP as typed, traced, reliable functions.')
+  .version(VERSION)
+  .option('-p, --project <folder>', 'the project: its schemas/, functions/ and deploy/', process.cwd());
+
+const project = (): string => resolve(program.opts<{ project: string }>().project);
+
+program
+  .command('start')
+  .description('serve the project')
+  .option('--json', 'log and announce in JSON lines', false)
+  .action(async ({ json }: { json: boolean }) => await start({ project: project(), dev: false, json }));
+
+program
+  .command('dev')
+  .description('serve it, reload on every change, show each call as a tree')
+  .option('--json', 'log and announce in JSON lines', false)
+  .action(async ({ json }: { json: boolean }) => await start({ project: project(), dev: true, json }));
+
+program
+  .command('call')
+  .description('call one function of a running gateway')
+  .argument('<function>', 'its name')
+  .argument('[json]', 'its input: JSON, @file, or - for standard input', '{}')
+  .option('--url <url>', 'where the gateway listens', defaultUrl())
+  .option('--local', 'start a gateway for this one call', false)
+  .option('-o, --output <file>', 'write the result to a file')
+  .option('--timeout-ms <ms>', 'wait no longer than this', milliseconds)
+  .option('--json', 'print results and errors as JSON', false)
+  .action(async (name: string, json: string, options: Omit<Parameters<typeof call>[2], 'project'>) => {
+    await call(name, json, { ...options, project: project() });
+  });
+
+program
+  .command('functions')
+  .description('list the functions of the project')
+  .option('--json', 'as JSON', false)
+  .action(async ({ json }: { json: boolean }) => await listFunctions(project(), json));
+
+await program.parseAsync();

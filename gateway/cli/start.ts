@@ -1,0 +1,159 @@
+/** `fpm-gateway start` and `dev`: the server with its banner, logs and signals. */
+import { type DestinationStream, type Logger, pino } from 'pino';
+import pretty from 'pino-pretty';
+import type { Log } from '../log.ts';
+import { type Server, startServer, watchProject } from '../server.ts';
+import { StartupError } from '../startup.ts';
+import { renderTrace } from '../trace/tree.ts';
+import { VERSION } from '../version.ts';
+import { sample } from './sample.ts';
+import { describeStartupError, failCommand, isTerminal, paint, say, table } from './terminal.ts';
+
+export interface StartOptions {
+  readonly project: string;
+  readonly dev: boolean;
+  readonly json: boolean;
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
+
+/** JSON lines when piped or asked for, one readable line each on a terminal. Asynchronous: a stuck pipe stops nobody. */
+const createLog = (level: string, json: boolean): Logger => {
+  const stream: DestinationStream =
+    isTerminal(process.stdout) && !json
+      ? pretty({
+          singleLine: true,
+          ignore: 'pid,hostname',
+          translateTime: 'HH:MM:ss',
+          colorize: process.env.NO_COLOR === undefined,
+        })
+      : pino.destination({ dest: 1, sync: false, minLength: 4096, maxLength: 8 * 1_048_576, periodicFlush: 200 });
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+};
+
+/** Access lines would bury the trees of `dev`, which say the same. */
+const quieter = (log: Log): Log => ({
+  debug: () => {},
+  info: () => {},
+  warn: (d, m) => log.warn(d, m),
+  error: (d, m) => log.error(d, m),
+});
+
+const curl = (url: string, name: string, input: unknown, file: string): string =>
+  `curl -sS${file === '' ? '' : ` -o ${file}`} -H 'content-type: application/json' -d '${JSON.stringify(input)}' ${url}/functions/${name}`;
+
+const TRY_MAX_CHARS = 200;
+
+/** The shortest calls first: something to paste, not to read. */
+const curlLines = ({ url, gateway }: Server): string[] => {
+  const calls = [...gateway.functions.values()].map(({ name, inputJsonSchema, output }) => {
+    const file =
+      output.kind === 'binary' ? `${name}.${output.mediaType.replace(/^.*[/+]/, '').replace('*', 'bin')}` : '';
+    return curl(url, name, sample(inputJsonSchema, '', 0), file);
+  });
+  const short = calls
+    .filter((line) => line.length <= TRY_MAX_CHARS && !line.slice(4).includes("\\'"))
+    .sort((a, b) => a.length - b.length);
+  return [...short.slice(0, 2), `curl -sS ${url}/openapi.json`];
+};
+
+const banner = (server: Server, options: StartOptions, ms: number): string => {
+  const { url, adminUrl, gateway } = server;
+  const title = (text: string): string => paint(process.stdout, 'bold', text);
+  const dim = (text: string): string => paint(process.stdout, 'dim', text);
+  const functions = [...gateway.functions.values()].map((fn) => [
+    fn.name,
+    fn.pool,
+    fn.methods.join(' '),
+    fn.summary ?? '',
+  ]);
+  const pools = gateway
+    .pools()
+    .map((pool) => [pool.name, `${pool.workers} workers`, `PHP ${pool.phpVersion ?? '?'}`, pool.kind]);
+  const warnings = gateway.warnings.map(
+    (w) => `${paint(process.stdout, 'yellow', '!')} ${w.file} · ${w.property}: ${w.detail}`,
+  );
+  const indent = (lines: readonly string[]): string[] => lines.map((line) => `    ${line}`);
+  return [
+    ...warnings,
+    '',
+    `  ${paint(process.stdout, 'green', '●')} ${title('fpm-gateway')} ${VERSION} ${options.dev ? 'dev ' : ''}ready in ${Math.round(ms)} ms`,
+    '',
+    `  ${title('HTTP')}       ${paint(process.stdout, 'cyan', url)}`,
+    ...(adminUrl === undefined
+      ? []
+      : [`  ${title('Admin')}      ${paint(process.stdout, 'cyan', adminUrl)} ${dim('/traces/{id}, /admin/pools')}`]),
+    '',
+    `  ${title('Functions')}`,
+    ...indent(table(functions)),
+    '',
+    `  ${title('Pools')}`,
+    ...indent(table(pools)),
+    '',
+    `  ${title('Try')}`,
+    ...indent(curlLines(server)),
+    '',
+    `  ${dim(options.dev ? 'Changes of contracts, handlers and config load by themselves. Ctrl-C stops.' : 'Ctrl-C stops.')}`,
+    '',
+  ].join('\n');
+};
+
+const announce = (server: Server, options: StartOptions, ms: number): void => {
+  if (!options.json) {
+    say(banner(server, options, ms));
+    return;
+  }
+  const { url, adminUrl, gateway } = server;
+  say(
+    JSON.stringify({ event: 'ready', url, adminUrl, functions: [...gateway.functions.keys()], pools: gateway.pools() }),
+  );
+};
+
+/** First signal: finish what runs. Second: now. */
+const onSignals = (server: Server, log: Log, stopWatching: () => Promise<void>): void => {
+  let asked = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (asked) {
+      void server.destroy().finally(() => process.exit(1));
+      return;
+    }
+    asked = true;
+    log.info({ signal }, 'stopping: running calls may finish; a second signal ends them');
+    void stopWatching()
+      .then(() => server.close())
+      .then(() => process.exit(0));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+};
+
+const watchDev = (server: Server, project: string): (() => Promise<void>) =>
+  watchProject(server, project, {
+    reloaded: (files, ms) =>
+      say(
+        `${paint(process.stdout, 'green', '↻')} ${files.join(', ')} ${paint(process.stdout, 'dim', `loaded in ${Math.round(ms)} ms`)}`,
+      ),
+    failed: (files, error) => {
+      const what = error instanceof StartupError ? describeStartupError(error) : String(error);
+      say(`${what.replace('cannot start', `keeps the last good version; ${files.join(', ')} does not load`)}\n`);
+    },
+  });
+
+export const start = async (options: StartOptions): Promise<void> => {
+  const { project, dev, json } = options;
+  const startedMs = performance.now();
+  const env = dev ? { FPMG_EXPOSE_ERRORS: 'true', ...process.env } : process.env;
+  const level = env.FPMG_LOG__LEVEL ?? 'info';
+  const logger = createLog(LEVELS.includes(level) ? level : 'info', json);
+  const log = dev && !json ? quieter(logger) : logger;
+  const colour = isTerminal(process.stdout) && process.env.NO_COLOR === undefined;
+  const onTrace =
+    dev && !json ? (record: Parameters<typeof renderTrace>[0]) => say(`${renderTrace(record, colour)}\n`) : undefined;
+  try {
+    const server = await startServer({ project, env, log, onTrace });
+    announce(server, options, performance.now() - startedMs);
+    onSignals(server, log, dev ? watchDev(server, project) : async () => {});
+  } catch (error) {
+    failCommand(error, json);
+  }
+};

@@ -1,0 +1,183 @@
+/**
+ * Every failure a caller can meet: one class, one table.
+ * The layer that knows what happened picks the code and says whether PHP ran; upper layers only read it.
+ */
+
+/** Whether the function's code ran: what a caller must know before it tries again. */
+export type Executed = 'no' | 'unknown' | 'yes';
+
+/** Who has to change something for the next call to succeed. */
+export type ErrorSource = 'client' | 'function' | 'pool' | 'gateway';
+
+export interface CodeEntry {
+  /** HTTP status of the answer. */
+  readonly status: number;
+  readonly source: ErrorSource;
+  /** What is known about execution when the thrower says nothing more precise. */
+  readonly executed: Executed;
+  /** True when the same call may succeed later without anybody changing it. */
+  readonly transient: boolean;
+  /** One sentence for people. */
+  readonly title: string;
+  /** The next step, one sentence. */
+  readonly mend: string;
+}
+
+const entry = (status: number, source: ErrorSource, executed: Executed, transient: boolean, title: string, mend: string): CodeEntry => ({ status, source, executed, transient, title, mend });
+
+/** The code table. Codes are public API: match on `code`, never on text. docs/errors.md is checked against it. */
+export const codes = {
+  // The caller's request
+  'bad-request': entry(400, 'client', 'no', false, 'The request is malformed.', 'Correct the request line or header the detail names.'),
+  'bad-host': entry(400, 'client', 'no', false, 'The Host header is missing, repeated or not allowed.', 'Send exactly one Host header, with a name from http.allowedHosts.'),
+  'invalid-json': entry(400, 'client', 'no', false, 'The body is not I-JSON (RFC 7493).', 'Correct the JSON at the position the detail names.'),
+  'duplicate-key': entry(400, 'client', 'no', false, 'An object in the body has the same member twice.', 'Send each member once.'),
+  'json-too-deep': entry(400, 'client', 'no', false, 'The body is nested too deeply.', 'Flatten the input, or raise limits.jsonDepth.'),
+  'not-found': entry(404, 'client', 'no', false, 'There is no such function or page.', 'See GET /functions for the names.'),
+  'method-not-allowed': entry(405, 'client', 'no', false, 'This method is not offered here.', 'Use a method from the Allow header.'),
+  'not-acceptable': entry(406, 'client', 'no', false, 'The answer has a media type the Accept header excludes.', 'Accept the type the detail names.'),
+  'request-timeout': entry(408, 'client', 'no', true, 'The request took too long to arrive.', 'Send headers and body faster, or raise http.requestTimeoutMs.'),
+  'body-too-large': entry(413, 'client', 'no', false, 'The body is larger than the limit.', 'Send less, or raise limits.bodyMaxBytes.'),
+  'unsupported-media-type': entry(415, 'client', 'no', false, 'The body has a media type this function does not take.', 'Send application/json.'),
+  'unsupported-encoding': entry(415, 'client', 'no', false, 'The body has a content coding that is not taken.', 'Send the body uncompressed (identity).'),
+  'expectation-failed': entry(417, 'client', 'no', false, 'The Expect header asks for something unknown.', 'Expect 100-continue or nothing.'),
+  'misdirected-request': entry(421, 'client', 'no', false, 'This host name is not served here.', 'Use a name from http.allowedHosts, or add it there.'),
+  'validation-failed': entry(422, 'client', 'no', false, 'The input does not match the contract.', 'Correct the members listed in errors[].'),
+  'headers-too-large': entry(431, 'client', 'no', false, 'The request headers are larger than the limit.', 'Send fewer or shorter headers, or raise http.headersMaxBytes.'),
+  unauthenticated: entry(401, 'client', 'no', false, 'A credential is required.', 'Send Authorization: Bearer with the admin token.'),
+  'client-closed': entry(499, 'client', 'no', true, 'The caller went away before the call was dispatched.', 'Nothing to mend: seen in logs only.'),
+
+  // Load and capacity
+  'concurrency-limit': entry(429, 'gateway', 'no', true, 'The function is at its concurrency cap.', 'Retry after the given time, or raise concurrency in its contract.'),
+  overloaded: entry(503, 'gateway', 'no', true, 'The queue of this pool is full.', 'Retry after the given time, or give the pool more workers.'),
+  'queue-timeout': entry(503, 'gateway', 'no', true, 'No worker became free in time.', 'Retry after the given time, give the pool more workers, or raise queueTimeoutMs.'),
+  'pool-unavailable': entry(503, 'pool', 'no', true, 'No worker of this pool can be reached.', 'Check that php-fpm runs; the gateway keeps trying.'),
+  'shutting-down': entry(503, 'gateway', 'no', true, 'The gateway is stopping.', 'Retry: another instance answers.'),
+  'deadline-exceeded': entry(504, 'gateway', 'no', false, 'The deadline passed before the call reached PHP.', 'Give the call more time.'),
+
+  // The function
+  'function-timeout': entry(504, 'function', 'unknown', false, 'The function ran past its time limit and its worker was stopped.', 'Make it faster, or raise timeoutMs in its contract.'),
+  'function-error': entry(500, 'function', 'yes', false, 'The function failed.', 'See the trace for the exception or fatal error.'),
+  'function-out-of-memory': entry(500, 'function', 'yes', false, 'The function needed more memory than its pool allows.', "Use less, or raise memory_limit in the pool's ini."),
+  'function-no-result': entry(502, 'function', 'yes', false, 'The function ended without a result.', 'Return a value; do not call exit() or die().'),
+  'function-stray-output': entry(502, 'function', 'yes', false, 'The function printed something besides its result.', 'Return the value instead of echo; use $call->log() for messages.'),
+  'invalid-function-output': entry(502, 'function', 'yes', false, 'The result does not match the contract.', 'Correct the members listed in errors[], or the contract.'),
+  'contract-error': entry(500, 'function', 'no', false, "The contract's own code failed.", 'Correct the transform, refinement or default the detail names.'),
+
+  // Between the gateway and PHP
+  'worker-crashed': entry(502, 'pool', 'unknown', true, 'The PHP worker ended while it served the call.', "See PHP's and the kernel's log for a crash or kill."),
+  'bad-function-response': entry(502, 'pool', 'unknown', false, 'The answer from PHP breaks the FastCGI or CGI protocol.', 'Check that the address belongs to php-fpm and that its runtime is this version.'),
+  'response-too-large': entry(502, 'function', 'yes', false, 'The answer from PHP is larger than the limit.', 'Return less, or raise limits.responseMaxBytes.'),
+
+  // Ours
+  'internal-error': entry(500, 'gateway', 'unknown', false, 'The gateway failed: this is a bug.', 'Please report it with the trace id.'),
+} as const satisfies Record<string, CodeEntry>;
+
+export type Code = keyof typeof codes;
+
+export const isCode = (value: string): value is Code => Object.hasOwn(codes, value);
+
+/** One broken rule of an input or output. */
+export interface Issue {
+  /** JSON Pointer (RFC 6901) to the member. */
+  readonly pointer: string;
+  readonly detail: string;
+  /** The rule's name as zod gives it: `too_small`, `invalid_type` … */
+  readonly keyword: string;
+}
+
+export interface GatewayErrorOptions {
+  readonly cause?: unknown;
+  readonly executed?: Executed;
+  /** Tells kinds of one code apart: `exception`, `fatal`, `exit`, `no-value` … */
+  readonly reason?: string;
+  readonly issues?: readonly Issue[];
+  /** More issues were found than are listed. */
+  readonly truncated?: boolean;
+  readonly retryAfterMs?: number;
+  /** Extra response headers, such as `allow`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For operators: goes to traces and logs, to callers only when `exposeErrors` is on. */
+  readonly privateDetail?: string;
+}
+
+/** A failure with a code of the table, or one the contract declares (`source: function`, `executed: yes`). */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: string;
+  readonly status: number;
+  readonly source: ErrorSource;
+  readonly title: string;
+  readonly executed: Executed;
+  readonly transient: boolean;
+  readonly reason: string | undefined;
+  readonly issues: readonly Issue[];
+  readonly truncated: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly privateDetail: string | undefined;
+  /** Payload of a declared error. */
+  readonly data: unknown;
+
+  constructor(code: Code, detail: string, options: GatewayErrorOptions = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    const row: CodeEntry = codes[code];
+    this.code = code;
+    this.status = row.status;
+    this.source = row.source;
+    this.title = row.title;
+    this.transient = row.transient;
+    this.executed = options.executed ?? row.executed;
+    this.reason = options.reason;
+    this.issues = options.issues ?? [];
+    this.truncated = options.truncated ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+    this.headers = options.headers ?? {};
+    this.privateDetail = options.privateDetail;
+    this.data = undefined;
+  }
+
+  /** An error the contract declares: `throw new Failure('no-lines', $data)` in PHP. */
+  static declared(failure: { code: string; status: number; message: string; data: unknown }): GatewayError {
+    const error = new GatewayError('function-error', failure.message, { executed: 'yes' });
+    return Object.assign(error, {
+      code: failure.code,
+      status: failure.status,
+      title: 'The function declared this error.',
+      data: failure.data,
+    });
+  }
+
+  /** The same failure of a call whose earlier attempt may have run: what is known of execution never gets less. */
+  afterAttempt(executed: Executed): GatewayError {
+    const order: readonly Executed[] = ['no', 'unknown', 'yes'];
+    if (!isCode(this.code) || order.indexOf(executed) <= order.indexOf(this.executed)) return this;
+    const { reason, retryAfterMs, privateDetail, issues, truncated, headers } = this;
+    return new GatewayError(this.code, this.message, {
+      executed,
+      cause: this,
+      issues,
+      truncated,
+      headers,
+      ...(reason === undefined ? {} : { reason }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(privateDetail === undefined ? {} : { privateDetail }),
+    });
+  }
+
+  /** True when the caller may send the same call again and hope. */
+  get retryable(): boolean {
+    return this.transient && this.executed === 'no';
+  }
+}
+
+export const isGatewayError = (value: unknown): value is GatewayError => value instanceof GatewayError;
+
+/** Anything thrown that is not ours is a bug of ours (invariant 10). */
+export const toGatewayError = (thrown: unknown): GatewayError =>
+  isGatewayError(thrown)
+    ? thrown
+    : new GatewayError('internal-error', 'An unexpected error in the gateway.', {
+        cause: thrown,
+        privateDetail: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+      });

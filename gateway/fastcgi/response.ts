@@ -1,0 +1,102 @@
+/**
+ * STDOUT of a responder → CGI response (RFC 3875): status, headers, body. Pure: a push parser.
+ * The head may span records and chunks; the body passes through as views.
+ */
+import { GatewayError } from '../errors.ts';
+
+export interface CgiHead {
+  /** 200 when no `Status` header was sent. */
+  readonly status: number;
+  /** In the order sent, names in lower case; `status` is not among them. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface CgiSink {
+  head(head: CgiHead): void;
+  /** A view that is valid only during the call. */
+  body(piece: Buffer): void;
+}
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not pass
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+const LF = 10;
+const CR = 13;
+
+const violation = (detail: string): GatewayError =>
+  new GatewayError('bad-function-response', `The CGI response is malformed: ${detail}.`, { executed: 'yes' });
+
+const parseLine = (line: string): readonly [name: string, value: string] => {
+  const colon = line.indexOf(':');
+  const name = line.slice(0, colon);
+  const value = line.slice(colon + 1).trim();
+  if (colon < 1 || !TOKEN.test(name)) throw violation(`${JSON.stringify(line.slice(0, 100))} is not a header`);
+  if (CONTROL.test(value)) throw violation(`the header ${name} holds a control character`);
+  return [name.toLowerCase(), value];
+};
+
+const parseStatus = (value: string): number => {
+  const status = /^(\d{3})(?: |$)/.exec(value)?.[1];
+  if (status === undefined || Number(status) < 200) throw violation(`the status ${JSON.stringify(value.slice(0, 50))}`);
+  return Number(status);
+};
+
+/** Parses a whole head, without the empty line that ends it. */
+export const parseHead = (text: string): CgiHead => {
+  const lines = text.split(/\r?\n/).filter((line) => line !== '');
+  const headers = lines.map(parseLine);
+  const statuses = headers.filter(([name]) => name === 'status');
+  if (statuses.length > 1) throw violation('two Status headers');
+  return {
+    status: statuses[0] ? parseStatus(statuses[0][1]) : 200,
+    headers: headers.filter(([name]) => name !== 'status'),
+  };
+};
+
+/** Where the body begins: behind the first empty line, or -1. */
+const bodyStart = (bytes: Buffer, from: number): number => {
+  for (let lf = bytes.indexOf(LF, from); lf !== -1; lf = bytes.indexOf(LF, lf + 1)) {
+    if (lf === 0 || (lf === 1 && bytes[0] === CR)) return lf + 1;
+    const next = bytes[lf + 1];
+    if (next === LF) return lf + 2;
+    if (next === CR && bytes[lf + 2] === LF) return lf + 3;
+  }
+  return -1;
+};
+
+export class CgiParser {
+  readonly #maxHeadBytes: number;
+  readonly #sink: CgiSink;
+  /** Bytes of a head that is not complete; undefined once it is. */
+  #pending: Buffer | undefined = Buffer.alloc(0);
+
+  constructor(maxHeadBytes: number, sink: CgiSink) {
+    this.#maxHeadBytes = maxHeadBytes;
+    this.#sink = sink;
+  }
+
+  get headComplete(): boolean {
+    return this.#pending === undefined;
+  }
+
+  push(piece: Buffer): void {
+    if (this.#pending === undefined) {
+      this.#sink.body(piece);
+      return;
+    }
+    // The end of a head is at most three bytes long, so no earlier byte is looked at twice.
+    const from = Math.max(0, this.#pending.length - 3);
+    const bytes = this.#pending.length === 0 ? piece : Buffer.concat([this.#pending, piece]);
+    const start = bodyStart(bytes, from);
+    if ((start === -1 ? bytes.length : start) > this.#maxHeadBytes) {
+      throw violation(`its head is larger than ${this.#maxHeadBytes} bytes`);
+    }
+    if (start === -1) {
+      this.#pending = bytes === piece ? Buffer.from(piece) : bytes;
+      return;
+    }
+    this.#pending = undefined;
+    this.#sink.head(parseHead(bytes.toString('latin1', 0, start)));
+    if (start < bytes.length) this.#sink.body(bytes.subarray(start));
+  }
+}

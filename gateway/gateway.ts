@@ -1,0 +1,257 @@
+/**
+ * `createGateway`: one release of functions and contracts on running pools. The server puts listeners in front of
+ * it; tests and other programs use it in process.
+ */
+import { mkdirSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import type { GatewayConfig, PoolSettings, Settings } from './config.ts';
+import { toGatewayError } from './errors.ts';
+import { createApp } from './http/app.ts';
+import { Admission } from './invoke/admission.ts';
+import type { GatewayFunction } from './invoke/function.ts';
+import { Invoker, type Target } from './invoke/invoke.ts';
+import { loadRegistry, type Registry } from './invoke/registry.ts';
+import { RetryBudget } from './invoke/retry.ts';
+import { type Log, silentLog } from './log.ts';
+import { type ImportModule, moduleImporter } from './modules.ts';
+import { checkHandlers } from './pool/check.ts';
+import { findPhpFpm } from './pool/fpm-master.ts';
+import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
+import { poolUser } from './pool/managed.ts';
+import { isAttached, Pool, type PoolStatus } from './pool/pool.ts';
+import type { PhpPaths } from './pool/runtime.ts';
+import { canRead, stage } from './pool/stage.ts';
+import { resolveSettings } from './settings.ts';
+import { StartupError, type StartupProblem } from './startup.ts';
+import { TraceRing } from './trace/ring.ts';
+import { parseTraceparent } from './trace/traceparent.ts';
+import { parentBasedAlwaysOn, Tracer } from './trace/tracer.ts';
+import { VERSION } from './version.ts';
+
+/** Parts that outlive one release, or that tests replace. */
+export interface GatewayParts {
+  /** The project's folder; default: the working directory. */
+  readonly project?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly log?: Log;
+  readonly tracer?: Tracer;
+  readonly importModule?: ImportModule;
+}
+
+export interface InvokeOptions {
+  /** Less than the contract allows. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** W3C trace context of the caller. */
+  readonly traceparent?: string;
+}
+
+/** What a function with a binary output gives. */
+export interface BinaryResult {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+}
+
+export interface Gateway {
+  readonly settings: Settings;
+  readonly functions: ReadonlyMap<string, GatewayFunction>;
+  readonly warnings: readonly StartupProblem[];
+  readonly tracer: Tracer;
+  /** The public HTTP interface as a web-standard handler. */
+  fetch(request: Request, env?: object): Response | Promise<Response>;
+  /** Resolves with the validated output, or a `BinaryResult`; rejects with GatewayError. */
+  invoke(name: string, input: unknown, options?: InvokeOptions): Promise<unknown>;
+  pools(): readonly PoolStatus[];
+  /** Refuses new calls, lets running ones finish within `shutdownGraceMs`, stops the pools. Idempotent. */
+  close(): Promise<void>;
+  /** Ends everything now. Idempotent. */
+  destroy(): Promise<void>;
+}
+
+const CONFIG_FILE = 'deploy/gateway.config.ts';
+const RUNTIME = join(import.meta.dirname, 'php');
+
+/** Rejects with StartupError: everything that is wrong, at once. */
+export const createGateway = async (config: GatewayConfig, parts: GatewayParts = {}): Promise<Gateway> => {
+  const project = resolve(parts.project ?? process.cwd());
+  const log = parts.log ?? silentLog;
+  const settings = resolveSettings(config, parts.env ?? process.env, CONFIG_FILE);
+  const importModule = parts.importModule ?? moduleImporter(0);
+  const registry = await loadRegistry({ project, settings, importModule });
+  const tracer = parts.tracer ?? new Tracer(new TraceRing(settings.trace.ringMax), parentBasedAlwaysOn, []);
+  const instance = openInstanceDir(settings.runtimeDir, log);
+  const pools = new Map<string, Pool>();
+  try {
+    const pathsOf = phpPaths(project, registry, instance);
+    for (const [name, pool] of Object.entries(settings.pools)) {
+      const functions = [...registry.functions.values()].filter((fn) => fn.pool === name);
+      if (functions.length === 0) continue;
+      const longestCallMs = Math.max(...functions.map((fn) => fn.timeoutMs));
+      const program = (): string => findPhpFpm(settings.phpFpm);
+      pools.set(
+        name,
+        new Pool({ name, settings: pool, program, instance, paths: pathsOf(name, pool), longestCallMs, log }),
+      );
+    }
+    await startPools(pools);
+    await checkHandlers(registry.functions.values(), pools);
+  } catch (error) {
+    await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
+    instance.remove();
+    throw error;
+  }
+  return new RunningGateway({ settings, registry, tracer, pools, instance, log });
+};
+
+const startPools = async (pools: ReadonlyMap<string, Pool>): Promise<void> => {
+  const results = await Promise.allSettled([...pools.values()].map((pool) => pool.start()));
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const unexpected = failures.find((failure) => !(failure instanceof StartupError));
+  if (unexpected !== undefined) throw unexpected;
+  const problems = failures.flatMap((failure) => (failure instanceof StartupError ? failure.problems : []));
+  if (problems.length > 0) throw new StartupError(problems);
+};
+
+/** Where each pool's workers find the project: in place, in a readable copy, or where an attached pool has it. */
+const phpPaths = (
+  project: string,
+  registry: Registry,
+  instance: InstanceDir,
+): ((name: string, pool: PoolSettings) => PhpPaths) => {
+  const staged = new Map<number, { root: string; runtime: string }>();
+  const stagedFor = (gid: number): { root: string; runtime: string } => {
+    const known = staged.get(gid);
+    if (known !== undefined) return known;
+    const base = join(instance.path, `code-${gid}`);
+    const copy = { root: join(base, 'project'), runtime: join(base, 'runtime') };
+    mkdirSync(base, { mode: 0o711 });
+    stage(project, copy.root, gid);
+    stage(RUNTIME, copy.runtime, gid);
+    staged.set(gid, copy);
+    return copy;
+  };
+  const withBootstrap = (paths: { root: string; runtime: string }, pool: PoolSettings): PhpPaths => ({
+    ...paths,
+    bootstrap: pool.bootstrap === undefined ? '' : resolve(paths.root, pool.bootstrap),
+  });
+  return (name, pool) => {
+    if (isAttached(pool)) {
+      const inside = relative(project, RUNTIME);
+      if (pool.runtime === undefined && inside.startsWith('..')) {
+        const detail = `Set it: the PHP runtime (${RUNTIME}) lies outside the project, so its place behind this pool is unknown.`;
+        throw new StartupError([{ file: CONFIG_FILE, property: `pools.${name}.runtime`, detail }]);
+      }
+      return withBootstrap({ root: pool.root, runtime: pool.runtime ?? join(pool.root, inside) }, pool);
+    }
+    const user = poolUser(name, pool.user);
+    const handlers = [...registry.functions.values()].map((fn) => join(project, 'functions', fn.handler));
+    const inPlace = user === undefined || canRead(user, [join(RUNTIME, 'run.php'), ...handlers]);
+    return withBootstrap(inPlace ? { root: project, runtime: RUNTIME } : stagedFor(user.gid), pool);
+  };
+};
+
+interface RunningParts {
+  readonly settings: Settings;
+  readonly registry: Registry;
+  readonly tracer: Tracer;
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly instance: InstanceDir;
+  readonly log: Log;
+}
+
+class RunningGateway implements Gateway {
+  readonly settings: Settings;
+  readonly functions: ReadonlyMap<string, GatewayFunction>;
+  readonly warnings: readonly StartupProblem[];
+  readonly tracer: Tracer;
+  readonly fetch: Gateway['fetch'];
+  readonly #parts: RunningParts;
+  readonly #admissions = new Map<string, Admission>();
+  readonly #invoker: Invoker;
+  #ending: Promise<void> | undefined;
+
+  constructor(parts: RunningParts) {
+    const { settings, registry, tracer, pools, log } = parts;
+    this.#parts = parts;
+    this.settings = settings;
+    this.functions = registry.functions;
+    this.warnings = registry.warnings;
+    this.tracer = tracer;
+    for (const [name, pool] of pools) this.#admissions.set(name, new Admission(pool, pool.settings.queueMax));
+    const targets = [...registry.functions.values()].flatMap((fn) => this.#target(fn));
+    const { limits } = settings;
+    this.#invoker = new Invoker(new Map(targets), {
+      headMaxBytes: 65_536,
+      // The envelope's own line and figures come on top of what the function returns.
+      bodyMaxBytes: limits.responseMaxBytes + 1_048_576,
+      stderrMaxBytes: limits.stderrMaxBytes,
+      issuesMax: limits.issuesMax,
+    });
+    const info = { title: 'Functions', version: VERSION };
+    const notReady = (): string | undefined => this.#notReady();
+    const app = createApp({ functions: this.functions, invoker: this.#invoker, tracer, settings, info, log, notReady });
+    this.fetch = (request, env) => app.fetch(request, env);
+  }
+
+  async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {
+    const caller = parseTraceparent(options.traceparent);
+    const fn = this.functions.get(name)?.name ?? 'unknown function';
+    const trace = this.tracer.begin({ callId: uuidv7(), function: fn, caller, trusted: true });
+    try {
+      const { timeoutMs, signal } = options;
+      const output = await this.#invoker.invoke({ name, input, trace, timeoutMs, signal });
+      this.tracer.end(trace, undefined);
+      return output.kind === 'json'
+        ? output.value
+        : ({ bytes: output.bytes, mediaType: output.mediaType } satisfies BinaryResult);
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      trace.event('error', { code: error.code, detail: error.message, private: error.privateDetail });
+      this.tracer.end(trace, error.code);
+      throw error;
+    }
+  }
+
+  pools(): readonly PoolStatus[] {
+    return [...this.#parts.pools.values()].map((pool) => pool.status);
+  }
+
+  close(): Promise<void> {
+    this.#ending ??= this.#drain();
+    return this.#ending;
+  }
+
+  async destroy(): Promise<void> {
+    for (const admission of this.#admissions.values()) admission.close();
+    await Promise.all([...this.#parts.pools.values()].map((pool) => pool.destroy()));
+    this.#parts.instance.remove();
+  }
+
+  async #drain(): Promise<void> {
+    const { pools, settings, instance } = this.#parts;
+    const { shutdownGraceMs } = settings;
+    for (const admission of this.#admissions.values()) admission.close();
+    const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);
+    await Promise.all([...this.#admissions.values()].map((admission) => admission.emptied()));
+    await Promise.all([...pools.values()].map((pool) => pool.close(shutdownGraceMs)));
+    clearTimeout(timer);
+    instance.remove();
+  }
+
+  #notReady(): string | undefined {
+    if (this.#ending !== undefined) return 'the gateway is stopping';
+    const down = [...this.#parts.pools.values()].find((pool) => !pool.available);
+    return down === undefined ? undefined : `the pool ${down.name} cannot be reached`;
+  }
+
+  #target(fn: GatewayFunction): [string, Target][] {
+    const pool = this.#parts.pools.get(fn.pool);
+    const admission = this.#admissions.get(fn.pool);
+    // The registry has refused functions without a pool.
+    if (pool === undefined || admission === undefined) return [];
+    const encodedParams = pool.encodeFunctionParams(fn.name, fn.handler);
+    const { connectTimeoutMs } = pool.settings;
+    return [[fn.name, { fn, admission, retryBudget: new RetryBudget(), connectTimeoutMs, encodedParams }]];
+  }
+}

@@ -1,0 +1,72 @@
+/** The admin listener's routes: traces and pools. Never on the public one: behind a proxy every peer looks local. */
+import { timingSafeEqual } from 'node:crypto';
+import { Hono } from 'hono';
+import type { Settings } from '../config.ts';
+import { GatewayError, toGatewayError } from '../errors.ts';
+import type { PoolStatus } from '../pool/pool.ts';
+import type { TraceRing } from '../trace/ring.ts';
+import { renderTrace } from '../trace/tree.ts';
+import { type HttpEnv, rawHeaders } from './context.ts';
+import { problemResponse } from './problem.ts';
+import { assertMethod, assertRequest, isAcceptable } from './request-rules.ts';
+
+export interface AdminOptions {
+  readonly ring: TraceRing;
+  readonly admin: Settings['admin'];
+  readonly pools: () => readonly PoolStatus[];
+}
+
+const LIST_MAX = 100;
+
+const sameText = (a: string, b: string): boolean => {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+};
+
+const plainText = (accept: string | undefined): boolean =>
+  accept !== undefined && isAcceptable(accept, 'text/plain') && !isAcceptable(accept, 'application/json');
+
+export const createAdminApp = ({ ring, admin, pools }: AdminOptions): Hono<HttpEnv> => {
+  const app = new Hono<HttpEnv>();
+  // Only these names: a page that rebinds its own DNS name to this machine gets nothing.
+  const hosts = ['localhost', '127.0.0.1', '[::1]', admin.host];
+
+  app.use(async (c, next) => {
+    assertRequest(rawHeaders(c), hosts);
+    assertMethod(c.req.method, ['GET', 'HEAD']);
+    const sent = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
+    if (admin.token !== undefined && !sameText(sent, admin.token)) {
+      throw new GatewayError('unauthenticated', 'The admin token is missing or wrong.', {
+        headers: { 'www-authenticate': 'Bearer' },
+      });
+    }
+    await next();
+  });
+  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+  app.get('/admin/pools', (c) => c.json({ pools: pools() }));
+  app.get('/traces', (c) =>
+    c.json({
+      traces: ring.list(LIST_MAX).map(({ spans: _spans, ...summary }) => summary),
+    }),
+  );
+  app.get('/traces/:id', (c) => {
+    const calls = ring.get(c.req.param('id'));
+    if (calls.length === 0) {
+      throw new GatewayError(
+        'not-found',
+        'This trace is not kept: it is unknown, or older than the last trace.ringMax calls.',
+      );
+    }
+    return plainText(c.req.header('accept'))
+      ? c.text(calls.map((record) => renderTrace(record, false)).join('\n'))
+      : c.json({ traceId: c.req.param('id'), calls });
+  });
+  app.notFound((c) =>
+    problem(new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`)),
+  );
+  app.onError((thrown) => problem(toGatewayError(thrown)));
+  return app;
+};
+
+const problem = (error: GatewayError): Response =>
+  problemResponse(error, { callId: undefined, traceId: undefined, expose: false }, {});

@@ -1,0 +1,88 @@
+/** The public listener's routes, in the order a request meets them. */
+import { Hono } from 'hono';
+import type { Settings } from '../config.ts';
+import { type Code, codes, GatewayError, isCode, toGatewayError } from '../errors.ts';
+import type { GatewayFunction } from '../invoke/function.ts';
+import type { Invoker } from '../invoke/invoke.ts';
+import type { Log } from '../log.ts';
+import type { Tracer } from '../trace/tracer.ts';
+import { type HttpContext, type HttpEnv, rawHeaders } from './context.ts';
+import { FunctionsHandler } from './functions.ts';
+import { type OpenApiInfo, openApiDocument } from './openapi.ts';
+import { trustsPeer } from './peer.ts';
+import { problemResponse } from './problem.ts';
+import { assertMethod, assertRequest } from './request-rules.ts';
+
+export interface AppOptions {
+  readonly functions: ReadonlyMap<string, GatewayFunction>;
+  readonly invoker: Invoker;
+  readonly tracer: Tracer;
+  readonly settings: Settings;
+  readonly info: OpenApiInfo;
+  readonly log: Log;
+  /** Why calls would not work now, or undefined when they would. */
+  readonly notReady: () => string | undefined;
+}
+
+const READ_METHODS = ['GET', 'HEAD'];
+
+const listing = (functions: Iterable<GatewayFunction>): object[] =>
+  [...functions].map((fn) => ({
+    name: fn.name,
+    summary: fn.summary,
+    methods: fn.methods,
+    pool: fn.pool,
+    timeoutMs: fn.timeoutMs,
+    idempotent: fn.idempotent,
+    input: fn.inputJsonSchema,
+    output: fn.output.kind === 'json' ? fn.output.jsonSchema : { mediaType: fn.output.mediaType },
+    errors: Object.fromEntries(
+      [...fn.errors].map(([code, { status, jsonSchema }]) => [code, { status, data: jsonSchema }]),
+    ),
+  }));
+
+export const createApp = (options: AppOptions): Hono<HttpEnv> => {
+  const { functions, settings, info, log, notReady } = options;
+  const app = new Hono<HttpEnv>();
+  const calls = new FunctionsHandler({ ...options, trustsPeer: trustsPeer(settings.http.trustedPeers) });
+  const openapi = openApiDocument(functions.values(), info);
+  const list = { functions: listing(functions.values()) };
+
+  const page = (path: string, respond: (c: HttpContext) => Response): void => {
+    app.all(path, (c) => {
+      assertRequest(rawHeaders(c), settings.http.allowedHosts);
+      assertMethod(c.req.method, READ_METHODS);
+      return respond(c);
+    });
+  };
+
+  app.options('/functions/:name', async (c) => {
+    const fn = functions.get(c.req.param('name'));
+    if (fn === undefined) return await calls.handle(c);
+    return c.body(null, 204, { allow: [...fn.methods, 'OPTIONS'].join(', '), 'accept-post': 'application/json' });
+  });
+  app.all('/functions/:name', (c) => calls.handle(c));
+  page('/functions', (c) => c.json(list));
+  page('/openapi.json', (c) => c.json(openapi));
+  page('/healthz', (c) => c.json({ status: 'ok' }));
+  page('/readyz', (c) => {
+    const why = notReady();
+    return why === undefined ? c.json({ status: 'ready' }) : c.json({ status: 'not ready', detail: why }, 503);
+  });
+  page('/errors/:code', (c) => {
+    const code = c.req.param('code') ?? '';
+    if (!isCode(code)) throw new GatewayError('not-found', 'There is no such error code.');
+    return c.json({ code, ...codes[code satisfies Code] });
+  });
+
+  app.notFound((c) => {
+    const error = new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`);
+    return problemResponse(error, { callId: undefined, traceId: undefined, expose: false }, {});
+  });
+  app.onError((thrown) => {
+    const error = toGatewayError(thrown);
+    if (error.code === 'internal-error') log.error({ err: thrown }, 'a bug of the gateway');
+    return problemResponse(error, { callId: undefined, traceId: undefined, expose: settings.exposeErrors }, {});
+  });
+  return app;
+};

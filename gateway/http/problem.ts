@@ -1,0 +1,54 @@
+/** GatewayError → problem+json (RFC 9457): the only place that writes error bodies. */
+import type { GatewayError } from '../errors.ts';
+import { isCode } from '../errors.ts';
+
+export interface ProblemContext {
+  readonly callId: string | undefined;
+  readonly traceId: string | undefined;
+  /** Tell what PHP said. */
+  readonly expose: boolean;
+}
+
+export const problemBody = (
+  error: GatewayError,
+  { callId, traceId, expose }: ProblemContext,
+): Record<string, unknown> => ({
+  // Codes of the table are explained by the gateway itself; declared ones by the function's contract.
+  type: isCode(error.code) ? `/errors/${error.code}` : 'about:blank',
+  title: error.title,
+  status: error.status,
+  detail: error.message,
+  ...(callId === undefined ? {} : { instance: `urn:uuid:${callId}` }),
+  code: error.code,
+  source: error.source,
+  executed: error.executed,
+  retryable: error.retryable,
+  ...(error.reason === undefined ? {} : { reason: error.reason }),
+  ...(traceId === undefined ? {} : { traceId }),
+  ...(error.issues.length === 0 ? {} : { errors: error.issues }),
+  ...(error.truncated ? { truncated: true } : {}),
+  ...(error.data === undefined ? {} : { data: error.data }),
+  ...(expose && error.privateDetail !== undefined ? { debug: error.privateDetail } : {}),
+});
+
+/** Retry-After in whole seconds, ±20 % so that callers do not return in step, never 0. */
+const retryAfter = (ms: number): string => String(Math.max(1, Math.round((ms * (0.8 + 0.4 * Math.random())) / 1000)));
+
+export const problemHeaders = (error: GatewayError): Record<string, string> => ({
+  'content-type': 'application/problem+json',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  ...(error.retryAfterMs === undefined ? {} : { 'retry-after': retryAfter(error.retryAfterMs) }),
+  ...error.headers,
+});
+
+export const problemResponse = (
+  error: GatewayError,
+  context: ProblemContext,
+  headers: Record<string, string>,
+): Response =>
+  new Response(JSON.stringify(problemBody(error, context)), {
+    // 499 is for logs: nobody is there to read it.
+    status: error.status,
+    headers: { ...problemHeaders(error), ...headers },
+  });

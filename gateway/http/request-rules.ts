@@ -1,0 +1,135 @@
+/**
+ * What a request must be before anything looks at its meaning. Pure. Node's parser refuses broken framing itself;
+ * these are the rest: ambiguous hosts, header names that would collide in PHP, verbs, types, codings.
+ */
+import { GatewayError } from '../errors.ts';
+
+/** Names and values as received, in order, repeated ones apart. */
+export type RawHeaders = readonly (readonly [name: string, value: string])[];
+
+const SAFE_NAME = /^[A-Za-z0-9-]+$/;
+
+const quote = (text: string): string => JSON.stringify(text.slice(0, 100));
+
+const assertNames = (headers: RawHeaders): void => {
+  for (const [name] of headers) {
+    if (name.toLowerCase() === 'proxy') {
+      throw new GatewayError(
+        'bad-request',
+        'The header Proxy is refused: CGI programs would take it for HTTP_PROXY (httpoxy).',
+      );
+    }
+    // X_Foo and X-Foo are the same variable in PHP; one could overwrite the other.
+    if (!SAFE_NAME.test(name)) {
+      throw new GatewayError(
+        'bad-request',
+        `The header name ${quote(name)} is refused: only letters, digits and - are taken.`,
+      );
+    }
+  }
+};
+
+const hostName = (host: string): string => host.toLowerCase().replace(/:\d+$/, '');
+
+const assertHost = (headers: RawHeaders, allowedHosts: readonly string[]): void => {
+  const hosts = headers.filter(([name]) => name.toLowerCase() === 'host').map(([, value]) => value);
+  if (hosts.length > 1) throw new GatewayError('bad-host', `There are ${hosts.length} Host headers; send one.`);
+  if (allowedHosts.length === 0) return;
+  const host = hosts[0];
+  if (host === undefined || host === '') throw new GatewayError('bad-host', 'The Host header is missing.');
+  if (!allowedHosts.some((allowed) => allowed.toLowerCase() === hostName(host))) {
+    throw new GatewayError('misdirected-request', `The host ${quote(host)} is not served here.`);
+  }
+};
+
+/** For every route. Throws `bad-request`, `bad-host` or `misdirected-request`. */
+export const assertRequest = (headers: RawHeaders, allowedHosts: readonly string[]): void => {
+  assertNames(headers);
+  assertHost(headers, allowedHosts);
+};
+
+export const assertMethod = (method: string, allowed: readonly string[]): void => {
+  if (allowed.includes(method)) return;
+  const allow = allowed.join(', ');
+  throw new GatewayError('method-not-allowed', `${quote(method)} is not offered here; ${allow} is.`, {
+    headers: { allow },
+  });
+};
+
+/** Throws unless the body is JSON in UTF-8 without a content coding. */
+export const assertJsonContent = (contentType: string | undefined, contentEncoding: string | undefined): void => {
+  if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity') {
+    throw new GatewayError('unsupported-encoding', `The content coding ${quote(contentEncoding)} is not taken.`, {
+      headers: { 'accept-encoding': 'identity' },
+    });
+  }
+  const [essence = '', ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase());
+  const headers = { 'accept-post': 'application/json' };
+  if (!/^application\/(?:[a-z0-9.+-]+\+)?json$/.test(essence)) {
+    const got = contentType === undefined ? 'no Content-Type' : `Content-Type ${quote(contentType)}`;
+    const hint = essence === 'application/x-www-form-urlencoded' ? ' With curl, use --json instead of -d.' : '';
+    throw new GatewayError('unsupported-media-type', `The request has ${got}; application/json is needed.${hint}`, {
+      headers,
+    });
+  }
+  const charset = parameters.find((parameter) => parameter.startsWith('charset='));
+  if (charset !== undefined && !['charset=utf-8', 'charset="utf-8"'].includes(charset)) {
+    throw new GatewayError('unsupported-media-type', `JSON is UTF-8; ${quote(charset)} is not taken.`, { headers });
+  }
+};
+
+/** Whether an Accept header takes this type. A type that is a family (`image/*`) may be met by any member of it. */
+export const isAcceptable = (accept: string | undefined, mediaType: string): boolean => {
+  if (accept === undefined || accept.trim() === '') return true;
+  const family = mediaType.slice(0, mediaType.indexOf('/') + 1);
+  return accept.split(',').some((part) => {
+    const [range = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
+    if (parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))) return false;
+    return (
+      range === '*/*' ||
+      range === `${family}*` ||
+      range === mediaType ||
+      (mediaType.endsWith('/*') && range.startsWith(family))
+    );
+  });
+};
+
+export const assertAcceptable = (accept: string | undefined, mediaType: string): void => {
+  if (isAcceptable(accept, mediaType)) return;
+  throw new GatewayError('not-acceptable', `The answer is ${mediaType}; Accept ${quote(accept ?? '')} excludes it.`);
+};
+
+const GRPC_UNITS_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+export interface TimeoutHeaders {
+  readonly requestTimeoutMs: string | undefined;
+  readonly grpcTimeout: string | undefined;
+  readonly prefer: string | undefined;
+}
+
+/** How long the caller will wait, ms: the smallest of its hints. Relative, so clocks need not agree. */
+export const timeoutHint = ({ requestTimeoutMs, grpcTimeout, prefer }: TimeoutHeaders): number | undefined => {
+  const hints: number[] = [];
+  if (requestTimeoutMs !== undefined) {
+    if (!/^\d{1,9}$/.test(requestTimeoutMs)) {
+      throw new GatewayError(
+        'bad-request',
+        `X-Request-Timeout-Ms ${quote(requestTimeoutMs)} is no number of milliseconds.`,
+      );
+    }
+    hints.push(Number(requestTimeoutMs));
+  }
+  if (grpcTimeout !== undefined) {
+    const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(grpcTimeout) ?? [];
+    if (digits === undefined || unit === undefined) {
+      throw new GatewayError(
+        'bad-request',
+        `grpc-timeout ${quote(grpcTimeout)} is not 1 to 8 digits and a unit of H, M, S, m, u, n.`,
+      );
+    }
+    hints.push(Number(digits) * (GRPC_UNITS_MS[unit] ?? 1));
+  }
+  const wait = /(?:^|,)\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:$|[,;])/i.exec(prefer ?? '')?.[1];
+  if (wait !== undefined) hints.push(Number(wait) * 1000);
+  return hints.length === 0 ? undefined : Math.min(...hints);
+};

@@ -1,0 +1,181 @@
+/** What PHP answered → the function's output, or the error that tells exactly what went wrong. Pure. */
+import { GatewayError } from '../errors.ts';
+import type { CgiResponse } from '../fastcgi/index.ts';
+import { decodeEnvelope, type Envelope, type Meta, type PhpException } from '../pool/envelope.ts';
+import type { GatewayFunction } from './function.ts';
+import { validate } from './validate.ts';
+
+export type Output =
+  | { readonly kind: 'json'; readonly value: unknown }
+  | { readonly kind: 'binary'; readonly bytes: Buffer; readonly mediaType: string };
+
+export interface AnswerLimits {
+  readonly issuesMax: number;
+}
+
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(?:; ?[a-z0-9-]+="?[A-Za-z0-9._-]+"?)*$/i;
+
+export const readEnvelope = (response: CgiResponse, attemptId: string): Envelope =>
+  decodeEnvelope(response.body, attemptId);
+
+/** The output of a good answer; throws GatewayError for any other. `executed` is yes in every case: PHP answered. */
+export const readOutput = (
+  fn: GatewayFunction,
+  response: CgiResponse,
+  envelope: Envelope,
+  limits: AnswerLimits,
+): Output => {
+  if (envelope.kind === 'none') throw noEnvelope(fn, response, envelope.stray);
+  const { meta, payload } = envelope;
+  if (meta.outcome !== 'output' && meta.outcome !== 'failure') throw phpError(fn, meta);
+  if (envelope.stray !== '') {
+    const detail = `${fn.name} printed something besides its result (an echo, or text outside <?php … ?>).`;
+    throw new GatewayError('function-stray-output', detail, { privateDetail: `It printed: ${envelope.stray}` });
+  }
+  if (meta.outcome === 'failure') throw declaredError(fn, meta, payload, limits);
+  return meta.encoding === 'binary' ? binaryOutput(fn, meta.mediaType, payload) : jsonOutput(fn, payload, limits);
+};
+
+const jsonOutput = (fn: GatewayFunction, payload: Buffer, limits: AnswerLimits): Output => {
+  if (fn.output.kind === 'binary') throw wrongKind(fn, 'JSON', `a Binary of ${fn.output.mediaType}`);
+  const value = parseJson(fn, payload);
+  const subject = `output of ${fn.name}`;
+  try {
+    const parsed = validate(fn.output.schema, value, {
+      code: 'invalid-function-output',
+      subject,
+      issuesMax: limits.issuesMax,
+    });
+    return { kind: 'json', value: parsed };
+  } catch (error) {
+    throw value === null ? noValue(fn, error) : withEmptyArrayHint(error, payload);
+  }
+};
+
+const binaryOutput = (fn: GatewayFunction, mediaType: string | null, bytes: Buffer): Output => {
+  if (fn.output.kind !== 'binary') throw wrongKind(fn, 'a Binary', 'JSON');
+  const expected = fn.output.mediaType;
+  const isFamily = expected.endsWith('/*');
+  const actual = mediaType ?? (isFamily ? undefined : expected);
+  const matches =
+    actual !== undefined &&
+    MEDIA_TYPE.test(actual) &&
+    (isFamily ? actual.startsWith(expected.slice(0, -1)) : actual === expected);
+  if (!matches || actual === undefined) {
+    throw wrongKind(
+      fn,
+      `a Binary of ${actual === undefined ? 'no media type' : JSON.stringify(actual)}`,
+      `one of ${expected}`,
+    );
+  }
+  return { kind: 'binary', bytes, mediaType: actual };
+};
+
+const wrongKind = (fn: GatewayFunction, got: string, wanted: string): GatewayError =>
+  new GatewayError('invalid-function-output', `${fn.name} returned ${got}; its contract says ${wanted}.`, {
+    reason: 'kind',
+  });
+
+const parseJson = (fn: GatewayFunction, payload: Buffer): unknown => {
+  try {
+    return JSON.parse(payload.toString('utf8'));
+  } catch (cause) {
+    throw new GatewayError('bad-function-response', `The result of ${fn.name} is no JSON.`, { executed: 'yes', cause });
+  }
+};
+
+const noValue = (fn: GatewayFunction, cause: unknown): GatewayError =>
+  new GatewayError(
+    'function-no-result',
+    `${fn.name} returned null; its contract asks for a value. Is a return missing?`,
+    {
+      reason: 'null',
+      cause,
+    },
+  );
+
+/** PHP's one array type writes an empty map as `[]`: the most common surprise, so the message names its cure. */
+const withEmptyArrayHint = (error: unknown, payload: Buffer): unknown => {
+  if (!(error instanceof GatewayError) || error.code !== 'invalid-function-output' || !payload.includes('[]'))
+    return error;
+  const { message, issues, truncated } = error;
+  const hint = `${message} PHP writes an empty array as []; return (object) [] where an empty object is meant.`;
+  return new GatewayError('invalid-function-output', hint, { issues, truncated, cause: error });
+};
+
+const declaredError = (
+  fn: GatewayFunction,
+  meta: { readonly code: string; readonly message: string },
+  payload: Buffer,
+  limits: AnswerLimits,
+): GatewayError => {
+  const declared = fn.errors.get(meta.code);
+  if (declared === undefined) {
+    const detail = `${fn.name} threw the Failure ${JSON.stringify(meta.code)}, which its contract does not declare.`;
+    return new GatewayError('function-error', detail, { reason: 'undeclared-failure', privateDetail: meta.message });
+  }
+  try {
+    const subject = `data of the error ${meta.code} of ${fn.name}`;
+    const options = { code: 'invalid-function-output', subject, issuesMax: limits.issuesMax } as const;
+    const data = validate(declared.schema, parseJson(fn, payload), options);
+    return GatewayError.declared({ code: meta.code, status: declared.status, message: meta.message, data });
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+    throw error;
+  }
+};
+
+const describe = ({ class: name, message, file, line, trace }: PhpException): string =>
+  [`${name}: ${message} in ${file}:${line}`, trace].filter(Boolean).join('\n');
+
+const phpError = (fn: GatewayFunction, meta: Meta): GatewayError => {
+  switch (meta.outcome) {
+    case 'exception':
+      return new GatewayError('function-error', `${fn.name} threw an exception.`, {
+        reason: 'exception',
+        privateDetail: describe(meta.exception),
+      });
+    case 'fatal':
+      return new GatewayError('function-error', `${fn.name} ended with a fatal error.`, {
+        reason: 'fatal',
+        privateDetail: describe(meta.exception),
+      });
+    case 'out-of-memory':
+      return new GatewayError('function-out-of-memory', `${fn.name} used up the memory_limit of its pool.`, {
+        privateDetail: describe(meta.exception),
+      });
+    case 'unencodable':
+      return new GatewayError(
+        'invalid-function-output',
+        `The result of ${fn.name} cannot be written as JSON: ${meta.message}.`,
+        {
+          reason: 'not-json',
+        },
+      );
+    case 'exit':
+      return new GatewayError('function-no-result', `${fn.name} called exit() or die() instead of returning a value.`, {
+        reason: 'exit',
+      });
+    default:
+      return new GatewayError('bad-function-response', `${fn.name} answered ${meta.outcome}.`, { executed: 'yes' });
+  }
+};
+
+/** The runtime did not come to write its envelope: a worse fatal error, or `fastcgi_finish_request()`. */
+const noEnvelope = (fn: GatewayFunction, response: CgiResponse, stray: string): GatewayError => {
+  const { stderr, status } = response;
+  const privateDetail = `status ${status}; STDERR: ${stderr || 'nothing'}; body: ${stray || 'nothing'}`;
+  if (stderr.includes('Allowed memory size of')) {
+    return new GatewayError('function-out-of-memory', `${fn.name} used up the memory_limit of its pool.`, {
+      privateDetail,
+    });
+  }
+  if (stderr.includes('PHP Fatal error') || status >= 500) {
+    return new GatewayError('function-error', `${fn.name} ended with a fatal error.`, {
+      reason: 'fatal',
+      privateDetail,
+    });
+  }
+  const detail = `${fn.name} ended its answer before the runtime could write the result (fastcgi_finish_request()?).`;
+  return new GatewayError('function-no-result', detail, { reason: 'ended-early', privateDetail });
+};

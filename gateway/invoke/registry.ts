@@ -1,0 +1,160 @@
+/**
+ * The functions of a project: every contract in `schemas/` with its handler in `functions/`. Names are looked up in
+ * the map made here and never joined into paths. All that is wrong is collected and reported at once.
+ */
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Settings } from '../config.ts';
+import { StartupError, type StartupProblem } from '../startup.ts';
+import { unboundedMembers } from './bounds.ts';
+import { type GatewayFunction, resolveFunction } from './function.ts';
+
+export interface Registry {
+  readonly functions: ReadonlyMap<string, GatewayFunction>;
+  /** Worth knowing, nothing that stops the gateway. */
+  readonly warnings: readonly StartupProblem[];
+}
+
+export interface RegistryOptions {
+  /** The project's folder, absolute. */
+  readonly project: string;
+  readonly settings: Settings;
+  /** Imports a module; in `dev` under a new URL for each release. */
+  readonly importModule: (url: string) => Promise<Record<string, unknown>>;
+}
+
+const NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9._-]{0,127}$/;
+const CONTRACT_FILE = /(?<!\.d|\.test)\.(?:ts|mts|js|mjs)$/;
+
+/** A file that starts with _ is help for others, not a function. */
+const filesIn = (folder: string, matches: RegExp): string[] =>
+  existsSync(folder)
+    ? readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.isFile() && matches.test(entry.name) && !entry.name.startsWith('_'))
+        .map((entry) => entry.name)
+        .sort()
+    : [];
+
+/** Where an error says it happened, if in a file of the project. */
+export const problemFromError = (error: unknown, fallbackFile: string, project: string): StartupProblem => {
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  const at = /(?:file:\/\/)?(\/[^\s:()?]+)(?:\?[^\s:()]*)?:(\d+)/.exec(stack);
+  const file = at?.[1]?.startsWith(`${project}/`) ? relative(project, at[1]) : undefined;
+  const firstLine = message.split('\n').find((line) => line.trim() !== '') ?? 'unknown error';
+  return { file: file ?? fallbackFile, ...(file && at?.[2] ? { line: Number(at[2]) } : {}), detail: firstLine.trim() };
+};
+
+const handlerProblem = (project: string, fn: GatewayFunction, file: string): StartupProblem | undefined => {
+  const folder = join(project, 'functions');
+  const path = join(folder, fn.handler);
+  if (!existsSync(path)) {
+    return {
+      file,
+      property: 'handler',
+      detail: `There is no functions/${fn.handler}: write the handler or name another file.`,
+    };
+  }
+  const inside = relative(realpathSync(folder), realpathSync(path));
+  if (!inside.startsWith('..')) return undefined;
+  return { file, property: 'handler', detail: `functions/${fn.handler} points outside the functions folder.` };
+};
+
+const loadContract = async (
+  fileName: string,
+  options: RegistryOptions,
+): Promise<{ fn: GatewayFunction | undefined; problems: readonly StartupProblem[] }> => {
+  const { project, settings, importModule } = options;
+  const name = fileName.replace(CONTRACT_FILE, '');
+  const file = `schemas/${fileName}`;
+  if (!NAME.test(name)) {
+    const detail = `"${name}" is no function name: a to z, 0 to 9, ".", "_" and "-", at most 128 characters.`;
+    return { fn: undefined, problems: [{ file, detail }] };
+  }
+  let exported: unknown;
+  try {
+    exported = (await importModule(pathToFileURL(join(project, file)).href)).default;
+  } catch (error) {
+    return { fn: undefined, problems: [problemFromError(error, file, project)] };
+  }
+  const { fn, problems } = resolveFunction({ name, file, exported }, settings);
+  if (fn === undefined) return { fn, problems };
+  const missing = handlerProblem(project, fn, file);
+  return { fn, problems: missing === undefined ? [] : [missing] };
+};
+
+const poolProblem = (fn: GatewayFunction, settings: Settings): StartupProblem | undefined => {
+  const pool = settings.pools[fn.pool];
+  const file = `schemas/${fn.name}.ts`;
+  if (pool === undefined) {
+    const known = Object.keys(settings.pools).join(', ');
+    return {
+      file,
+      property: 'pool',
+      detail: `There is no pool ${JSON.stringify(fn.pool)} in deploy/gateway.config.ts; known: ${known}.`,
+    };
+  }
+  const cpuLimitSeconds = 'ini' in pool ? Number(pool.ini.max_execution_time ?? 0) : 0;
+  if (cpuLimitSeconds === 0 || cpuLimitSeconds * 1000 >= fn.timeoutMs) return undefined;
+  const detail = `timeoutMs is ${fn.timeoutMs}, but pools.${fn.pool}.ini.max_execution_time ends PHP after ${cpuLimitSeconds} s: raise that or lower timeoutMs.`;
+  return { file, property: 'timeoutMs', detail };
+};
+
+/** Functions that share a contract's handler file are fine; a file no contract names is not. */
+const orphanHandlers = (
+  project: string,
+  known: Iterable<GatewayFunction>,
+  contracts: readonly string[],
+): StartupProblem[] => {
+  const used = new Set([...known].map((fn) => fn.handler));
+  const named = new Set(contracts.map((file) => `${file.replace(CONTRACT_FILE, '')}.php`));
+  return filesIn(join(project, 'functions'), /\.php$/)
+    .filter((file) => !used.has(file) && !named.has(file))
+    .map((file) => ({
+      file: `functions/${file}`,
+      detail: `No contract names it: write schemas/${file.replace(/\.php$/, '.ts')}, or start its name with _ if others include it.`,
+    }));
+};
+
+/** Rejects with StartupError. */
+export const loadRegistry = async (options: RegistryOptions): Promise<Registry> => {
+  const { project, settings } = options;
+  const contracts = filesIn(join(project, 'schemas'), CONTRACT_FILE);
+  const functions = new Map<string, GatewayFunction>();
+  const problems: StartupProblem[] = [];
+  const warnings: StartupProblem[] = [];
+  if (contracts.length === 0) {
+    problems.push({
+      file: 'schemas/',
+      detail: `There is no contract in ${join(project, 'schemas')}: write schemas/<name>.ts.`,
+    });
+  }
+  for (const fileName of contracts) {
+    const { fn, problems: found } = await loadContract(fileName, options);
+    problems.push(...found);
+    if (fn === undefined) continue;
+    const wrongPool = poolProblem(fn, settings);
+    if (wrongPool) problems.push(wrongPool);
+    functions.set(fn.name, fn);
+    for (const member of unboundedMembers(fn.inputJsonSchema, 'input', 0)) {
+      warnings.push({
+        file: `schemas/${fileName}`,
+        property: member,
+        detail: 'Without a bound one call can fill memory: give it .max().',
+      });
+    }
+  }
+  problems.push(...orphanHandlers(project, functions.values(), contracts));
+  for (const name of Object.keys(settings.functions).filter(
+    (name) => !functions.has(name) && !contracts.includes(`${name}.ts`),
+  )) {
+    problems.push({
+      file: 'deploy/gateway.config.ts',
+      property: `functions.${name}`,
+      detail: 'There is no such function.',
+    });
+  }
+  if (problems.length > 0) throw new StartupError(problems);
+  return { functions, warnings };
+};

@@ -1,0 +1,91 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway;
+
+/** One invocation of a function, as its handler sees it. */
+final class Call
+{
+    private const MAX_LOGS = 100;
+    private const MAX_MESSAGE_BYTES = 8192;
+    private const LEVELS = ['debug', 'info', 'warn', 'error'];
+
+    /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
+    private array $logs = [];
+    private int $droppedLogs = 0;
+
+    /**
+     * @param string $id          UUIDv7, the same for every attempt of this call
+     * @param string $function    the function's name
+     * @param int    $attempt     1 for the first attempt
+     * @param int    $startedNs   `hrtime(true)` when this attempt began
+     * @param float  $budgetMs    time this attempt may take, ms
+     * @param string $traceparent W3C trace context whose parent is the span of this PHP code
+     */
+    public function __construct(
+        public readonly string $id,
+        public readonly string $function,
+        public readonly int $attempt,
+        private readonly int $startedNs,
+        private readonly float $budgetMs,
+        private readonly string $traceparent,
+    ) {
+    }
+
+    /** A call for unit tests of handlers: `(require 'functions/echo.php')(['name' => 'Ada'], Call::fake())`. */
+    public static function fake(string $function = 'fake', int $attempt = 1, float $budgetMs = 30_000.0): self
+    {
+        $traceparent = '00-' . bin2hex(random_bytes(16)) . '-' . bin2hex(random_bytes(8)) . '-01';
+
+        return new self('00000000-0000-7000-8000-000000000000', $function, $attempt, hrtime(true), $budgetMs, $traceparent);
+    }
+
+    /** Milliseconds until the gateway stops this worker; never negative. Give nested calls and queries no more. */
+    public function remainingMs(): float
+    {
+        return max(0.0, $this->budgetMs - (hrtime(true) - $this->startedNs) / 1e6);
+    }
+
+    /** Send this as the `traceparent` header of requests made here, and they join this call's trace. */
+    public function traceparent(): string
+    {
+        return $this->traceparent;
+    }
+
+    /**
+     * Writes to the call's trace and to the gateway's log. At most 100 entries of 8 KiB are kept for a call.
+     *
+     * @param array<mixed> $context JSON-encodable details
+     * @param string       $level   debug, info, warn or error
+     */
+    public function log(string $message, array $context = [], string $level = 'info'): void
+    {
+        if (!in_array($level, self::LEVELS, true)) {
+            throw new \ValueError(sprintf('Unknown log level "%s": use one of %s.', $level, implode(', ', self::LEVELS)));
+        }
+        if (count($this->logs) >= self::MAX_LOGS) {
+            ++$this->droppedLogs;
+
+            return;
+        }
+        $this->logs[] = [
+            'level' => $level,
+            'message' => substr($message, 0, self::MAX_MESSAGE_BYTES),
+            'context' => $context,
+            'atMs' => round((hrtime(true) - $this->startedNs) / 1e6, 3),
+        ];
+    }
+
+    /** @return list<array{level: string, message: string, context: array<mixed>, atMs: float}> entries so far */
+    public function logs(): array
+    {
+        return $this->logs;
+    }
+
+    /** Entries not kept because the call had written 100 already. */
+    public function droppedLogs(): int
+    {
+        return $this->droppedLogs;
+    }
+}

@@ -1,0 +1,80 @@
+/** Loads every handler file in its pool before the first call: a syntax error is found at start, with its line. */
+import { randomUUID } from 'node:crypto';
+import type { ResponseLimits } from '../fastcgi/index.ts';
+import { StartupError, type StartupProblem } from '../startup.ts';
+import { decodeEnvelope } from './envelope.ts';
+import type { Pool } from './pool.ts';
+import { checkParams } from './runtime.ts';
+
+const CHECK_TIMEOUT_MS = 10_000;
+const CHECK_LIMITS: ResponseLimits = { headMaxBytes: 16_384, bodyMaxBytes: 262_144, stderrMaxBytes: 16_384 };
+const NOTHING = Buffer.alloc(0);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Undefined when the file loads and returns a callable. It also compiles it into the pool's opcache. */
+const checkHandler = async (pool: Pool, handler: string): Promise<StartupProblem | undefined> => {
+  const file = `functions/${handler}`;
+  const slot = pool.take(() => {});
+  if (slot === undefined) return { file, detail: `It was not checked: the pool ${pool.name} has no free worker.` };
+  const attemptId = randomUUID();
+  try {
+    const params = checkParams(pool.paths, handler, attemptId);
+    const request = {
+      encodedParams: NOTHING,
+      params,
+      body: NOTHING,
+      limits: CHECK_LIMITS,
+      timeLimitMs: CHECK_TIMEOUT_MS,
+    };
+    const response = await slot.run(request);
+    const envelope = decodeEnvelope(response.body, attemptId);
+    if (envelope.kind === 'none') {
+      const said = (response.stderr || envelope.stray).trim().slice(0, 300);
+      return { file, detail: `It does not load: ${said || 'PHP ended without a word'}` };
+    }
+    const { meta, stray } = envelope;
+    if (stray !== '')
+      return {
+        file,
+        detail: `It prints ${JSON.stringify(stray.slice(0, 80))} when loaded: is there text before <?php?`,
+      };
+    if (meta.outcome === 'checked') return undefined;
+    if (!('exception' in meta)) return { file, detail: `It does not load: it ended with ${meta.outcome}.` };
+    const { message, line, file: thrownIn } = meta.exception;
+    const inProject = thrownIn.startsWith(`${pool.paths.root}/`);
+    // The runtime's own complaint (no callable returned) has no line of the user's.
+    return inProject
+      ? { file: thrownIn.slice(pool.paths.root.length + 1), line, detail: message }
+      : { file, detail: message };
+  } catch (error) {
+    return { file, detail: messageOf(error) };
+  } finally {
+    slot.release(false);
+  }
+};
+
+interface Checked {
+  readonly handler: string;
+  readonly pool: string;
+}
+
+/** Rejects with StartupError. Each handler is loaded once for each pool that runs it. */
+export const checkHandlers = async (functions: Iterable<Checked>, pools: ReadonlyMap<string, Pool>): Promise<void> => {
+  const handlers = new Map<string, Set<string>>();
+  for (const { handler, pool } of functions) handlers.set(pool, (handlers.get(pool) ?? new Set()).add(handler));
+  const problems = await Promise.all(
+    [...handlers].map(async ([name, files]) => {
+      const pool = pools.get(name);
+      const found: StartupProblem[] = [];
+      // One after another: each may take a worker, and there may be only one.
+      for (const file of pool === undefined ? [] : files) {
+        const problem = pool && (await checkHandler(pool, file));
+        if (problem) found.push(problem);
+      }
+      return found;
+    }),
+  );
+  const all = problems.flat();
+  if (all.length > 0) throw new StartupError(all);
+};

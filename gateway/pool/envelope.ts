@@ -1,0 +1,113 @@
+/**
+ * The runtime's answer, as `gateway/php/Envelope.php` writes it. Pure.
+ *
+ *     FPMG1 <attempt id> <meta bytes> <payload bytes>\n<meta: JSON><payload: JSON or bytes>
+ */
+
+/** Must equal `Runtime::VERSION` in PHP. */
+export const RUNTIME_VERSION = 1;
+
+export interface LogEntry {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly context: unknown;
+  /** Since the attempt began in PHP, ms. */
+  readonly atMs: number;
+}
+
+export interface PhpException {
+  readonly class: string;
+  readonly message: string;
+  readonly file: string;
+  readonly line: number;
+  readonly trace?: string;
+}
+
+/** What every answer says of the worker. */
+export interface WorkerUsage {
+  readonly pid: number;
+  readonly peakBytes: number;
+  readonly cpuMs: number;
+  readonly wallMs: number;
+}
+
+interface Common extends WorkerUsage {
+  readonly logs?: readonly LogEntry[];
+  readonly droppedLogs?: number;
+  /** The first bytes printed besides the result, and how many there were. */
+  readonly stray?: string;
+  readonly strayBytes?: number;
+}
+
+export interface PrimedMeta extends Common {
+  readonly outcome: 'primed';
+  readonly runtimeVersion: number;
+  readonly phpVersion: string;
+  readonly opcache: boolean;
+  readonly pidNamespace: string;
+}
+
+export type Meta =
+  | PrimedMeta
+  | (Common & { readonly outcome: 'output'; readonly encoding: 'json' })
+  | (Common & { readonly outcome: 'output'; readonly encoding: 'binary'; readonly mediaType: string | null })
+  | (Common & { readonly outcome: 'failure'; readonly code: string; readonly message: string })
+  | (Common & { readonly outcome: 'exception' | 'fatal' | 'out-of-memory'; readonly exception: PhpException })
+  | (Common & { readonly outcome: 'unencodable'; readonly message: string })
+  | (Common & { readonly outcome: 'exit' | 'checked' });
+
+export type Envelope =
+  | { readonly kind: 'envelope'; readonly meta: Meta; readonly payload: Buffer; readonly stray: string }
+  /** No envelope of this attempt: the runtime did not come to write one. */
+  | { readonly kind: 'none'; readonly stray: string };
+
+const STRAY_MAX_BYTES = 512;
+const OUTCOMES = [
+  'primed',
+  'output',
+  'failure',
+  'exception',
+  'fatal',
+  'out-of-memory',
+  'unencodable',
+  'exit',
+  'checked',
+];
+
+const excerpt = (bytes: Buffer): string => bytes.toString('utf8', 0, STRAY_MAX_BYTES);
+
+const isMeta = (value: unknown): value is Meta =>
+  typeof value === 'object' &&
+  value !== null &&
+  OUTCOMES.includes(String((value as { outcome?: unknown }).outcome)) &&
+  typeof (value as { pid?: unknown }).pid === 'number';
+
+const parseMeta = (text: string): Meta | undefined => {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isMeta(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Finds this attempt's envelope; bytes around it were printed by the handler and are reported as stray. */
+export const decodeEnvelope = (body: Buffer, attemptId: string): Envelope => {
+  const mark = `FPMG1 ${attemptId} `;
+  const start = body.indexOf(mark, 0, 'latin1');
+  const lineEnd = start === -1 ? -1 : body.indexOf(10, start);
+  if (lineEnd === -1) return { kind: 'none', stray: excerpt(body) };
+  const [metaBytes, payloadBytes] = body
+    .toString('latin1', start + mark.length, lineEnd)
+    .split(' ')
+    .map(Number);
+  const metaStart = lineEnd + 1;
+  const payloadStart = metaStart + (metaBytes ?? Number.NaN);
+  const end = payloadStart + (payloadBytes ?? Number.NaN);
+  if (!(end <= body.length)) return { kind: 'none', stray: '' };
+  const meta = parseMeta(body.toString('utf8', metaStart, payloadStart));
+  if (meta === undefined) return { kind: 'none', stray: '' };
+  const around = start > 0 ? body.subarray(0, start) : body.subarray(end);
+  const stray = meta.stray ?? (around.length > 0 ? excerpt(around) : '');
+  return { kind: 'envelope', meta, payload: body.subarray(payloadStart, end), stray };
+};

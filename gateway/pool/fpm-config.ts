@@ -1,0 +1,96 @@
+/** The php-fpm configuration of a pool we run, from typed settings. Pure: each fixed value says why. */
+import type { ManagedPoolSettings } from '../config.ts';
+
+export interface FpmConfigInput {
+  readonly pool: string;
+  readonly instanceId: string;
+  readonly socket: string;
+  readonly settings: ManagedPoolSettings;
+  /** The longest `timeoutMs` of the pool's functions. */
+  readonly longestCallMs: number;
+  /** Set when the master is root. */
+  readonly user: { readonly name: string; readonly gid: number } | undefined;
+}
+
+const seconds = (ms: number): number => Math.ceil(ms / 1000);
+
+const processManager = ({ pm, workers, idleMs }: ManagedPoolSettings): string[] => {
+  const common = [`pm = ${pm}`, `pm.max_children = ${workers}`];
+  if (pm === 'static') return common;
+  if (pm === 'ondemand') return [...common, `pm.process_idle_timeout = ${seconds(idleMs)}s`];
+  const spare = Math.max(1, Math.floor(workers / 4));
+  return [
+    ...common,
+    `pm.start_servers = ${spare}`,
+    `pm.min_spare_servers = ${spare}`,
+    `pm.max_spare_servers = ${Math.max(spare, Math.floor(workers / 2))}`,
+  ];
+};
+
+export const renderFpmConfig = (input: FpmConfigInput): string => {
+  const { pool, instanceId, socket, settings, longestCallMs, user } = input;
+  const lines = [
+    '; Rendered by fpm-gateway at start: changes here are lost.',
+    '[global]',
+    'daemonize = no',
+    '; It is opened though --force-stderr keeps it unused; the default, /var/log/php-fpm.log, fails for ordinary users.',
+    'error_log = /dev/null',
+    'log_limit = 8192',
+    '; The default, 0, kills running calls on stop.',
+    `process_control_timeout = ${seconds(longestCallMs) + 1}s`,
+    '; The instance is part of the process title: orphans of a crashed gateway are found by it.',
+    `[${pool}@${instanceId}]`,
+    `listen = ${socket}`,
+    'listen.mode = 0600',
+    ...(user === undefined ? [] : [`user = ${user.name}`, `group = ${user.gid}`]),
+    ...processManager(settings),
+    '; Nothing waits here: the gateway never opens more connections than there are workers.',
+    `listen.backlog = ${2 * settings.workers}`,
+    '; A backstop for a gateway that died. The clock also runs while a kept connection idles, so that time is added.',
+    `request_terminate_timeout = ${seconds(longestCallMs + settings.idleMs) + 10}s`,
+    'request_terminate_timeout_track_finished = yes',
+    'rlimit_core = 0',
+    '; What workers write to their stderr reaches the gateway log.',
+    'catch_workers_output = yes',
+    'decorate_workers_output = no',
+    '; PHP sees only the variables listed here.',
+    'clear_env = yes',
+    ...Object.entries(settings.env).map(([name, value]) => `env[${name}] = "${value}"`),
+    'security.limit_extensions = .php',
+  ];
+  return `${lines.join('\n')}\n`;
+};
+
+/** Later ones win: the pool's own `ini` may change the second group, never the third. */
+export const phpIni = (settings: ManagedPoolSettings): Readonly<Record<string, string>> => ({
+  memory_limit: '128M',
+  // It counts CPU time only; the gateway's deadline counts all and stops the worker.
+  max_execution_time: '0',
+  expose_php: '0',
+  // Errors belong in the trace (STDERR), not in the answer.
+  display_errors: '0',
+  log_errors: '1',
+  error_log: '',
+  html_errors: '0',
+  // Arguments in stack traces are how secrets get into logs.
+  'zend.exception_ignore_args': '1',
+  'opcache.enable': '1',
+  // One release, one version of the code: changes take effect with the next release (a restart, or `dev`).
+  'opcache.validate_timestamps': '0',
+  'opcache.max_accelerated_files': '10000',
+  realpath_cache_ttl: '600',
+  ...Object.fromEntries(Object.entries(settings.ini).map(([name, value]) => [name, iniValue(value)])),
+  // The runtime buffers; php.ini's 4096 would hold back what it flushes.
+  output_buffering: '0',
+  'cgi.fix_pathinfo': '0',
+  // No per-folder settings: an uploaded .user.ini would change the worker.
+  'user_ini.filename': '',
+  enable_post_data_reading: '1',
+});
+
+const iniValue = (value: string | number | boolean): string =>
+  typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
+
+/** On the command line, because settings such as opcache's are read only when the master starts. */
+export const iniArguments = (ini: Readonly<Record<string, string>>): string[] =>
+  Object.entries(ini).flatMap(([name, value]) => ['-d', `${name}="${value}"`]);

@@ -1,0 +1,144 @@
+/** One php-fpm master process that we started: ready, exited, stopped. Restarting it is the pool's business. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants, readdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Log } from '../log.ts';
+import { StartupError } from '../startup.ts';
+
+export interface FpmMasterOptions {
+  readonly pool: string;
+  readonly program: string;
+  readonly configFile: string;
+  readonly config: string;
+  readonly iniArguments: readonly string[];
+  readonly log: Log;
+}
+
+const READY_TIMEOUT_MS = 15_000;
+const TERM_GRACE_MS = 1000;
+const KEPT_LINES = 20;
+
+const isExecutable = (file: string): boolean => {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** `php-fpm`, else the newest `php-fpm8.4`, in PATH and the folders of system daemons. */
+export const findPhpFpm = (configured: string | undefined): string => {
+  if (configured !== undefined) {
+    if (isExecutable(configured)) return configured;
+    throw new StartupError([{ file: 'phpFpm', detail: `${configured} is not an executable file.` }]);
+  }
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'].filter(Boolean);
+  const found = folders.flatMap((folder) => {
+    try {
+      return readdirSync(folder)
+        .filter((name) => /^php-fpm(\d+(\.\d+)?)?$/.test(name))
+        .map((name) => join(folder, name));
+    } catch {
+      return [];
+    }
+  });
+  const version = (file: string): number => Number(/php-fpm([\d.]+)$/.exec(file)?.[1] ?? Number.POSITIVE_INFINITY);
+  const newest = found.filter(isExecutable).sort((a, b) => version(b) - version(a))[0];
+  if (newest !== undefined) return newest;
+  const detail =
+    'php-fpm was not found in PATH, /usr/sbin or /usr/local/sbin. Install it (Debian, Ubuntu: apt-get install php-fpm) or set phpFpm (FPMG_PHP_FPM).';
+  throw new StartupError([{ file: 'php-fpm', detail }]);
+};
+
+export class FpmMaster {
+  readonly pid: number;
+  /** Resolves with how it ended, expected or not. */
+  readonly exited: Promise<string>;
+  readonly #child: ChildProcess;
+
+  /** Resolves when it handles connections; rejects with StartupError and what php-fpm said. */
+  static async start(options: FpmMasterOptions): Promise<FpmMaster> {
+    writeFileSync(options.configFile, options.config, { mode: 0o600 });
+    const args = ['--nodaemonize', '--force-stderr', '--fpm-config', options.configFile, ...options.iniArguments];
+    const child = spawn(options.program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } });
+    const lines: string[] = [];
+    const master = await new Promise<FpmMaster>((resolve, reject) => {
+      const fail = (why: string): void => {
+        const said = lines.length === 0 ? '' : ` It said:\n${lines.map((line) => `      ${line}`).join('\n')}`;
+        reject(
+          new StartupError([
+            { file: options.program, detail: `The pool ${options.pool} did not start: ${why}.${said}` },
+          ]),
+        );
+      };
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        fail(`no answer within ${READY_TIMEOUT_MS} ms`);
+      }, READY_TIMEOUT_MS);
+      child.once('error', (error) => fail(error.message));
+      child.once('exit', (code, signal) => {
+        clearTimeout(timer);
+        fail(`php-fpm ended with ${signal ?? `status ${code}`}`);
+      });
+      const read = (line: string): void => {
+        lines.push(line);
+        if (lines.length > KEPT_LINES) lines.shift();
+        relay(options, line);
+        if (!line.includes('ready to handle connections')) return;
+        clearTimeout(timer);
+        resolve(new FpmMaster(child));
+      };
+      for (const stream of [child.stdout, child.stderr]) {
+        if (stream !== null) createInterface({ input: stream }).on('line', read);
+      }
+    });
+    return master;
+  }
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve(signal ?? `status ${code}`));
+    });
+  }
+
+  /** Running calls may finish within `graceMs`, then it ends with all its workers. Idempotent. */
+  async stop(graceMs: number): Promise<void> {
+    this.#child.kill('SIGQUIT');
+    if (await this.#exitsWithin(graceMs)) return;
+    this.#child.kill('SIGTERM');
+    if (await this.#exitsWithin(TERM_GRACE_MS)) return;
+    this.kill();
+    await this.exited;
+  }
+
+  /** Ends the master and its workers now. FPM calls setsid(), so its group is its own. */
+  kill(): void {
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // The group has ended.
+    }
+  }
+
+  async #exitsWithin(timeoutMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+    });
+    const exited = await Promise.race([this.exited.then(() => true), timeout]);
+    clearTimeout(timer);
+    return exited;
+  }
+}
+
+/** FPM's own lines start with a date; the rest is what workers wrote to their stderr. */
+const relay = ({ log, pool }: FpmMasterOptions, line: string): void => {
+  const [, level, text] = /^\[[^\]]+\] (\w+): (.*)$/.exec(line) ?? [];
+  if (level === undefined || text === undefined) log.warn({ pool, line }, 'a php worker wrote to its stderr');
+  else if (level === 'NOTICE') log.debug({ pool }, `php-fpm: ${text}`);
+  else log.warn({ pool, level }, `php-fpm: ${text}`);
+};

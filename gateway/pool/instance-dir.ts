@@ -1,0 +1,130 @@
+/**
+ * The private folder of one running gateway: sockets, rendered FPM configs, staged code. Its name tells its owner's
+ * process, so a later gateway finds what a crashed one left behind (FPM masters and workers outlive their parent)
+ * and cleans it up.
+ */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Log } from '../log.ts';
+import { StartupError } from '../startup.ts';
+
+export interface InstanceDir {
+  readonly path: string;
+  /** 0700: whoever reaches a socket in it owns the pool. */
+  readonly sockets: string;
+  /** Unique on this machine; part of the FPM process titles. */
+  readonly id: string;
+  remove(): void;
+}
+
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
+const defaultBase = (): string => {
+  if (isRoot()) return '/run/fpm-gateway';
+  const personal = process.env.XDG_RUNTIME_DIR;
+  return personal ? join(personal, 'fpm-gateway') : join(tmpdir(), `fpm-gateway-${process.getuid?.() ?? 'user'}`);
+};
+
+/** Field 22 of /proc/<pid>/stat: tells a process from a later one with the same pid. Undefined if it is gone. */
+const startTicks = (pid: number): string | undefined => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+};
+
+/** The temporary folder is everybody's: a folder somebody else made there must not receive our sockets. */
+const openBase = (base: string): void => {
+  try {
+    mkdirSync(base, { recursive: true, mode: 0o711 });
+    const stat = lstatSync(base);
+    if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
+      throw new Error(`it belongs to another user (uid ${stat.uid}) or is no folder`);
+    }
+    chmodSync(base, isRoot() ? 0o711 : 0o700);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const detail = `The runtime folder ${base} cannot be used: ${why}. Set runtimeDir (FPMG_RUNTIME_DIR) to a folder of your own.`;
+    throw new StartupError([{ file: 'runtimeDir', detail }], { cause: error });
+  }
+};
+
+const commandLine = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+};
+
+/** php-fpm processes by title: `php-fpm: master process (<config file>)`, `php-fpm: pool <name>@<instance id>`. */
+export const fpmProcesses = (matches: (title: string) => boolean): number[] => {
+  let pids: string[];
+  try {
+    pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+  return pids
+    .filter((pid) => {
+      const title = commandLine(pid);
+      return title.startsWith('php-fpm: ') && matches(title);
+    })
+    .map(Number);
+};
+
+const signalAll = (pids: readonly number[], name: NodeJS.Signals): void => {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+};
+
+const sweep = (base: string, log: Log): void => {
+  for (const name of readdirSync(base)) {
+    const [, pid, ticks] = /^(\d+)-(\d+)-[0-9a-f]{6}$/.exec(name) ?? [];
+    if (pid === undefined || ticks === undefined || startTicks(Number(pid)) === ticks) continue;
+    const path = join(base, name);
+    const orphans = fpmProcesses((title) => title.includes(`(${path}/`) || title.includes(`@${name}`));
+    // A master told to end politely may wait for its workers; nobody is left who could call them.
+    signalAll(orphans, 'SIGKILL');
+    rmSync(path, { recursive: true, force: true });
+    log.warn({ path, orphans }, 'cleaned up after a gateway that had crashed');
+  }
+};
+
+export const openInstanceDir = (runtimeDir: string | undefined, log: Log): InstanceDir => {
+  const base = runtimeDir ?? defaultBase();
+  openBase(base);
+  sweep(base, log);
+  const id = `${process.pid}-${startTicks(process.pid) ?? 0}-${randomBytes(3).toString('hex')}`;
+  const path = join(base, id);
+  const sockets = join(path, 's');
+  mkdirSync(path, { mode: 0o711 });
+  mkdirSync(sockets, { mode: 0o700 });
+  return { path, sockets, id, remove: () => rmSync(path, { recursive: true, force: true }) };
+};
+
+export interface UserIds {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Looks a user up as the system does, directory services included. Undefined if there is none. */
+export const lookUpUser = (user: string): UserIds | undefined => {
+  try {
+    const ask = (flag: string): number =>
+      Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+    return { uid: ask('-u'), gid: ask('-g') };
+  } catch {
+    return undefined;
+  }
+};

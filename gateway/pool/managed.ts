@@ -1,0 +1,178 @@
+/** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
+import { join } from 'node:path';
+import type { ManagedPoolSettings } from '../config.ts';
+import { UNIX_PATH_MAX_BYTES } from '../fastcgi/address.ts';
+import type { Log } from '../log.ts';
+import { StartupError } from '../startup.ts';
+import { Backend } from './backend.ts';
+import { iniArguments, phpIni, renderFpmConfig } from './fpm-config.ts';
+import { FpmMaster } from './fpm-master.ts';
+import { fpmProcesses, type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
+import type { PhpPaths } from './runtime.ts';
+
+export interface ManagedOptions {
+  readonly name: string;
+  readonly settings: ManagedPoolSettings;
+  readonly program: string;
+  readonly instance: InstanceDir;
+  readonly paths: PhpPaths;
+  readonly longestCallMs: number;
+  readonly log: Log;
+  readonly onFree: () => void;
+}
+
+/** One master with the workers behind its socket. A restarted master gets a new socket: orphans keep the old one. */
+interface Generation {
+  readonly master: FpmMaster;
+  readonly backend: Backend;
+}
+
+type State =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'up'; readonly generation: Generation }
+  | { readonly kind: 'restarting'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'closed' };
+
+const RESTART_FIRST_MS = 100;
+const RESTART_MAX_MS = 10_000;
+/** A master that lived this long starts over with the shortest delay. */
+const HEALTHY_MS = 60_000;
+
+/** The user workers drop to; undefined when we are not root and they run as ourselves. */
+export const poolUser = (name: string, user: string): { name: string; uid: number; gid: number } | undefined => {
+  if (!isRoot()) return undefined;
+  const ids = lookUpUser(user);
+  if (ids !== undefined && ids.uid !== 0) return { name: user, ...ids };
+  const detail =
+    ids === undefined
+      ? `There is no user ${user} on this machine.`
+      : `${user} is root by another name; PHP never runs as root.`;
+  throw new StartupError([
+    { file: 'deploy/gateway.config.ts', property: `pools.${name}.user`, detail: `${detail} Name an unprivileged one.` },
+  ]);
+};
+
+export class ManagedPool {
+  readonly #options: ManagedOptions;
+  #state: State = { kind: 'stopped' };
+  #generations = 0;
+  #restartDelayMs = RESTART_FIRST_MS;
+
+  constructor(options: ManagedOptions) {
+    this.#options = options;
+  }
+
+  get backends(): readonly Backend[] {
+    return this.#state.kind === 'up' ? [this.#state.generation.backend] : [];
+  }
+
+  /** The FPM master's pid while it is up. */
+  get masterPid(): number | undefined {
+    return this.#state.kind === 'up' ? this.#state.generation.master.pid : undefined;
+  }
+
+  async start(): Promise<void> {
+    const generation = await this.#launch();
+    try {
+      await generation.backend.probe();
+    } catch (error) {
+      generation.backend.destroy();
+      await generation.master.stop(0);
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new StartupError([{ file: `pools.${this.#options.name}`, detail }], { cause: error });
+    }
+    this.#adopt(generation);
+  }
+
+  /** Running calls get their answers, then the master stops. */
+  async close(graceMs: number): Promise<void> {
+    const state = this.#state;
+    this.#state = { kind: 'closed' };
+    if (state.kind === 'restarting') clearTimeout(state.timer);
+    if (state.kind !== 'up') return;
+    await state.generation.backend.close();
+    await state.generation.master.stop(graceMs);
+  }
+
+  async destroy(): Promise<void> {
+    const state = this.#state;
+    this.#state = { kind: 'closed' };
+    if (state.kind === 'restarting') clearTimeout(state.timer);
+    if (state.kind !== 'up') return;
+    state.generation.backend.destroy();
+    state.generation.master.kill();
+    await state.generation.master.exited;
+  }
+
+  #socketPath(): string {
+    const { instance, name } = this.#options;
+    const path = join(instance.sockets, `${name}.${this.#generations}`);
+    const length = Buffer.byteLength(path);
+    if (length <= UNIX_PATH_MAX_BYTES) return path;
+    const detail = `The socket path ${path} has ${length} bytes; the system allows ${UNIX_PATH_MAX_BYTES}. Set runtimeDir (FPMG_RUNTIME_DIR) to a shorter path.`;
+    throw new StartupError([{ file: 'runtimeDir', detail }]);
+  }
+
+  async #launch(): Promise<Generation> {
+    const { name, settings, program, instance, paths, longestCallMs, log, onFree } = this.#options;
+    this.#generations += 1;
+    const socket = this.#socketPath();
+    const user = poolUser(name, settings.user);
+    const master = await FpmMaster.start({
+      pool: name,
+      program,
+      configFile: join(instance.path, `${name}.${this.#generations}.conf`),
+      config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
+      iniArguments: iniArguments(phpIni(settings)),
+      log,
+    });
+    const { workers, idleMs, connectTimeoutMs } = settings;
+    const address = { kind: 'unix', path: socket } as const;
+    return { master, backend: new Backend({ address, paths, workers, idleMs, connectTimeoutMs, log, onFree }) };
+  }
+
+  #adopt(generation: Generation): void {
+    const startedMs = performance.now();
+    this.#state = { kind: 'up', generation };
+    this.#options.onFree();
+    void generation.master.exited.then((how) => {
+      if (this.#state.kind !== 'up' || this.#state.generation !== generation) return;
+      if (performance.now() - startedMs > HEALTHY_MS) this.#restartDelayMs = RESTART_FIRST_MS;
+      this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
+      this.#retire(generation);
+      this.#scheduleRestart();
+    });
+  }
+
+  /** Workers outlive a killed master and would serve old code for ever: what they run may finish, then they go. */
+  #retire(generation: Generation): void {
+    const { instance, name } = this.#options;
+    const orphans = fpmProcesses((title) => title.includes(`pool ${name}@${instance.id}`));
+    void generation.backend.close().then(() => {
+      for (const pid of orphans) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It has ended with its last call.
+        }
+      }
+    });
+  }
+
+  #scheduleRestart(): void {
+    const timer = setTimeout(() => void this.#restart(), this.#restartDelayMs);
+    this.#state = { kind: 'restarting', timer };
+    this.#restartDelayMs = Math.min(RESTART_MAX_MS, this.#restartDelayMs * 2);
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      const generation = await this.#launch();
+      if (this.#state.kind === 'restarting') this.#adopt(generation);
+      else await generation.master.stop(0);
+    } catch (error) {
+      this.#options.log.error({ pool: this.#options.name, err: error }, 'php-fpm did not start: trying again');
+      if (this.#state.kind === 'restarting') this.#scheduleRestart();
+    }
+  }
+}

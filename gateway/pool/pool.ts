@@ -1,0 +1,122 @@
+/**
+ * A pool as calls see it: slots to take and a status; whether we run its php-fpm or somebody else does.
+ */
+import type { AttachedPoolSettings, PoolSettings } from '../config.ts';
+import { GatewayError } from '../errors.ts';
+import { parseAddress } from '../fastcgi/address.ts';
+import type { Log } from '../log.ts';
+import { StartupError } from '../startup.ts';
+import { Backend, type BackendStatus, type Slot } from './backend.ts';
+import type { InstanceDir } from './instance-dir.ts';
+import { ManagedPool } from './managed.ts';
+import { encodeFunctionParams, type PhpPaths } from './runtime.ts';
+
+export interface PoolOptions {
+  readonly name: string;
+  readonly settings: PoolSettings;
+  readonly program: () => string;
+  readonly instance: InstanceDir;
+  readonly paths: PhpPaths;
+  /** The longest `timeoutMs` of its functions. */
+  readonly longestCallMs: number;
+  readonly log: Log;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly kind: 'managed' | 'attached';
+  readonly workers: number;
+  readonly phpVersion: string | undefined;
+  readonly masterPid: number | undefined;
+  readonly backends: readonly BackendStatus[];
+}
+
+export const isAttached = (settings: PoolSettings): settings is AttachedPoolSettings => 'address' in settings;
+
+export class Pool {
+  readonly name: string;
+  readonly settings: PoolSettings;
+  readonly paths: PhpPaths;
+  /** Called when a slot may be had; set by admission. */
+  onFree: () => void = () => {};
+  readonly #managed: ManagedPool | undefined;
+  readonly #attached: readonly Backend[];
+  #phpVersion: string | undefined;
+
+  constructor(options: PoolOptions) {
+    const { name, settings, paths, log } = options;
+    this.name = name;
+    this.settings = settings;
+    this.paths = paths;
+    const onFree = (): void => this.onFree();
+    if (isAttached(settings)) {
+      const { workers, idleMs, connectTimeoutMs } = settings;
+      this.#attached = [settings.address].flat().map((text) => {
+        const address = parseAddress(text);
+        if (address === undefined) throw new GatewayError('internal-error', `${text} is no address.`);
+        return new Backend({ address, paths, workers, idleMs, connectTimeoutMs, log, onFree });
+      });
+    } else {
+      this.#attached = [];
+      this.#managed = new ManagedPool({ ...options, settings, program: options.program(), onFree });
+    }
+  }
+
+  get #backends(): readonly Backend[] {
+    return this.#managed?.backends ?? this.#attached;
+  }
+
+  /** False: calls that wait will not be served until the pool is back. */
+  get available(): boolean {
+    return this.#backends.some((backend) => backend.up);
+  }
+
+  get status(): PoolStatus {
+    const backends = this.#backends.map((backend) => backend.status);
+    return {
+      name: this.name,
+      kind: this.#managed === undefined ? 'attached' : 'managed',
+      workers: backends.reduce((sum, backend) => sum + backend.workers, 0),
+      phpVersion: this.#phpVersion,
+      masterPid: this.#managed?.masterPid,
+      backends,
+    };
+  }
+
+  /** Resolves once a worker has answered; rejects with StartupError. */
+  async start(): Promise<void> {
+    await this.#managed?.start();
+    for (const backend of this.#backends) {
+      try {
+        this.#phpVersion = (await backend.probe()).facts.phpVersion;
+      } catch (error) {
+        const detail = error instanceof Error ? error.message : String(error);
+        throw new StartupError([{ file: `pools.${this.name}`, property: 'address', detail }], { cause: error });
+      }
+    }
+  }
+
+  /** The slot of the backend with most room, or undefined when all workers are busy. */
+  take(onFreed: () => void): Slot | undefined {
+    let best: Backend | undefined;
+    for (const backend of this.#backends) {
+      if (best === undefined || backend.free > best.free) best = backend;
+    }
+    return best?.take(onFreed);
+  }
+
+  /** FastCGI parameters that are the same for every call of this function. */
+  encodeFunctionParams(functionName: string, handler: string): Buffer {
+    return encodeFunctionParams(this.paths, functionName, handler);
+  }
+
+  /** Refuses nothing itself (admission does): waits for running calls, then stops. */
+  async close(graceMs: number): Promise<void> {
+    await Promise.all([this.#managed?.close(graceMs), ...this.#attached.map((backend) => backend.close())]);
+  }
+
+  async destroy(): Promise<void> {
+    for (const backend of this.#attached) backend.destroy();
+    await this.#managed?.destroy();
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * One PHP worker we hold: a connection that has been primed, and the process behind it.
+ *
+ * Priming is a first, harmless call on each fresh connection. It proves that a worker has accepted us (so no real call
+ * ever waits in FPM's backlog, where it would run even if we gave up), that our runtime is there in the right
+ * version, and it tells the pid, which stays the worker's for the connection's life.
+ */
+import { randomUUID } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { GatewayError, isGatewayError } from '../errors.ts';
+import { collect } from '../fastcgi/collect.ts';
+import { type Address, Connection, formatAddress } from '../fastcgi/index.ts';
+import { decodeEnvelope, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
+import { type PhpPaths, primeParams } from './runtime.ts';
+
+export interface Worker {
+  readonly connection: Connection;
+  readonly facts: PrimedMeta;
+  /** The peer answers pings and stays: php-fpm 8.2 and newer. */
+  readonly pings: boolean;
+  /** On the `performance.now()` clock, ms: since when it lies idle. */
+  idleSinceMs: number;
+}
+
+export interface WorkerSource {
+  readonly address: Address;
+  readonly paths: PhpPaths;
+  readonly connectTimeoutMs: number;
+}
+
+const PRIME_LIMITS = { headMaxBytes: 16_384, bodyMaxBytes: 65_536, stderrMaxBytes: 4096 };
+const EMPTY_INPUT = Buffer.from('null');
+
+const unusable = (source: WorkerSource, why: string, cause?: unknown): GatewayError =>
+  new GatewayError('pool-unavailable', `The peer at ${formatAddress(source.address)} cannot serve: ${why}`, {
+    executed: 'no',
+    cause,
+  });
+
+const factsOf = (source: WorkerSource, body: Buffer, stderr: string, attemptId: string): PrimedMeta => {
+  const envelope = decodeEnvelope(body, attemptId);
+  const script = `${source.paths.runtime}/run.php`;
+  if (envelope.kind === 'none' || envelope.meta.outcome !== 'primed') {
+    const said = (stderr || envelope.stray).trim().slice(0, 300);
+    throw unusable(
+      source,
+      `it does not run ${script} (it said: ${said || 'nothing'}). Check root, runtime and file access.`,
+    );
+  }
+  const { runtimeVersion } = envelope.meta;
+  if (runtimeVersion !== RUNTIME_VERSION) {
+    throw unusable(
+      source,
+      `${script} has version ${runtimeVersion}, this gateway needs ${RUNTIME_VERSION}. Deploy both together.`,
+    );
+  }
+  return envelope.meta;
+};
+
+const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number): Promise<Worker> => {
+  const startedMs = performance.now();
+  const connection = await Connection.open(source.address, { timeoutMs });
+  const attemptId = randomUUID();
+  const request = { params: primeParams(source.paths, attemptId), body: EMPTY_INPUT, ping, keepConnection: true };
+  const leftMs = Math.max(1, timeoutMs - (performance.now() - startedMs));
+  const { exchange, response } = collect(connection, request, PRIME_LIMITS);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    connection.destroy();
+  }, leftMs);
+  try {
+    const { body, stderr } = await response;
+    return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping, idleSinceMs: performance.now() };
+  } catch (error) {
+    connection.destroy();
+    if (timedOut)
+      throw unusable(source, `no worker answered within ${timeoutMs} ms: are all of them busy or stopped?`, error);
+    const { progress } = exchange;
+    // php-fpm before 8.2 closes the connection once it has answered a ping.
+    if (progress.ping === 'answered' && progress.bytesReceived === 0 && !progress.ended) throw new PingUnsupported();
+    throw isGatewayError(error) && error.code === 'pool-unavailable' ? error : unusable(source, String(error), error);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+class PingUnsupported extends Error {}
+
+/** Rejects with `pool-unavailable`, executed: no. */
+export const openWorker = async (source: WorkerSource): Promise<Worker> => {
+  try {
+    return await openOnce(source, true, source.connectTimeoutMs);
+  } catch (error) {
+    if (!(error instanceof PingUnsupported)) throw error;
+    return await openOnce(source, false, source.connectTimeoutMs);
+  }
+};
+
+/** As Runtime::namespaceId() in PHP. Empty where /proc is absent: then nothing is ever killed. */
+const ownPidNamespace = ((): string => {
+  try {
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return '';
+  }
+})();
+
+const KILL_AFTER_MS = 1000;
+
+const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL'): boolean => {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * Ends the process behind a connection that is open and unanswered: its pid cannot have been reused then. php-fpm
+ * starts another in about 2 ms. Returns false where we may not (another machine, pid namespace or user): then the
+ * worker stays counted as busy until it answers.
+ */
+export const stopWorker = (worker: Worker): boolean => {
+  const { connection, facts } = worker;
+  if (ownPidNamespace === '' || facts.pidNamespace !== ownPidNamespace || !connection.busy) return false;
+  const sent = signal(facts.pid, 'SIGTERM');
+  // A stopped process (SIGSTOP, a debugger) takes no SIGTERM.
+  const timer = setTimeout(() => {
+    if (connection.busy) signal(facts.pid, 'SIGKILL');
+  }, KILL_AFTER_MS);
+  timer.unref();
+  void connection.closed.then(() => clearTimeout(timer));
+  return sent;
+};

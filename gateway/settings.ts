@@ -1,0 +1,46 @@
+/** Config file + environment → settings. Every mistake is named with where it was written. Pure. */
+import type { z } from 'zod';
+import { configSchema, type Settings } from './config.ts';
+import { applyOverrides, type Override, readEnvironment } from './environment.ts';
+import { StartupError, type StartupProblem } from './startup.ts';
+
+/** A union reports each branch; the one with the fewest complaints is what was meant. */
+const flatten = (issue: z.core.$ZodIssue): z.core.$ZodIssue[] => {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
+  const closest = issue.errors.reduce((best, branch) => (branch.length < best.length ? branch : best));
+  return closest.flatMap(flatten).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+};
+
+const problemOf = (issue: z.core.$ZodIssue, file: string, overrides: readonly Override[]): StartupProblem => {
+  const property = issue.path.map(String).join('.');
+  const override = overrides.find(
+    ({ path }) => property === path.join('.') || property.startsWith(`${path.join('.')}.`),
+  );
+  return { file: override?.variable ?? file, ...(property === '' ? {} : { property }), detail: issue.message };
+};
+
+const bindProblem = ({ admin }: Settings): StartupProblem | undefined => {
+  const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(admin.host) || admin.host.startsWith('127.');
+  if (!admin.enabled || isLoopback || admin.token !== undefined) return undefined;
+  const detail = `It would open traces to the network without a credential: set admin.token (FPMG_ADMIN__TOKEN) or bind to 127.0.0.1.`;
+  return { file: 'deploy/gateway.config.ts', property: 'admin.host', detail };
+};
+
+/** Throws StartupError with everything that is wrong. */
+export const resolveSettings = (
+  config: unknown,
+  env: Readonly<Record<string, string | undefined>>,
+  file: string,
+): Settings => {
+  const { overrides, problems } = readEnvironment(env);
+  const parsed = configSchema.safeParse(applyOverrides(config, overrides));
+  if (!parsed.success)
+    problems.push(...parsed.error.issues.flatMap(flatten).map((issue) => problemOf(issue, file, overrides)));
+  if (problems.length > 0 || !parsed.success) throw new StartupError(problems);
+  const { pools } = parsed.data;
+  // A project without pools is served by one with the defaults.
+  const settings = { ...parsed.data, pools: { ...configSchema.parse({ pools: { default: {} } }).pools, ...pools } };
+  const unsafe = bindProblem(settings);
+  if (unsafe) throw new StartupError([unsafe]);
+  return settings;
+};
