@@ -42,7 +42,9 @@ const poolCommon = {
   bootstrap: z.string().max(1000).optional(),
 };
 
+/** A pool whose php-fpm the gateway starts and watches. */
 const managedPool = z.strictObject({
+  kind: z.literal('managed'),
   ...poolCommon,
   /** PHP processes, each serving one call at a time. The default suits calls that wait; CPU-bound ones want cores + 1. */
   workers: z
@@ -72,7 +74,9 @@ const addressText = z.string().refine((text) => parseAddress(text) !== undefined
   error: 'is not an address: write unix:/path/to.sock or tcp://host:port',
 });
 
+/** A pool whose php-fpm somebody else runs. */
 const attachedPool = z.strictObject({
+  kind: z.literal('attached'),
   ...poolCommon,
   /** php-fpm that somebody else runs: `unix:/run/php/fpm.sock`, `tcp://10.0.0.5:9000`, or several of them. */
   address: z.union([addressText, z.array(addressText).min(1).max(100)]),
@@ -83,6 +87,14 @@ const attachedPool = z.strictObject({
   /** The PHP runtime's folder as those workers see it; default: where it lies inside `root`. */
   runtime: z.string().startsWith('/', { error: 'must be an absolute path' }).optional(),
 });
+
+/** An address makes a pool an attached one: the kind follows from it, so that mistakes are told of the right one. */
+const poolSchema = z.preprocess(
+  (pool) => (isPlainObject(pool) ? { ...pool, kind: 'address' in pool ? 'attached' : 'managed' } : pool),
+  z.discriminatedUnion('kind', [managedPool, attachedPool]),
+);
+
+const isPlainObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, {
   error: 'is not a pool name: a to z, 0 to 9 and -, at most 32 characters, starting with a letter',
@@ -156,7 +168,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
-  pools: z.record(name, z.union([managedPool, attachedPool])).default({}),
+  pools: z.record(name, poolSchema).default({}),
   /** Overrides what the contract of that function says. */
   functions: z.record(z.string(), functionOverride).default({}),
   trace: z.strictObject({ ringMax: z.int().min(1).max(100_000).default(500) }).prefault({}),
@@ -171,8 +183,12 @@ export const configSchema = z.strictObject({
   shutdownGraceMs: ms(0, 3_600_000).default(30_000),
 });
 
+type PoolConfig = Omit<z.input<typeof managedPool>, 'kind'> | Omit<z.input<typeof attachedPool>, 'kind'>;
+
 /** What `deploy/gateway.config.ts` may say. */
-export type GatewayConfig = z.input<typeof configSchema>;
+export type GatewayConfig = Omit<z.input<typeof configSchema>, 'pools'> & {
+  readonly pools?: Readonly<Record<string, PoolConfig>>;
+};
 /** Every setting, with a value. */
 export type Settings = z.output<typeof configSchema>;
 export type ManagedPoolSettings = z.output<typeof managedPool>;

@@ -2,21 +2,13 @@
 import type { z } from 'zod';
 import { configSchema, type Settings } from './config.ts';
 import { applyOverrides, type Override, readEnvironment } from './environment.ts';
-import { StartupError, type StartupProblem } from './startup.ts';
+import { issueProblem, StartupError, type StartupProblem } from './startup.ts';
 
-/** A union reports each branch; the one with the fewest complaints is what was meant. */
-const flatten = (issue: z.core.$ZodIssue): z.core.$ZodIssue[] => {
-  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
-  const closest = issue.errors.reduce((best, branch) => (branch.length < best.length ? branch : best));
-  return closest.flatMap(flatten).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
-};
-
+/** What the environment set is the variable's fault, the rest the file's. */
 const problemOf = (issue: z.core.$ZodIssue, file: string, overrides: readonly Override[]): StartupProblem => {
   const property = issue.path.map(String).join('.');
-  const override = overrides.find(
-    ({ path }) => property === path.join('.') || property.startsWith(`${path.join('.')}.`),
-  );
-  return { file: override?.variable ?? file, ...(property === '' ? {} : { property }), detail: issue.message };
+  const override = overrides.find(({ path }) => `${property}.`.startsWith(`${path.join('.')}.`));
+  return issueProblem(override?.variable ?? file, issue);
 };
 
 const bindProblem = ({ admin }: Settings): StartupProblem | undefined => {
@@ -34,8 +26,7 @@ export const resolveSettings = (
 ): Settings => {
   const { overrides, problems } = readEnvironment(env);
   const parsed = configSchema.safeParse(applyOverrides(config, overrides));
-  if (!parsed.success)
-    problems.push(...parsed.error.issues.flatMap(flatten).map((issue) => problemOf(issue, file, overrides)));
+  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => problemOf(issue, file, overrides)));
   if (problems.length > 0 || !parsed.success) throw new StartupError(problems);
   const { pools } = parsed.data;
   // A project without pools is served by one with the defaults.

@@ -1,5 +1,7 @@
 /** What is wrong before the first call: contracts, handlers, settings, the machine. Reported all at once. */
 
+import type { z } from 'zod';
+
 export interface StartupProblem {
   /** Path relative to the project, or the name of an environment variable. */
   readonly file: string;
@@ -9,6 +11,13 @@ export interface StartupProblem {
   readonly property?: string;
   readonly detail: string;
 }
+
+/** A zod issue as a problem of that file; a record's bad key tells its reason inside. */
+export const issueProblem = (file: string, issue: z.core.$ZodIssue): StartupProblem => {
+  const property = issue.path.map(String).join('.');
+  const detail = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return { file, ...(property === '' ? {} : { property }), detail };
+};
 
 export const formatProblem = ({ file, line, property, detail }: StartupProblem): string => {
   const where = [file + (line === undefined ? '' : `:${line}`), property].filter(Boolean).join(' · ');

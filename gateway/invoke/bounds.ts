@@ -19,10 +19,11 @@ export const unboundedMembers = (schema: JsonSchema, path: string, depth: number
   const walk = (child: unknown, childPath: string): void => {
     if (isSchema(child)) found.push(...unboundedMembers(child, childPath, depth + 1));
   };
-  if (schema.type === 'array' && schema.maxItems === undefined && schema.prefixItems === undefined) {
+  const types = [schema.type].flat();
+  if (types.includes('array') && schema.maxItems === undefined && schema.prefixItems === undefined) {
     found.push(`${path} (array without .max())`);
   }
-  if (schema.type === 'string' && !isBoundedString(schema)) found.push(`${path} (string without .max())`);
+  if (types.includes('string') && !isBoundedString(schema)) found.push(`${path} (string without .max())`);
   for (const [key, child] of Object.entries(schema.properties ?? {})) walk(child, path === '' ? key : `${path}.${key}`);
   walk(schema.items, `${path}[]`);
   walk(schema.additionalProperties, `${path}.*`);

@@ -4,7 +4,7 @@ import type { Settings } from '../config.ts';
 import type { Contract, DeclaredError, Method } from '../contract.ts';
 import { isBinaryOutput } from '../contract.ts';
 import { isCode } from '../errors.ts';
-import type { StartupProblem } from '../startup.ts';
+import { issueProblem, type StartupProblem } from '../startup.ts';
 
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -115,7 +115,8 @@ export const resolveFunction = (
     return { fn: undefined, problems: [{ file, detail }] };
   }
   const parsed = contractSchema.safeParse(exported);
-  if (!parsed.success) return { fn: undefined, problems: parsed.error.issues.map((issue) => problemOf(file, issue)) };
+  if (!parsed.success)
+    return { fn: undefined, problems: parsed.error.issues.map((issue) => issueProblem(file, issue)) };
   const contract = parsed.data as Contract;
   const problems: StartupProblem[] = [];
   for (const code of Object.keys(contract.errors ?? {}).filter(isCode)) {
@@ -173,9 +174,4 @@ const attempt = <T>(problems: StartupProblem[], file: string, make: () => T): T 
     problems.push({ file, detail: `A schema in it cannot be expressed as JSON Schema: ${why}` });
     return undefined;
   }
-};
-
-const problemOf = (file: string, issue: z.core.$ZodIssue): StartupProblem => {
-  const property = issue.path.map(String).join('.');
-  return { file, ...(property === '' ? {} : { property }), detail: issue.message };
 };

@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest';
+import { resolveSettings } from '../../gateway/settings.ts';
+import { StartupError, type StartupProblem } from '../../gateway/startup.ts';
+
+const resolve = (config: unknown, env: Record<string, string> = {}) =>
+  resolveSettings(config, env, 'deploy/gateway.config.ts');
+
+const problemsOf = (config: unknown, env: Record<string, string> = {}): readonly StartupProblem[] => {
+  try {
+    resolve(config, env);
+  } catch (error) {
+    if (error instanceof StartupError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+test('an empty config is a gateway on 127.0.0.1:8080 with one pool', () => {
+  const settings = resolve({});
+  expect(settings.http).toMatchObject({ host: '127.0.0.1', port: 8080 });
+  expect(settings.admin).toMatchObject({ host: '127.0.0.1', port: 8081 });
+  expect(Object.keys(settings.pools)).toEqual(['default']);
+});
+
+describe('environment variables', () => {
+  test.each<[string, string, (settings: ReturnType<typeof resolve>) => unknown, unknown]>([
+    ['PORT', '9000', (s) => s.http.port, 9000],
+    ['HOST', '0.0.0.0', (s) => s.http.host, '0.0.0.0'],
+    ['FPMG_HTTP__REQUEST_TIMEOUT_MS', '1000', (s) => s.http.requestTimeoutMs, 1000],
+    ['FPMG_HTTP__REQUESTTIMEOUTMS', '1000', (s) => s.http.requestTimeoutMs, 1000],
+    ['FPMG_HTTP__ALLOWED_HOSTS', '["a.example","b.example"]', (s) => s.http.allowedHosts, ['a.example', 'b.example']],
+    ['FPMG_POOLS__DEFAULT__WORKERS', '7', (s) => s.pools.default?.workers, 7],
+    [
+      'FPMG_POOLS__DEFAULT__INI__MEMORY_LIMIT',
+      '64M',
+      (s) => s.pools.default && 'ini' in s.pools.default && s.pools.default.ini,
+      { memory_limit: '64M' },
+    ],
+    [
+      'FPMG_POOLS__DEFAULT__ENV__APP_KEY',
+      'x',
+      (s) => s.pools.default && 'env' in s.pools.default && s.pools.default.env,
+      { APP_KEY: 'x' },
+    ],
+    ['FPMG_FUNCTIONS__CREATE_PDF__TIMEOUT_MS', '99', (s) => s.functions['create-pdf']?.timeoutMs, 99],
+    ['FPMG_EXPOSE_ERRORS', 'true', (s) => s.exposeErrors, true],
+    ['FPMG_ADMIN__TOKEN', '1234567890123456', (s) => s.admin.token, '1234567890123456'],
+  ])('%s=%s', (variable, value, read, expected) => {
+    expect(read(resolve({}, { [variable]: value }))).toEqual(expected);
+  });
+
+  test('override the config', () => {
+    expect(resolve({ http: { port: 1000 } }, { PORT: '2000' }).http.port).toBe(2000);
+  });
+
+  test('that are empty say nothing', () => {
+    expect(resolve({}, { FPMG_HTTP__PORT: '' }).http.port).toBe(8080);
+  });
+
+  test('that name no setting are refused with the names there are', () => {
+    expect(problemsOf({}, { FPMG_HTTP__PROT: '1' })).toMatchObject([
+      { file: 'FPMG_HTTP__PROT', detail: expect.stringMatching(/http has no member PROT; known: host, port/) },
+    ]);
+    expect(problemsOf({}, { FPMG_NONSENSE: '1' })).toMatchObject([{ file: 'FPMG_NONSENSE' }]);
+  });
+
+  test('with a wrong value are named, not the config file', () => {
+    expect(problemsOf({}, { PORT: 'eighty' })).toMatchObject([{ file: 'PORT', property: 'http.port' }]);
+    expect(problemsOf({}, { FPMG_POOLS__DEFAULT__WORKERS: '0' })).toMatchObject([
+      { file: 'FPMG_POOLS__DEFAULT__WORKERS', property: 'pools.default.workers' },
+    ]);
+  });
+});
+
+describe('a config that cannot be used is refused, all mistakes at once', () => {
+  test('every one with its property', () => {
+    const problems = problemsOf({ http: { port: 'x' }, limits: { jsonDepth: 1000 }, nonsense: 1 });
+    expect(problems.map(({ property }) => property)).toEqual(expect.arrayContaining(['http.port', 'limits.jsonDepth']));
+    expect(problems).toHaveLength(3);
+  });
+  test.each<[string, unknown, string, RegExp]>([
+    ['a pool name that is none', { pools: { 'a b': {} } }, 'pools.a b', /pool name/],
+    ['workers out of range', { pools: { default: { workers: 0 } } }, 'pools.default.workers', /./],
+    ['an unknown pool setting', { pools: { default: { worker: 3 } } }, 'pools.default', /worker/],
+    ['PHP as root', { pools: { default: { user: 'root' } } }, 'pools.default.user', /never runs as root/],
+    [
+      'an ini setting that is ours',
+      { pools: { default: { ini: { output_buffering: '4096' } } } },
+      'pools.default.ini',
+      /output_buffering/,
+    ],
+    [
+      'an ini value php-fpm would misread',
+      { pools: { default: { ini: { x: 'a"b' } } } },
+      'pools.default.ini.x',
+      /double quotes/,
+    ],
+    [
+      'an environment value with a line end',
+      { pools: { default: { env: { X: 'a\nb' } } } },
+      'pools.default.env.X',
+      /line ends/,
+    ],
+    [
+      'an attached pool without its root',
+      { pools: { default: { address: 'unix:/x', workers: 1 } } },
+      'pools.default.root',
+      /./,
+    ],
+    [
+      'an address that is none',
+      { pools: { default: { address: 'nonsense', workers: 1, root: '/app' } } },
+      'pools.default.address',
+      /./,
+    ],
+    ['a trusted peer that is no network', { http: { trustedPeers: ['10.0.0.1'] } }, 'http.trustedPeers.0', /./],
+    ['an open admin listener without a token', { admin: { host: '0.0.0.0' } }, 'admin.host', /admin\.token/],
+    ['a short token', { admin: { token: 'short' } }, 'admin.token', /16/],
+  ])('%s', (_name, config, property, detail) => {
+    const problems = problemsOf(config);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatchObject({ property, detail: expect.stringMatching(detail) });
+  });
+});
+
+test('an open admin listener with a token is allowed', () => {
+  expect(resolve({ admin: { host: '0.0.0.0', token: '0123456789abcdef' } }).admin.host).toBe('0.0.0.0');
+});

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest';
+import { Admission, type Entry } from '../../gateway/invoke/admission.ts';
+import type { Slot } from '../../gateway/pool/backend.ts';
+import type { Pool } from '../../gateway/pool/pool.ts';
+
+/** Workers without PHP: what admission sees of a pool. */
+class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'onFree'> {
+  readonly name = 'test';
+  available = true;
+  onFree = (): void => {};
+  free: number;
+  readonly #onFreed: (() => void)[] = [];
+
+  constructor(free: number) {
+    this.free = free;
+  }
+
+  take(onFreed: () => void): Slot | undefined {
+    if (this.free === 0) return undefined;
+    this.free -= 1;
+    this.#onFreed.push(onFreed);
+    return {} as Slot;
+  }
+
+  /** The worker taken first is free again. */
+  release(): void {
+    this.free += 1;
+    this.#onFreed.shift()?.();
+    this.onFree();
+  }
+}
+
+const make = (workers: number, queueMax = 10) => {
+  const pool = new Workers(workers);
+  return { pool, admission: new Admission(pool as unknown as Pool, queueMax) };
+};
+
+const entry = (more: Partial<Entry['fn']> & { remainingMs?: number; signal?: AbortSignal } = {}): Entry => ({
+  fn: { name: more.name ?? 'f', concurrency: more.concurrency, queueTimeoutMs: more.queueTimeoutMs ?? 60_000 },
+  remainingMs: more.remainingMs ?? 60_000,
+  signal: more.signal,
+});
+
+describe('the queue', () => {
+  test('serves in order, each freed worker going to the first who waits', async () => {
+    const { pool, admission } = make(1);
+    await admission.enter(entry());
+    const served: string[] = [];
+    const waiting = ['a', 'b', 'c'].map((name) => admission.enter(entry({ name })).then(() => served.push(name)));
+    pool.release();
+    await waiting[0];
+    expect(served).toEqual(['a']);
+    pool.release();
+    pool.release();
+    await Promise.all(waiting);
+    expect(served).toEqual(['a', 'b', 'c']);
+  });
+
+  test('lets no newcomer pass those who wait, even when a worker is free', async () => {
+    const { pool, admission } = make(0);
+    const first = admission.enter(entry());
+    // Freed without a word, as between the release of a worker and its hand-over.
+    pool.free = 1;
+    const second = admission.enter(entry());
+    expect(admission.waiting).toBe(2);
+    pool.onFree();
+    await first;
+    expect(admission.waiting).toBe(1);
+    pool.release();
+    await second;
+  });
+
+  test('refuses at once when full, naming the limit and the value met', async () => {
+    const { admission } = make(0, 1);
+    const first = admission.enter(entry({ queueTimeoutMs: 60_000 }));
+    first.catch(() => {});
+    await expect(admission.enter(entry())).rejects.toMatchObject({
+      code: 'overloaded',
+      executed: 'no',
+      retryable: true,
+      message: '1 calls wait for the pool test already; its queueMax is 1.',
+    });
+  });
+
+  test('gives up after queueTimeoutMs', async () => {
+    const { admission } = make(0);
+    await expect(admission.enter(entry({ queueTimeoutMs: 5 }))).rejects.toMatchObject({
+      code: 'queue-timeout',
+      executed: 'no',
+    });
+    expect(admission.waiting).toBe(0);
+  });
+
+  test('gives up at the deadline of the call, if that comes first', async () => {
+    const { admission } = make(0);
+    await expect(admission.enter(entry({ remainingMs: 5 }))).rejects.toMatchObject({
+      code: 'deadline-exceeded',
+      executed: 'no',
+    });
+  });
+
+  test('says that the pool is away when that is why nobody was served', async () => {
+    const { pool, admission } = make(0);
+    pool.available = false;
+    await expect(admission.enter(entry({ queueTimeoutMs: 5 }))).rejects.toMatchObject({
+      code: 'pool-unavailable',
+      executed: 'no',
+    });
+  });
+
+  test('drops a caller who leaves, and nobody takes its place for it', async () => {
+    const { pool, admission } = make(1);
+    await admission.enter(entry());
+    const controller = new AbortController();
+    const left = admission.enter(entry({ signal: controller.signal }));
+    controller.abort();
+    await expect(left).rejects.toMatchObject({ code: 'client-closed', executed: 'no' });
+    pool.release();
+    expect(pool.free).toBe(1);
+  });
+
+  test('drops a caller who had left before it came', async () => {
+    const { admission } = make(0);
+    await expect(admission.enter(entry({ signal: AbortSignal.abort() }))).rejects.toMatchObject({
+      code: 'client-closed',
+    });
+  });
+});
+
+describe('the concurrency cap of a function', () => {
+  test('counts its calls until their worker is free, and no others', async () => {
+    const { pool, admission } = make(3);
+    await admission.enter(entry({ name: 'capped', concurrency: 1 }));
+    await expect(admission.enter(entry({ name: 'capped', concurrency: 1 }))).rejects.toMatchObject({
+      code: 'concurrency-limit',
+      status: 429,
+      executed: 'no',
+      message: '1 calls of capped are under way; its concurrency is 1.',
+    });
+    await admission.enter(entry({ name: 'other' }));
+    pool.release();
+    await admission.enter(entry({ name: 'capped', concurrency: 1 }));
+  });
+
+  test('counts those who wait, and forgets those who gave up', async () => {
+    const { admission } = make(0);
+    await expect(admission.enter(entry({ concurrency: 1, queueTimeoutMs: 5 }))).rejects.toMatchObject({
+      code: 'queue-timeout',
+    });
+    const again = admission.enter(entry({ concurrency: 1, queueTimeoutMs: 5 }));
+    await expect(admission.enter(entry({ concurrency: 1 }))).rejects.toMatchObject({ code: 'concurrency-limit' });
+    await expect(again).rejects.toMatchObject({ code: 'queue-timeout' });
+  });
+});
+
+describe('closing', () => {
+  test('refuses newcomers and still serves those who wait', async () => {
+    const { pool, admission } = make(1);
+    await admission.enter(entry());
+    const waiting = admission.enter(entry());
+    admission.close();
+    await expect(admission.enter(entry())).rejects.toMatchObject({ code: 'shutting-down', executed: 'no' });
+    const emptied = admission.emptied();
+    pool.release();
+    await waiting;
+    await emptied;
+  });
+});
