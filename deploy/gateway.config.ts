@@ -2,6 +2,8 @@ import { defineConfig } from 'fpm-gateway';
 
 /** Everything that is not a function. Each setting can be overridden: FPMG_POOLS__DEFAULT__WORKERS=8. */
 export default defineConfig({
+  // resize-image takes up to 8 MB of base64.
+  limits: { bodyMaxBytes: 12 * 1_048_576 },
   pools: {
     /** Short calls. */
     default: {},

@@ -18,7 +18,7 @@ return static function (array $input, Call $call): Binary {
         throw new Failure('no-lines', ['number' => $input['number']]);
     }
 
-    // TCPDF is older than our PHP: hide its deprecations, and only while it runs.
+    // TCPDF is often older than PHP: hide its deprecations, and only while it runs.
     $reporting = error_reporting();
     error_reporting($reporting & ~(E_DEPRECATED | E_NOTICE));
 

@@ -15,7 +15,7 @@ $word = <<<'REGEX'
     REGEX;
 
 // Marks that also stand inside of numbers and names need a space behind them; a blank line ends a heading.
-$sentenceEnd = '~[.!?…؟।]++["\'”’»)\]]*+(?=\s|\z)|[。！？]++|\R\s*+\R~u';
+$sentenceEnd = '~(?<![.!?…؟।])[.!?…؟।]++["\'”’»)\]]*+(?=\s|\z)|[。！？]++|\R\h*+\R~u';
 
 /** @param array{text: string, top: int} $input */
 return static function (array $input, Call $call) use ($unspaced, $word, $sentenceEnd): array {

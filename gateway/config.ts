@@ -8,6 +8,7 @@ import { parseAddress } from './fastcgi/address.ts';
 
 const ms = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
 const bytes = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
+const absolutePath = z.string().startsWith('/', { error: 'must be an absolute path' });
 const MAX_MS = 24 * 3_600_000;
 const MAX_BYTES = 2 ** 31;
 
@@ -32,42 +33,53 @@ const retry = z.strictObject({
 });
 
 const poolCommon = {
-  /** Calls that may wait for a worker; one more gets 503 `overloaded`. */
-  queueMax: z.int().min(0).max(100_000).default(1000),
-  /** Connecting to a worker and hearing from it that it is ours. */
-  connectTimeoutMs: ms(10, 60_000).default(1000),
-  /** A kept connection unused for this long is closed, so that FPM may let its worker go. */
-  idleMs: ms(1000, 3_600_000).default(30_000),
-  /** File below the project that handlers need first, such as `vendor/autoload.php`. */
-  bootstrap: z.string().max(1000).optional(),
+  queueMax: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(1000)
+    .describe('calls that may wait for a worker; one more gets 503 `overloaded`'),
+  connectTimeoutMs: ms(10, 60_000)
+    .default(1000)
+    .describe('for connecting to a worker and hearing from it that it is ours'),
+  idleMs: ms(1000, 3_600_000)
+    .default(30_000)
+    .describe('a kept connection unused for this long is closed, so that FPM may let its worker go'),
+  bootstrap: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe('file below the project that handlers need first, such as `vendor/autoload.php`'),
 };
 
 /** A pool whose php-fpm the gateway starts and watches. */
 const managedPool = z.strictObject({
   kind: z.literal('managed'),
   ...poolCommon,
-  /** PHP processes, each serving one call at a time. The default suits calls that wait; CPU-bound ones want cores + 1. */
   workers: z
     .int()
     .min(1)
     .max(1000)
-    .default(() => Math.max(4, 2 * availableParallelism())),
-  /** `static` keeps all workers; `dynamic` and `ondemand` start them with load and let idle ones go after `idleMs`. */
-  pm: z.enum(['static', 'dynamic', 'ondemand']).default('static'),
+    .default(() => Math.max(4, 2 * availableParallelism()))
+    .describe('PHP processes, each serving one call; default: twice the cores, at least 4; for CPU-bound work cores + 1'),
+  pm: z
+    .enum(['static', 'dynamic', 'ondemand'])
+    .default('static')
+    .describe('`static` keeps all workers; the others start them with load and let idle ones go after `idleMs`'),
   ini: z
     .record(iniName, z.union([iniText, z.number(), z.boolean()]))
     .refine((ini) => !OWNED_INI.some((name) => Object.hasOwn(ini, name)), {
       error: `must not set ${OWNED_INI.join(', ')}: the gateway depends on its own values`,
     })
-    .default({}),
-  /** The only environment variables PHP sees. */
-  env: z.record(envName, iniText).default({}),
-  /** Whom the workers run as when the gateway is root; ignored otherwise. Never root. */
+    .default({})
+    .describe('php.ini settings of this pool'),
+  env: z.record(envName, iniText).default({}).describe('the only environment variables PHP sees'),
   user: z
     .string()
     .regex(/^[a-z_][a-z0-9_-]{0,31}$/, { error: 'is not a user name' })
     .refine((user) => user !== 'root', { error: 'must not be root: PHP never runs as root' })
-    .default('www-data'),
+    .default('www-data')
+    .describe('whom the workers run as when the gateway is root; ignored otherwise; never root'),
 });
 
 const addressText = z.string().refine((text) => parseAddress(text) !== undefined, {
@@ -78,14 +90,18 @@ const addressText = z.string().refine((text) => parseAddress(text) !== undefined
 const attachedPool = z.strictObject({
   kind: z.literal('attached'),
   ...poolCommon,
-  /** php-fpm that somebody else runs: `unix:/run/php/fpm.sock`, `tcp://10.0.0.5:9000`, or several of them. */
-  address: z.union([addressText, z.array(addressText).min(1).max(100)]),
-  /** Workers behind each address that are ours alone: at most its pm.max_children. */
-  workers: z.int().min(1).max(1000),
-  /** This project's path as those workers see it. */
-  root: z.string().startsWith('/', { error: 'must be an absolute path' }),
-  /** The PHP runtime's folder as those workers see it; default: where it lies inside `root`. */
-  runtime: z.string().startsWith('/', { error: 'must be an absolute path' }).optional(),
+  address: z
+    .union([addressText, z.array(addressText).min(1).max(100)])
+    .describe('where php-fpm listens: `unix:/run/php/fpm.sock`, `tcp://10.0.0.5:9000`, or several of them'),
+  workers: z
+    .int()
+    .min(1)
+    .max(1000)
+    .describe('workers behind each address that are ours alone: at most its pm.max_children'),
+  root: absolutePath.describe("this project's path as those workers see it"),
+  runtime: absolutePath
+    .optional()
+    .describe("the PHP runtime's folder as those workers see it; default: where it lies inside `root`"),
 });
 
 /** An address makes a pool an attached one: the kind follows from it, so that mistakes are told of the right one. */
@@ -101,86 +117,104 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, {
 });
 
 const functionOverride = z.strictObject({
-  pool: z.string().optional(),
-  timeoutMs: ms(1, MAX_MS).optional(),
-  queueTimeoutMs: ms(0, MAX_MS).optional(),
-  concurrency: z.int().min(1).max(100_000).optional(),
-  retry: retry.optional(),
+  pool: z.string().optional().describe('its pool'),
+  timeoutMs: ms(1, MAX_MS).optional().describe('how long PHP may run'),
+  queueTimeoutMs: ms(0, MAX_MS).optional().describe('how long a call may wait for a worker'),
+  concurrency: z.int().min(1).max(100_000).optional().describe('calls of it running or waiting at once'),
+  retry: retry.optional().describe('`attempts`, `baseMs`, `maxMs`'),
 });
 
 export const configSchema = z.strictObject({
-  /** The public listener. */
   http: z
     .strictObject({
-      host: z.string().max(255).default('127.0.0.1'),
-      port: z.int().min(0).max(65_535).default(8080),
-      /** Listen on this unix socket instead of host and port. */
-      socket: z.string().startsWith('/', { error: 'must be an absolute path' }).optional(),
-      /** Host names answered; empty: any. */
-      allowedHosts: z.array(z.string().max(255)).max(100).default([]),
-      /** Peers besides loopback and unix sockets whose `traceparent` is honoured: CIDR blocks. */
+      host: z.string().max(255).default('127.0.0.1').describe('address of the public listener; short form `HOST`'),
+      port: z.int().min(0).max(65_535).default(8080).describe('its port, 0 for any free one; short form `PORT`'),
+      socket: absolutePath.optional().describe('listen on this unix socket instead'),
+      allowedHosts: z.array(z.string().max(255)).max(100).default([]).describe('host names answered; empty: any'),
       trustedPeers: z
         .array(z.union([z.cidrv4(), z.cidrv6()]))
         .max(100)
-        .default([]),
-      /** `server-timing` tells about load: `trusted` peers only, `always` or `never`. */
-      serverTiming: z.enum(['trusted', 'always', 'never']).default('trusted'),
-      headersTimeoutMs: ms(100, 300_000).default(10_000),
-      requestTimeoutMs: ms(100, 300_000).default(30_000),
-      keepAliveTimeoutMs: ms(0, 3_600_000).default(60_000),
-      headersMaxBytes: bytes(1024, 1_048_576).default(16_384),
-      maxConnections: z.int().min(1).max(1_000_000).default(10_000),
-      maxRequestsPerSocket: z.int().min(0).max(1_000_000).default(10_000),
+        .default([])
+        .describe('networks whose `traceparent` is honoured besides loopback and unix sockets: CIDR blocks'),
+      serverTiming: z
+        .enum(['trusted', 'always', 'never'])
+        .default('trusted')
+        .describe('who gets `server-timing`, which tells about load'),
+      headersTimeoutMs: ms(100, 300_000).default(10_000).describe('for the headers of a request to arrive'),
+      requestTimeoutMs: ms(100, 300_000).default(30_000).describe('for a whole request to arrive'),
+      keepAliveTimeoutMs: ms(0, 3_600_000).default(60_000).describe('how long an idle connection is kept'),
+      headersMaxBytes: bytes(1024, 1_048_576).default(16_384).describe('request line and headers'),
+      maxConnections: z.int().min(1).max(1_000_000).default(10_000).describe('connections open at once'),
+      maxRequestsPerSocket: z
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(10_000)
+        .describe('requests on one connection; 0: any number'),
     })
     .prefault({}),
-  /** Traces; metrics and the console later. Apart from the public listener: behind a proxy every peer looks local. */
+  // Apart from the public listener, because behind a proxy every peer looks local.
   admin: z
     .strictObject({
-      enabled: z.boolean().default(true),
-      host: z.string().max(255).default('127.0.0.1'),
-      port: z.int().min(0).max(65_535).default(8081),
-      /** Required to bind elsewhere than loopback: `Authorization: Bearer …`. */
-      token: z.string().min(16, { error: 'needs at least 16 characters' }).max(1000).optional(),
+      enabled: z.boolean().default(true).describe('the listener for traces and pools'),
+      host: z.string().max(255).default('127.0.0.1').describe('its address; another than loopback needs a token'),
+      port: z.int().min(0).max(65_535).default(8081).describe('its port, 0 for any free one'),
+      token: z
+        .string()
+        .min(16, { error: 'needs at least 16 characters' })
+        .max(1000)
+        .optional()
+        .describe('asked for as `Authorization: Bearer …`'),
     })
     .prefault({}),
   limits: z
     .strictObject({
-      bodyMaxBytes: bytes(1, MAX_BYTES).default(1_048_576),
-      /** php's json_decode ends at 512; recursive schemas overflow the stack far later. */
-      jsonDepth: z.int().min(1).max(500).default(64),
-      responseMaxBytes: bytes(1024, MAX_BYTES).default(8 * 1_048_576),
-      stderrMaxBytes: bytes(0, 16 * 1_048_576).default(65_536),
-      /** Broken rules listed in one answer: 100,000 of them took 334 ms and 30 MB. */
-      issuesMax: z.int().min(1).max(1000).default(20),
+      bodyMaxBytes: bytes(1, MAX_BYTES).default(1_048_576).describe('request body'),
+      // php's json_decode ends at 512; recursive schemas overflow the stack far later.
+      jsonDepth: z.int().min(1).max(500).default(64).describe('nesting of the request body'),
+      responseMaxBytes: bytes(1024, MAX_BYTES)
+        .default(8 * 1_048_576)
+        .describe('result of a function'),
+      stderrMaxBytes: bytes(0, 16 * 1_048_576)
+        .default(65_536)
+        .describe('PHP warnings kept for the trace of a call'),
+      // 100,000 of them took 334 ms and 30 MB.
+      issuesMax: z.int().min(1).max(1000).default(20).describe('broken rules listed in one answer'),
     })
     .prefault({}),
-  /** For contracts that say nothing. */
   defaults: z
     .strictObject({
-      timeoutMs: ms(1, MAX_MS).default(30_000),
-      queueTimeoutMs: ms(0, MAX_MS).default(5000),
+      timeoutMs: ms(1, MAX_MS).default(30_000).describe('for contracts that say nothing: how long PHP may run'),
+      queueTimeoutMs: ms(0, MAX_MS).default(5000).describe('how long a call may wait for a worker'),
       retry: z
         .strictObject({
-          attempts: z.int().min(1).max(10).default(3),
-          baseMs: ms(0, 60_000).default(20),
-          maxMs: ms(0, 60_000).default(1000),
+          attempts: z.int().min(1).max(10).default(3).describe('attempts in all'),
+          baseMs: ms(0, 60_000).default(20).describe('first delay of the full-jitter backoff'),
+          maxMs: ms(0, 60_000).default(1000).describe('longest delay'),
         })
         .prefault({}),
     })
     .prefault({}),
   pools: z.record(name, poolSchema).default({}),
-  /** Overrides what the contract of that function says. */
   functions: z.record(z.string(), functionOverride).default({}),
-  trace: z.strictObject({ ringMax: z.int().min(1).max(100_000).default(500) }).prefault({}),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),
-  /** Sockets and staged code. Default: /run/fpm-gateway for root, else $XDG_RUNTIME_DIR or the temporary folder. */
-  runtimeDir: z.string().startsWith('/', { error: 'must be an absolute path' }).optional(),
-  /** The php-fpm program; default: the newest found. */
-  phpFpm: z.string().optional(),
-  /** Tell callers what PHP said: messages, files, lines. For development. */
-  exposeErrors: z.boolean().default(false),
-  /** How long running calls may take after SIGTERM. */
-  shutdownGraceMs: ms(0, 3_600_000).default(30_000),
+  trace: z
+    .strictObject({
+      ringMax: z.int().min(1).max(100_000).default(500).describe('recent calls kept for the admin listener'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('least severe line written'),
+    })
+    .prefault({}),
+  runtimeDir: absolutePath
+    .optional()
+    .describe(
+      'for sockets and staged code; default: /run/fpm-gateway for root, else below $XDG_RUNTIME_DIR or the temporary folder',
+    ),
+  phpFpm: z.string().optional().describe('the php-fpm program; default: the newest found'),
+  exposeErrors: z.boolean().default(false).describe('tell callers what PHP said: messages, files, lines; on in `dev`'),
+  shutdownGraceMs: ms(0, 3_600_000).default(30_000).describe('how long running calls may take after SIGTERM'),
 });
 
 type PoolConfig = Omit<z.input<typeof managedPool>, 'kind'> | Omit<z.input<typeof attachedPool>, 'kind'>;
