@@ -61,7 +61,9 @@ const managedPool = z.strictObject({
     .min(1)
     .max(1000)
     .default(() => Math.max(4, 2 * availableParallelism()))
-    .describe('PHP processes, each serving one call; default: twice the cores, at least 4; for CPU-bound work cores + 1'),
+    .describe(
+      'PHP processes, each serving one call; default: twice the cores, at least 4; for CPU-bound work cores + 1',
+    ),
   pm: z
     .enum(['static', 'dynamic', 'ondemand'])
     .default('static')
@@ -217,7 +219,9 @@ export const configSchema = z.strictObject({
   shutdownGraceMs: ms(0, 3_600_000).default(30_000).describe('how long running calls may take after SIGTERM'),
 });
 
-type PoolConfig = Omit<z.input<typeof managedPool>, 'kind'> | Omit<z.input<typeof attachedPool>, 'kind'>;
+type PoolConfig =
+  | (Omit<z.input<typeof managedPool>, 'kind'> & { readonly address?: never })
+  | Omit<z.input<typeof attachedPool>, 'kind'>;
 
 /** What `deploy/gateway.config.ts` may say. */
 export type GatewayConfig = Omit<z.input<typeof configSchema>, 'pools'> & {
