@@ -2,10 +2,9 @@
  * `createGateway`: one release of functions and contracts on running pools. The server puts listeners in front of
  * it; tests and other programs use it in process.
  */
-import { mkdirSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
-import type { GatewayConfig, PoolSettings, Settings } from './config.ts';
+import type { GatewayConfig, Settings } from './config.ts';
 import { toGatewayError } from './errors.ts';
 import { createApp } from './http/app.ts';
 import { Admission } from './invoke/admission.ts';
@@ -16,12 +15,9 @@ import { RetryBudget } from './invoke/retry.ts';
 import { type Log, silentLog } from './log.ts';
 import { type ImportModule, moduleImporter } from './modules.ts';
 import { checkHandlers } from './pool/check.ts';
-import { findPhpFpm } from './pool/fpm-master.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
-import { poolUser } from './pool/managed.ts';
-import { isAttached, Pool, type PoolStatus } from './pool/pool.ts';
-import type { PhpPaths } from './pool/runtime.ts';
-import { canRead, stage } from './pool/stage.ts';
+import type { Pool, PoolStatus } from './pool/pool.ts';
+import { makePools, startPools } from './pool/pools.ts';
 import { resolveSettings } from './settings.ts';
 import { StartupError, type StartupProblem } from './startup.ts';
 import { TraceRing } from './trace/ring.ts';
@@ -82,20 +78,17 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
   const tracer = parts.tracer ?? new Tracer(new TraceRing(settings.trace.ringMax), parentBasedAlwaysOn, []);
   const instance = openInstanceDir(settings.runtimeDir, log);
   const pools = new Map<string, Pool>();
+  const problems: StartupProblem[] = [...registry.problems];
   try {
-    const pathsOf = phpPaths(project, registry, instance);
-    for (const [name, pool] of Object.entries(settings.pools)) {
-      const functions = [...registry.functions.values()].filter((fn) => fn.pool === name);
-      if (functions.length === 0) continue;
-      const longestCallMs = Math.max(...functions.map((fn) => fn.timeoutMs));
-      const program = (): string => findPhpFpm(settings.phpFpm);
-      pools.set(
-        name,
-        new Pool({ name, settings: pool, program, instance, paths: pathsOf(name, pool), longestCallMs, log }),
-      );
-    }
-    await startPools(pools);
-    await checkHandlers(registry.functions.values(), pools);
+    await gather(problems, async () => {
+      const functions = [...registry.functions.values()];
+      for (const pool of makePools({ project, runtime: RUNTIME, settings, functions, instance, log }))
+        pools.set(pool.name, pool);
+    });
+    await gather(problems, () => startPools(pools.values()));
+    const running = new Map([...pools].filter(([, pool]) => pool.available));
+    await gather(problems, () => checkHandlers(registry.functions.values(), running));
+    if (problems.length > 0) throw new StartupError(problems);
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
     instance.remove();
@@ -104,51 +97,14 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
   return new RunningGateway({ settings, registry, tracer, pools, instance, log });
 };
 
-const startPools = async (pools: ReadonlyMap<string, Pool>): Promise<void> => {
-  const results = await Promise.allSettled([...pools.values()].map((pool) => pool.start()));
-  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-  const unexpected = failures.find((failure) => !(failure instanceof StartupError));
-  if (unexpected !== undefined) throw unexpected;
-  const problems = failures.flatMap((failure) => (failure instanceof StartupError ? failure.problems : []));
-  if (problems.length > 0) throw new StartupError(problems);
-};
-
-/** Where each pool's workers find the project: in place, in a readable copy, or where an attached pool has it. */
-const phpPaths = (
-  project: string,
-  registry: Registry,
-  instance: InstanceDir,
-): ((name: string, pool: PoolSettings) => PhpPaths) => {
-  const staged = new Map<number, { root: string; runtime: string }>();
-  const stagedFor = (gid: number): { root: string; runtime: string } => {
-    const known = staged.get(gid);
-    if (known !== undefined) return known;
-    const base = join(instance.path, `code-${gid}`);
-    const copy = { root: join(base, 'project'), runtime: join(base, 'runtime') };
-    mkdirSync(base, { mode: 0o711 });
-    stage(project, copy.root, gid);
-    stage(RUNTIME, copy.runtime, gid);
-    staged.set(gid, copy);
-    return copy;
-  };
-  const withBootstrap = (paths: { root: string; runtime: string }, pool: PoolSettings): PhpPaths => ({
-    ...paths,
-    bootstrap: pool.bootstrap === undefined ? '' : resolve(paths.root, pool.bootstrap),
-  });
-  return (name, pool) => {
-    if (isAttached(pool)) {
-      const inside = relative(project, RUNTIME);
-      if (pool.runtime === undefined && inside.startsWith('..')) {
-        const detail = `Set it: the PHP runtime (${RUNTIME}) lies outside the project, so its place behind this pool is unknown.`;
-        throw new StartupError([{ file: CONFIG_FILE, property: `pools.${name}.runtime`, detail }]);
-      }
-      return withBootstrap({ root: pool.root, runtime: pool.runtime ?? join(pool.root, inside) }, pool);
-    }
-    const user = poolUser(name, pool.user);
-    const handlers = [...registry.functions.values()].map((fn) => join(project, 'functions', fn.handler));
-    const inPlace = user === undefined || canRead(user, [join(RUNTIME, 'run.php'), ...handlers]);
-    return withBootstrap(inPlace ? { root: project, runtime: RUNTIME } : stagedFor(user.gid), pool);
-  };
+/** One step's problems do not hide the next one's. */
+const gather = async (problems: StartupProblem[], step: () => Promise<void>): Promise<void> => {
+  try {
+    await step();
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error;
+    problems.push(...error.problems);
+  }
 };
 
 interface RunningParts {

@@ -6,12 +6,15 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config.ts';
-import { StartupError, type StartupProblem } from '../startup.ts';
+import type { StartupProblem } from '../startup.ts';
 import { unboundedMembers } from './bounds.ts';
 import { type GatewayFunction, resolveFunction } from './function.ts';
 
 export interface Registry {
+  /** Those without a problem. */
   readonly functions: ReadonlyMap<string, GatewayFunction>;
+  /** What must be mended before the gateway can start. */
+  readonly problems: readonly StartupProblem[];
   /** Worth knowing, nothing that stops the gateway. */
   readonly warnings: readonly StartupProblem[];
 }
@@ -80,13 +83,12 @@ const loadContract = async (
   }
   const { fn, problems } = resolveFunction({ name, file, exported }, settings);
   if (fn === undefined) return { fn, problems };
-  const missing = handlerProblem(project, fn, file);
-  return { fn, problems: missing === undefined ? [] : [missing] };
+  const found = [handlerProblem(project, fn, file), poolProblem(fn, settings, file)];
+  return { fn, problems: found.filter((problem) => problem !== undefined) };
 };
 
-const poolProblem = (fn: GatewayFunction, settings: Settings): StartupProblem | undefined => {
+const poolProblem = (fn: GatewayFunction, settings: Settings, file: string): StartupProblem | undefined => {
   const pool = settings.pools[fn.pool];
-  const file = `schemas/${fn.name}.ts`;
   if (pool === undefined) {
     const known = Object.keys(settings.pools).join(', ');
     return {
@@ -117,44 +119,40 @@ const orphanHandlers = (
     }));
 };
 
-/** Rejects with StartupError. */
+/** Never rejects: what is wrong is in `problems`, so that it can be told together with what else is. */
 export const loadRegistry = async (options: RegistryOptions): Promise<Registry> => {
   const { project, settings } = options;
   const contracts = filesIn(join(project, 'schemas'), CONTRACT_FILE);
-  const functions = new Map<string, GatewayFunction>();
+  const loaded = new Map<string, GatewayFunction>();
+  const sound = new Map<string, GatewayFunction>();
   const problems: StartupProblem[] = [];
   const warnings: StartupProblem[] = [];
   if (contracts.length === 0) {
-    problems.push({
-      file: 'schemas/',
-      detail: `There is no contract in ${join(project, 'schemas')}: write schemas/<name>.ts.`,
-    });
+    const detail = `There is no contract in ${join(project, 'schemas')}: write schemas/<name>.ts.`;
+    problems.push({ file: 'schemas/', detail });
   }
   for (const fileName of contracts) {
     const { fn, problems: found } = await loadContract(fileName, options);
     problems.push(...found);
     if (fn === undefined) continue;
-    const wrongPool = poolProblem(fn, settings);
-    if (wrongPool) problems.push(wrongPool);
-    functions.set(fn.name, fn);
-    for (const member of unboundedMembers(fn.inputJsonSchema, 'input', 0)) {
-      warnings.push({
-        file: `schemas/${fileName}`,
-        property: member,
-        detail: 'Without a bound one call can fill memory: give it .max().',
-      });
+    loaded.set(fn.name, fn);
+    if (found.length === 0) sound.set(fn.name, fn);
+    for (const property of unboundedMembers(fn.inputJsonSchema, 'input', 0)) {
+      const detail = 'Without a bound one call can fill memory: give it .max().';
+      warnings.push({ file: `schemas/${fileName}`, property, detail });
     }
   }
-  problems.push(...orphanHandlers(project, functions.values(), contracts));
-  for (const name of Object.keys(settings.functions).filter(
-    (name) => !functions.has(name) && !contracts.includes(`${name}.ts`),
-  )) {
-    problems.push({
+  problems.push(...orphanHandlers(project, loaded.values(), contracts), ...orphanOverrides(settings, contracts));
+  return { functions: sound, problems, warnings };
+};
+
+const orphanOverrides = (settings: Settings, contracts: readonly string[]): StartupProblem[] => {
+  const names = new Set(contracts.map((file) => file.replace(CONTRACT_FILE, '')));
+  return Object.keys(settings.functions)
+    .filter((name) => !names.has(name))
+    .map((name) => ({
       file: 'deploy/gateway.config.ts',
       property: `functions.${name}`,
       detail: 'There is no such function.',
-    });
-  }
-  if (problems.length > 0) throw new StartupError(problems);
-  return { functions, warnings };
+    }));
 };

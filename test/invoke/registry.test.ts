@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configSchema } from '../../gateway/config.ts';
 import { loadRegistry, type Registry } from '../../gateway/invoke/registry.ts';
-import { StartupError, type StartupProblem } from '../../gateway/startup.ts';
+import type { StartupProblem } from '../../gateway/startup.ts';
 import { anyContract, functionsProject, handler, writeProject } from '../support/project.ts';
 
 const load = (project: string, config: unknown = { pools: { default: {} } }): Promise<Registry> =>
@@ -13,15 +13,8 @@ const load = (project: string, config: unknown = { pools: { default: {} } }): Pr
     importModule: (url) => import(/* @vite-ignore */ url),
   });
 
-const problemsOf = async (project: string, config?: unknown): Promise<readonly StartupProblem[]> => {
-  try {
-    await load(project, config);
-  } catch (error) {
-    if (error instanceof StartupError) return error.problems;
-    throw error;
-  }
-  return [];
-};
+const problemsOf = async (project: string, config?: unknown): Promise<readonly StartupProblem[]> =>
+  (await load(project, config)).problems;
 
 test('a project is its contracts by name', async () => {
   const { functions } = await load(functionsProject({ one: 'return 1;', 'two.b': 'return 2;' }));

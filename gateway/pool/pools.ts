@@ -1,0 +1,106 @@
+/** The pools of a release: which there must be, and where their workers find the project. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import type { PoolSettings, Settings } from '../config.ts';
+import type { Log } from '../log.ts';
+import { StartupError } from '../startup.ts';
+import { findPhpFpm } from './fpm-master.ts';
+import type { InstanceDir } from './instance-dir.ts';
+import { poolUser } from './managed.ts';
+import { isAttached, Pool } from './pool.ts';
+import type { PhpPaths } from './runtime.ts';
+import { canRead, stage } from './stage.ts';
+
+interface PooledFunction {
+  readonly pool: string;
+  readonly handler: string;
+  readonly timeoutMs: number;
+}
+
+export interface PoolsOptions {
+  /** The project's folder, absolute. */
+  readonly project: string;
+  /** The folder of the PHP runtime, absolute. */
+  readonly runtime: string;
+  readonly settings: Settings;
+  readonly functions: readonly PooledFunction[];
+  readonly instance: InstanceDir;
+  readonly log: Log;
+}
+
+interface Code {
+  readonly root: string;
+  readonly runtime: string;
+}
+
+/** One pool for each that has functions, not started. Throws StartupError. */
+export const makePools = (options: PoolsOptions): Pool[] => {
+  const { settings, functions, instance, log } = options;
+  const pathsOf = phpPaths(options);
+  return Object.entries(settings.pools).flatMap(([name, pool]) => {
+    const own = functions.filter((fn) => fn.pool === name);
+    if (own.length === 0) return [];
+    const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
+    const program = (): string => findPhpFpm(settings.phpFpm);
+    return [new Pool({ name, settings: pool, program, instance, paths: pathsOf(name, pool), longestCallMs, log })];
+  });
+};
+
+/** Rejects with a StartupError that tells every pool's problem. */
+export const startPools = async (pools: Iterable<Pool>): Promise<void> => {
+  const results = await Promise.allSettled([...pools].map((pool) => pool.start()));
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const unexpected = failures.find((failure) => !(failure instanceof StartupError));
+  if (unexpected !== undefined) throw unexpected;
+  const problems = failures.flatMap((failure) => (failure instanceof StartupError ? failure.problems : []));
+  if (problems.length > 0) throw new StartupError(problems);
+};
+
+/** In place, in a readable copy, or where an attached pool has it. */
+const phpPaths = (options: PoolsOptions): ((name: string, pool: PoolSettings) => PhpPaths) => {
+  const { project, runtime, functions, instance } = options;
+  const needed = [join(runtime, 'run.php'), ...functions.map((fn) => join(project, 'functions', fn.handler))];
+  /** By group: pools of one user share a copy. */
+  const staged = new Map<number, Code>();
+  const stagedFor = (gid: number): Code => {
+    const known = staged.get(gid);
+    if (known !== undefined) return known;
+    const base = join(instance.path, `code-${gid}`);
+    const copy = { root: join(base, 'project'), runtime: join(base, 'runtime') };
+    mkdirSync(base, { mode: 0o711 });
+    stage(project, copy.root, gid);
+    stage(runtime, copy.runtime, gid);
+    staged.set(gid, copy);
+    return copy;
+  };
+  const codeOf = (name: string, pool: PoolSettings): Code => {
+    if (isAttached(pool)) return attachedCode(name, pool, options);
+    const files = pool.bootstrap === undefined ? needed : [...needed, bootstrapFile(name, pool.bootstrap, project)];
+    const user = poolUser(name, pool.user);
+    return user === undefined || canRead(user, files) ? { root: project, runtime } : stagedFor(user.gid);
+  };
+  return (name, pool) => {
+    const code = codeOf(name, pool);
+    return { ...code, bootstrap: pool.bootstrap === undefined ? '' : resolve(code.root, pool.bootstrap) };
+  };
+};
+
+const bootstrapFile = (name: string, bootstrap: string, project: string): string => {
+  const file = resolve(project, bootstrap);
+  if (existsSync(file)) return file;
+  const detail = `There is no file ${bootstrap} in the project.`;
+  throw new StartupError([{ file: 'deploy/gateway.config.ts', property: `pools.${name}.bootstrap`, detail }]);
+};
+
+const attachedCode = (
+  name: string,
+  pool: { readonly root: string; readonly runtime?: string | undefined },
+  { project, runtime }: PoolsOptions,
+): Code => {
+  const inside = relative(project, runtime);
+  if (pool.runtime === undefined && inside.startsWith('..')) {
+    const detail = `Set it: the PHP runtime (${runtime}) lies outside the project, so its place behind this pool is unknown.`;
+    throw new StartupError([{ file: 'deploy/gateway.config.ts', property: `pools.${name}.runtime`, detail }]);
+  }
+  return { root: pool.root, runtime: pool.runtime ?? join(pool.root, inside) };
+};
