@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { parseAddress } from './fastcgi/address.ts';
+import { parseAddress } from './address.ts';
 
 const ms = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
 const bytes = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);

@@ -3,8 +3,15 @@
  * it imports. Node keeps old modules: docs/development.md says what a reload costs.
  */
 import { registerHooks } from 'node:module';
+import { pathToFileURL } from 'node:url';
 
 const RELEASE = /[?&]release=(\d+)/;
+
+const GATEWAY = pathToFileURL(`${import.meta.dirname}/`).href;
+
+/** Of the project: not a package, nor the gateway itself, which lies beside the project in its own repository. */
+const isOwn = (url: string): boolean =>
+  url.startsWith('file:') && !url.includes('/node_modules/') && !url.startsWith(GATEWAY);
 
 let hooked = false;
 
@@ -16,8 +23,7 @@ const hook = (): void => {
     resolve: (specifier, context, nextResolve) => {
       const resolved = nextResolve(specifier, context);
       const release = RELEASE.exec(context.parentURL ?? '')?.[1];
-      const isOwn = resolved.url.startsWith('file:') && !resolved.url.includes('/node_modules/');
-      return release !== undefined && isOwn && !RELEASE.test(resolved.url)
+      return release !== undefined && isOwn(resolved.url) && !RELEASE.test(resolved.url)
         ? { ...resolved, url: `${resolved.url}?release=${release}` }
         : resolved;
     },

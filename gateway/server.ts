@@ -5,11 +5,12 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { watch } from 'chokidar';
 import type { GatewayConfig, Settings } from './config.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
-import { type Listener, openListener } from './http/listener.ts';
+import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import { problemFromError } from './invoke/registry.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
@@ -57,23 +58,51 @@ export const loadConfig = async (project: string, release: number): Promise<Gate
   throw new StartupError([{ file: CONFIG_FILE, detail }]);
 };
 
-const openListeners = async (settings: Settings, gateway: () => Gateway): Promise<[Listener, Listener | undefined]> => {
+/** One loaded version of the project, and the requests that entered it. */
+class Release {
+  readonly gateway: Gateway;
+  #inside = 0;
+  #left: () => void = () => {};
+
+  constructor(gateway: Gateway) {
+    this.gateway = gateway;
+  }
+
+  async fetch(request: Request, env: object): Promise<Response> {
+    this.#inside += 1;
+    try {
+      return await this.gateway.fetch(request, env);
+    } finally {
+      this.#inside -= 1;
+      if (this.#inside === 0) this.#left();
+    }
+  }
+
+  /** For one that another has replaced: those inside are served to their end, also if their bodies still arrive. */
+  async retire(): Promise<void> {
+    if (this.#inside > 0) await new Promise<void>((resolve) => (this.#left = resolve));
+    await this.gateway.close();
+  }
+}
+
+const openListeners = async (
+  settings: Settings,
+  log: Log,
+  release: () => Release,
+): Promise<[Listener, Listener | undefined]> => {
   const { http, admin } = settings;
   const at = http.socket === undefined ? { host: http.host, port: http.port } : { socket: http.socket };
-  const open = await openListener({
-    ...http,
-    at,
-    setting: 'http.port',
-    fetch: (request, env) => gateway().fetch(request, env),
-  });
+  const fetch: ListenerOptions['fetch'] = (request, env) => release().fetch(request, env);
+  const open = await openListener({ ...http, at, setting: 'http.port', log, fetch });
   if (!admin.enabled) return [open, undefined];
-  const adminApp = createAdminApp({ ring: gateway().tracer.ring, admin, pools: () => gateway().pools() });
+  const { ring } = release().gateway.tracer;
+  const adminApp = createAdminApp({ ring, admin, log, pools: () => release().gateway.pools() });
   try {
     const adminAt = { host: admin.host, port: admin.port };
-    const options = { ...http, at: adminAt, setting: 'admin.port' };
+    const options = { ...http, at: adminAt, setting: 'admin.port', log };
     return [open, await openListener({ ...options, fetch: (request, env) => adminApp.fetch(request, env) })];
   } catch (error) {
-    await open.close();
+    open.destroy();
     throw error;
   }
 };
@@ -87,11 +116,12 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   const exporter = exportWanted(env) ? await (await import('./trace/export.ts')).startExport(env, VERSION) : undefined;
   const listeners = [onTrace, exporter?.listener].filter((listener) => listener !== undefined);
   const tracer = new Tracer(new TraceRing(settings.trace.ringMax), exporter?.sampler ?? parentBasedAlwaysOn, listeners);
-  const gateway = await createGateway(config, { project, env, log, tracer });
+  let gateway: Gateway | undefined;
   try {
-    return await RunningServer.open({ options, settings, gateway, tracer, exporter });
+    gateway = await createGateway(config, { project, env, log, tracer });
+    return await RunningServer.open({ options, settings, tracer, exporter }, new Release(gateway));
   } catch (error) {
-    await gateway.destroy();
+    await gateway?.destroy();
     await exporter?.shutdown();
     throw error;
   }
@@ -100,47 +130,68 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
 interface RunningOptions {
   readonly options: ServerOptions;
   readonly settings: Settings;
-  readonly gateway: Gateway;
   readonly tracer: Tracer;
   readonly exporter: TraceExport | undefined;
 }
 
+/** What the listeners and the ring were made with; the rest of the settings belongs to a release. */
+const fixedSettings = ({ http, admin, trace }: Settings): object => {
+  const { allowedHosts: _allowed, trustedPeers: _trusted, serverTiming: _timing, ...listener } = http;
+  return { http: listener, admin, trace };
+};
+
 class RunningServer implements Server {
   readonly url: string;
   readonly adminUrl: string | undefined;
-  gateway: Gateway;
   readonly #running: RunningOptions;
   readonly #listeners: readonly Listener[];
-  #release = 0;
+  #release: Release;
+  /** Replaced ones that still serve, and the current one. */
+  readonly #releases = new Set<Release>();
+  #reloads = 0;
   #ending: Promise<void> | undefined;
 
-  static async open(running: RunningOptions): Promise<RunningServer> {
+  static async open(running: RunningOptions, first: Release): Promise<RunningServer> {
     let server: RunningServer | undefined;
-    const current = (): Gateway => server?.gateway ?? running.gateway;
-    const [open, admin] = await openListeners(running.settings, current);
-    server = new RunningServer(running, open, admin);
+    const current = (): Release => (server === undefined ? first : server.#release);
+    const [open, admin] = await openListeners(running.settings, running.options.log, current);
+    server = new RunningServer(running, first, open, admin);
     return server;
   }
 
-  private constructor(running: RunningOptions, open: Listener, admin: Listener | undefined) {
+  private constructor(running: RunningOptions, first: Release, open: Listener, admin: Listener | undefined) {
     this.#running = running;
-    this.gateway = running.gateway;
+    this.#release = first;
+    this.#releases.add(first);
     this.url = open.url;
     this.adminUrl = admin?.url;
     this.#listeners = admin === undefined ? [open] : [open, admin];
   }
 
+  get gateway(): Gateway {
+    return this.#release.gateway;
+  }
+
   async reload(): Promise<void> {
-    const { options, tracer } = this.#running;
+    const { options, settings, tracer } = this.#running;
     const { project, env, log } = options;
-    this.#release += 1;
-    const release = this.#release;
-    const config = await loadConfig(project, release);
-    const next = await createGateway(config, { project, env, log, tracer, importModule: moduleImporter(release) });
-    const previous = this.gateway;
-    this.gateway = next;
-    if (this.#ending !== undefined) await next.destroy();
-    else void previous.close();
+    this.#reloads += 1;
+    const number = this.#reloads;
+    const config = await loadConfig(project, number);
+    const gateway = await createGateway(config, { project, env, log, tracer, importModule: moduleImporter(number) });
+    if (this.#ending !== undefined) {
+      await gateway.destroy();
+      return;
+    }
+    if (!isDeepStrictEqual(fixedSettings(gateway.settings), fixedSettings(settings)))
+      log.warn({ file: CONFIG_FILE }, 'changed settings of listeners and traces take effect at the next start');
+    const previous = this.#release;
+    this.#release = new Release(gateway);
+    this.#releases.add(this.#release);
+    void previous
+      .retire()
+      .catch((error) => log.error({ err: error }, 'a replaced release did not close'))
+      .finally(() => this.#releases.delete(previous));
   }
 
   close(): Promise<void> {
@@ -149,17 +200,16 @@ class RunningServer implements Server {
   }
 
   async destroy(): Promise<void> {
+    this.#ending ??= Promise.resolve();
     for (const listener of this.#listeners) listener.destroy();
-    await this.gateway.destroy();
+    await Promise.all([...this.#releases].map(({ gateway }) => gateway.destroy()));
   }
 
   async #drain(): Promise<void> {
-    const listeners = this.#listeners.map((listener) => listener.close());
-    await this.gateway.close();
-    // What is still open now has its answer and lingers, or has sent half a request.
-    for (const listener of this.#listeners) listener.destroy();
-    await Promise.all(listeners);
-    await this.#running.exporter?.shutdown();
+    const { settings, exporter } = this.#running;
+    const work = Promise.all([...this.#releases].map(({ gateway }) => gateway.close()));
+    await Promise.all(this.#listeners.map((listener) => listener.close(work, settings.shutdownGraceMs)));
+    await exporter?.shutdown();
   }
 }
 
@@ -172,8 +222,12 @@ export interface ReloadEvents {
   readonly failed: (files: readonly string[], error: unknown) => void;
 }
 
-/** Reloads on changes below the project, one reload at a time. Returns what ends the watching. */
-export const watchProject = (server: Server, project: string, events: ReloadEvents): (() => Promise<void>) => {
+/** Reloads on changes below the project, one reload at a time. Resolves, once none is missed, with what ends it. */
+export const watchProject = async (
+  server: Server,
+  project: string,
+  events: ReloadEvents,
+): Promise<() => Promise<void>> => {
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let running = Promise.resolve();
@@ -196,6 +250,7 @@ export const watchProject = (server: Server, project: string, events: ReloadEven
       return IGNORED.test(below) || (stats?.isFile() === true && !WATCHED.test(below));
     },
   });
+  watcher.on('error', (error) => events.failed([], error));
   watcher.on('all', (_event, path) => {
     changed.add(relative(project, path));
     clearTimeout(timer);
@@ -204,6 +259,7 @@ export const watchProject = (server: Server, project: string, events: ReloadEven
       running = running.then(reload);
     }, SETTLE_MS);
   });
+  await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));
   return async () => {
     clearTimeout(timer);
     await watcher.close();

@@ -3,8 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { createGateway } from '../gateway.ts';
 import { loadConfig } from '../server.ts';
-import { StartupError } from '../startup.ts';
-import { complain, failCommand, isTerminal, mendFor, paint, say } from './terminal.ts';
+import { complain, failCommand, isTerminal, mendFor, paint, printableLines, say, UsageError } from './terminal.ts';
 
 export interface CallOptions {
   readonly project: string;
@@ -15,14 +14,22 @@ export interface CallOptions {
   readonly timeoutMs: number | undefined;
 }
 
+const why = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** The text itself, `@file`, or `-` for standard input. */
 const readInput = async (argument: string): Promise<string> => {
   if (argument === '-') return await text(process.stdin);
-  return argument.startsWith('@') ? readFileSync(argument.slice(1), 'utf8') : argument;
+  if (!argument.startsWith('@')) return argument;
+  try {
+    return readFileSync(argument.slice(1), 'utf8');
+  } catch (error) {
+    throw new UsageError(`The input cannot be read: ${why(error)}`);
+  }
 };
 
-const request = (name: string, body: string, { url, timeoutMs }: CallOptions): Request =>
-  new Request(`${url.replace(/\/$/, '')}/functions/${encodeURIComponent(name)}`, {
+const request = (name: string, body: string, { url, timeoutMs }: CallOptions): Request => {
+  if (!/^https?:/.test(url)) throw new UsageError(`${url} is no HTTP address: give --url http://host:port.`);
+  return new Request(`${url.replace(/\/$/, '')}/functions/${encodeURIComponent(name)}`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -30,6 +37,7 @@ const request = (name: string, body: string, { url, timeoutMs }: CallOptions): R
     },
     body,
   });
+};
 
 const send = async (message: Request, options: CallOptions): Promise<Response> => {
   if (options.local) {
@@ -45,20 +53,29 @@ const send = async (message: Request, options: CallOptions): Promise<Response> =
   try {
     return await fetch(message);
   } catch (error) {
-    const detail = `No gateway answers at ${options.url}: start one (npm start), name another with --url, or add --local.`;
-    throw new StartupError([{ file: options.url, detail }], { cause: error });
+    const { cause } = error as { cause?: unknown };
+    const advice = 'Start a gateway (npm start), name another with --url, or add --local.';
+    throw new UsageError(`There is no answer from ${options.url}: ${why(cause ?? error)}. ${advice}`);
   }
 };
+
+/** What JSON leaves as it is and a terminal may take for a command: DEL and the C1 controls. */
+const escapeControls = (json: string): string =>
+  json.replaceAll(/[\x7f-\x9f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
 
 const printResult = async (response: Response, { json, output }: CallOptions): Promise<void> => {
   const type = response.headers.get('content-type') ?? '';
   const bytes = Buffer.from(await response.arrayBuffer());
   if (output !== undefined) {
-    writeFileSync(output, bytes);
+    try {
+      writeFileSync(output, bytes);
+    } catch (error) {
+      throw new UsageError(`The result cannot be written: ${why(error)}`);
+    }
     complain(`${paint(process.stderr, 'green', '✓')} ${bytes.length} bytes of ${type} in ${output}`);
   } else if (type === 'application/json') {
     const pretty = isTerminal(process.stdout) && !json;
-    say(pretty ? JSON.stringify(JSON.parse(bytes.toString('utf8')), null, 2) : bytes.toString('utf8'));
+    say(pretty ? escapeControls(JSON.stringify(JSON.parse(bytes.toString('utf8')), null, 2)) : bytes.toString('utf8'));
   } else if (isTerminal(process.stdout)) {
     complain(`The result is ${bytes.length} bytes of ${type}: name a file with --output, or pipe it on.`);
     process.exitCode = 1;
@@ -87,11 +104,12 @@ const printProblem = async (response: Response, { json }: CallOptions): Promise<
   const problem = JSON.parse(body) as Problem;
   const mend = mendFor(problem.code ?? '');
   const lines = [
-    `${paint(process.stderr, 'red', `✗ ${response.status} ${problem.code}`)}  ${problem.detail ?? problem.title}`,
+    `${paint(process.stderr, 'red', `✗ ${response.status} ${problem.code}`)}  ${printableLines(problem.detail ?? problem.title ?? '')}`,
     ...(problem.errors ?? []).map(
-      ({ pointer, detail }) => `    ${paint(process.stderr, 'cyan', pointer || '(root)')}  ${detail}`,
+      ({ pointer, detail }) =>
+        `    ${paint(process.stderr, 'cyan', printableLines(pointer) || '(root)')}  ${printableLines(detail)}`,
     ),
-    ...(problem.debug === undefined ? [] : [problem.debug]),
+    ...(problem.debug === undefined ? [] : [printableLines(problem.debug)]),
     ...(mend === undefined ? [] : [`  → ${mend}`]),
     paint(process.stderr, 'dim', `  executed: ${problem.executed} · trace ${problem.traceId ?? 'none'}`),
   ];

@@ -3,12 +3,18 @@ import { loadRegistry } from '../invoke/registry.ts';
 import { moduleImporter } from '../modules.ts';
 import { CONFIG_FILE, loadConfig } from '../server.ts';
 import { resolveSettings } from '../settings.ts';
+import { StartupError } from '../startup.ts';
 import { failCommand, paint, say, table } from './terminal.ts';
 
 export const listFunctions = async (project: string, json: boolean): Promise<void> => {
   try {
     const settings = resolveSettings(await loadConfig(project, 0), process.env, CONFIG_FILE);
-    const { functions, warnings } = await loadRegistry({ project, settings, importModule: moduleImporter(0) });
+    const { functions, problems, warnings } = await loadRegistry({
+      project,
+      settings,
+      importModule: moduleImporter(0),
+    });
+    if (problems.length > 0) throw new StartupError(problems);
     const all = [...functions.values()];
     if (json) {
       const rows = all.map(

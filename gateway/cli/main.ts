@@ -6,6 +6,7 @@ import { VERSION } from '../version.ts';
 import { call } from './call.ts';
 import { listFunctions } from './functions.ts';
 import { start } from './start.ts';
+import { surviveClosedOutput } from './terminal.ts';
 
 const milliseconds = (text: string): number => {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number of milliseconds.');
@@ -16,6 +17,8 @@ const defaultUrl = (): string => {
   const { env } = process;
   return env.FPMG_URL ?? `http://127.0.0.1:${env.PORT ?? env.FPMG_HTTP__PORT ?? 8080}`;
 };
+
+surviveClosedOutput();
 
 const program = new Command('fpm-gateway')
   .description('Call PHP as typed, traced, reliable functions.')

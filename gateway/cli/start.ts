@@ -1,13 +1,14 @@
 /** `fpm-gateway start` and `dev`: the server with its banner, logs and signals. */
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
+import type { GatewayFunction } from '../invoke/function.ts';
 import type { Log } from '../log.ts';
 import { type Server, startServer, watchProject } from '../server.ts';
-import { StartupError } from '../startup.ts';
+import { StartupError, type StartupProblem } from '../startup.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { VERSION } from '../version.ts';
 import { sample } from './sample.ts';
-import { describeStartupError, failCommand, isTerminal, paint, say, table } from './terminal.ts';
+import { describeProblems, failCommand, isTerminal, paint, say, table } from './terminal.ts';
 
 export interface StartOptions {
   readonly project: string;
@@ -39,22 +40,28 @@ const quieter = (log: Log): Log => ({
   error: (d, m) => log.error(d, m),
 });
 
-const curl = (url: string, name: string, input: unknown, file: string): string =>
-  `curl -sS${file === '' ? '' : ` -o ${file}`} -H 'content-type: application/json' -d '${JSON.stringify(input)}' ${url}/functions/${name}`;
+/** How curl reaches a path of the listener. */
+const curlTarget = (url: string, path: string): string =>
+  url.startsWith('unix:') ? `--unix-socket ${url.slice('unix:'.length)} http://localhost${path}` : `${url}${path}`;
+
+const curl = (url: string, { name, methods }: GatewayFunction, input: unknown, file: string): string => {
+  const verb = methods.includes('POST') ? '' : ` -X ${methods[0]}`;
+  const data = JSON.stringify(input).replaceAll("'", "'\\''");
+  return `curl -sS${verb}${file === '' ? '' : ` -o ${file}`} -H 'content-type: application/json' -d '${data}' ${curlTarget(url, `/functions/${name}`)}`;
+};
 
 const TRY_MAX_CHARS = 200;
 
 /** The shortest calls first: something to paste, not to read. */
 const curlLines = ({ url, gateway }: Server): string[] => {
-  const calls = [...gateway.functions.values()].map(({ name, inputJsonSchema, output }) => {
+  const calls = [...gateway.functions.values()].map((fn) => {
+    const { name, inputJsonSchema, output } = fn;
     const file =
       output.kind === 'binary' ? `${name}.${output.mediaType.replace(/^.*[/+]/, '').replace('*', 'bin')}` : '';
-    return curl(url, name, sample(inputJsonSchema, '', 0), file);
+    return curl(url, fn, sample(inputJsonSchema, '', 0), file);
   });
-  const short = calls
-    .filter((line) => line.length <= TRY_MAX_CHARS && !line.slice(4).includes("\\'"))
-    .sort((a, b) => a.length - b.length);
-  return [...short.slice(0, 2), `curl -sS ${url}/openapi.json`];
+  const short = calls.filter((line) => line.length <= TRY_MAX_CHARS).sort((a, b) => a.length - b.length);
+  return [...short.slice(0, 2), `curl -sS ${curlTarget(url, '/openapi.json')}`];
 };
 
 const banner = (server: Server, options: StartOptions, ms: number): string => {
@@ -109,33 +116,46 @@ const announce = (server: Server, options: StartOptions, ms: number): void => {
   );
 };
 
-/** First signal: finish what runs. Second: now. */
-const onSignals = (server: Server, log: Log, stopWatching: () => Promise<void>): void => {
+/** First signal: finish what runs. Second: now. A signal during the start is kept until there is a server to stop. */
+const onSignals = (starting: Promise<Server>, log: Log, beforeClose: () => Promise<void>): void => {
   let asked = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (asked) {
-      void server.destroy().finally(() => process.exit(1));
+      void starting.then((server) => server.destroy()).finally(() => process.exit(1));
       return;
     }
     asked = true;
     log.info({ signal }, 'stopping: running calls may finish; a second signal ends them');
-    void stopWatching()
-      .then(() => server.close())
-      .then(() => process.exit(0));
+    void starting
+      .then(async (server) => {
+        await beforeClose();
+        await server.close();
+        process.exit(0);
+      })
+      .catch((error) => {
+        // A start that failed has told why.
+        if (!(error instanceof StartupError)) log.error({ err: error }, 'did not stop in order');
+        process.exit(1);
+      });
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
 };
 
-const watchDev = (server: Server, project: string): (() => Promise<void>) =>
+const problemsOf = (error: unknown): readonly StartupProblem[] =>
+  error instanceof StartupError ? error.problems : [{ file: 'fpm-gateway', detail: String(error) }];
+
+const watchDev = (server: Server, { project, json }: StartOptions): Promise<() => Promise<void>> =>
   watchProject(server, project, {
-    reloaded: (files, ms) =>
-      say(
-        `${paint(process.stdout, 'green', '↻')} ${files.join(', ')} ${paint(process.stdout, 'dim', `loaded in ${Math.round(ms)} ms`)}`,
-      ),
+    reloaded: (files, ms) => {
+      const took = paint(process.stdout, 'dim', `loaded in ${Math.round(ms)} ms`);
+      if (json) say(JSON.stringify({ event: 'reloaded', files, ms: Math.round(ms) }));
+      else say(`${paint(process.stdout, 'green', '↻')} ${files.join(', ')} ${took}`);
+    },
     failed: (files, error) => {
-      const what = error instanceof StartupError ? describeStartupError(error) : String(error);
-      say(`${what.replace('cannot start', `keeps the last good version; ${files.join(', ')} does not load`)}\n`);
+      const problems = problemsOf(error);
+      const head = `keeps the last good version; ${files.join(', ') || 'the project'} does not load`;
+      if (json) say(JSON.stringify({ event: 'reload-failed', files, problems }));
+      else say(`${describeProblems(problems, head)}\n`);
     },
   });
 
@@ -149,10 +169,14 @@ export const start = async (options: StartOptions): Promise<void> => {
   const colour = isTerminal(process.stdout) && process.env.NO_COLOR === undefined;
   const onTrace =
     dev && !json ? (record: Parameters<typeof renderTrace>[0]) => say(`${renderTrace(record, colour)}\n`) : undefined;
+  let stopWatching = async (): Promise<void> => {};
+  const starting = startServer({ project, env, log, onTrace });
+  onSignals(starting, log, () => stopWatching());
   try {
-    const server = await startServer({ project, env, log, onTrace });
+    const server = await starting;
+    logger.level = server.gateway.settings.log.level;
+    if (dev) stopWatching = await watchDev(server, options);
     announce(server, options, performance.now() - startedMs);
-    onSignals(server, log, dev ? watchDev(server, project) : async () => {});
   } catch (error) {
     failCommand(error, json);
   }

@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { codes, isCode } from '../errors.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
+import { printable } from '../trace/tree.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -10,6 +11,15 @@ export const isTerminal = (stream: NodeJS.WriteStream): boolean => stream.isTTY 
 /** Honours NO_COLOR, FORCE_COLOR and what the stream can show. */
 export const paint = (stream: NodeJS.WriteStream, style: Style, text: string): string =>
   styleText(style, text, { stream });
+
+/** Whoever reads our output may stop (`| head`); a server must not end with it. */
+export const surviveClosedOutput = (): void => {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+};
 
 export const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -27,33 +37,38 @@ export const table = (rows: readonly (readonly string[])[]): string[] => {
   );
 };
 
+/** Text from elsewhere, whose lines may stay lines but which must not steer the terminal. */
+export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');
+
 const problemLines = ({ file, line, property, detail }: StartupProblem): string => {
   const at = paint(process.stderr, 'bold', line === undefined ? file : `${file}:${line}`);
   const what = property === undefined ? '' : `  ${paint(process.stderr, 'cyan', property)}`;
-  return `  ${at}${what}\n      ${detail.replaceAll('\n', '\n      ')}`;
+  return `  ${at}${what}\n      ${printableLines(detail).replaceAll('\n', '\n      ')}`;
 };
 
-export const describeStartupError = (error: StartupError): string => {
-  const { problems } = error;
+/** `head`: what cannot be done because of them. */
+export const describeProblems = (problems: readonly StartupProblem[], head: string): string => {
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`;
-  return [
-    `${paint(process.stderr, 'red', '✗')} fpm-gateway cannot start: ${count}`,
-    '',
-    ...problems.map(problemLines),
-  ].join('\n');
+  return [`${paint(process.stderr, 'red', '✗')} ${head}: ${count}`, '', ...problems.map(problemLines)].join('\n');
 };
+
+/** A mistake in how a command was called: said in one sentence, without a stack. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
 
 /** Ends the command: what went wrong and the next step on stderr, or as JSON on stdout. */
 export const failCommand = (error: unknown, json: boolean): void => {
   process.exitCode = 1;
   if (error instanceof StartupError) {
     if (json) say(JSON.stringify({ problems: error.problems }));
-    else complain(describeStartupError(error));
+    else complain(describeProblems(error.problems, 'fpm-gateway cannot start'));
     return;
   }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (json) say(JSON.stringify({ problems: [{ file: 'fpm-gateway', detail: message }] }));
-  else complain(`${paint(process.stderr, 'red', '✗')} ${message}`);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text = error instanceof UsageError ? error.message : stack;
+  if (json) say(JSON.stringify({ problems: [{ file: 'fpm-gateway', detail: text }] }));
+  else complain(`${paint(process.stderr, 'red', '✗')} ${printableLines(text)}`);
 };
 
 /** The table's next step for a code of ours. */

@@ -1,6 +1,8 @@
 /** A whole CGI response in memory, within limits: what every answer is that is not streamed. */
 import { GatewayError } from '../errors.ts';
-import type { Connection, Exchange, ExchangeSink } from './connection.ts';
+import type { Exchange, ExchangeSink } from './answers.ts';
+import { GatheredBytes } from './bytes.ts';
+import type { Connection } from './connection.ts';
 import type { FastCgiRequest } from './request.ts';
 import { type CgiHead, CgiParser } from './response.ts';
 
@@ -30,9 +32,8 @@ class Collector implements ExchangeSink {
   readonly #limits: ResponseLimits;
   readonly #cgi: CgiParser;
   #head: CgiHead | undefined;
-  readonly #body: Buffer[] = [];
-  #bodyBytes = 0;
-  readonly #stderr: Buffer[] = [];
+  readonly #body = new GatheredBytes();
+  readonly #stderr = new GatheredBytes();
   #stderrBytes = 0;
 
   constructor(limits: ResponseLimits) {
@@ -50,8 +51,8 @@ class Collector implements ExchangeSink {
   }
 
   stderr(piece: Buffer): void {
-    const room = this.#limits.stderrMaxBytes - this.#stderrBytes;
-    if (room > 0) this.#stderr.push(Buffer.from(piece.subarray(0, room)));
+    const room = this.#limits.stderrMaxBytes - this.#stderr.length;
+    if (room > 0) this.#stderr.append(piece.subarray(0, room));
     this.#stderrBytes += piece.length;
   }
 
@@ -62,20 +63,18 @@ class Collector implements ExchangeSink {
     }
     return {
       ...this.#head,
-      body: this.#body.length === 1 && this.#body[0] ? this.#body[0] : Buffer.concat(this.#body),
-      stderr: Buffer.concat(this.#stderr).toString('utf8'),
+      body: this.#body.bytes,
+      stderr: this.#stderr.bytes.toString('utf8'),
       stderrBytes: this.#stderrBytes,
     };
   }
 
   #keepBody(piece: Buffer): void {
-    this.#bodyBytes += piece.length;
-    if (this.#bodyBytes > this.#limits.bodyMaxBytes) {
+    if (this.#body.length + piece.length > this.#limits.bodyMaxBytes) {
       const detail = `The answer has more than ${this.#limits.bodyMaxBytes} bytes.`;
       throw new GatewayError('response-too-large', detail, { executed: 'yes' });
     }
-    // Pieces are views of the connection's one read buffer.
-    this.#body.push(Buffer.from(piece));
+    this.#body.append(piece);
   }
 }
 

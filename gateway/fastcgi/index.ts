@@ -1,7 +1,8 @@
 /** `fpm-gateway/fastcgi`: a FastCGI client for Node without dependencies, usable alone. See docs/fastcgi.md. */
-export { type Address, formatAddress, parseAddress } from './address.ts';
+export { type Address, formatAddress, parseAddress } from '../address.ts';
+export type { Exchange, ExchangeSink } from './answers.ts';
 export { type CgiResponse, type Collected, collect, type ResponseLimits } from './collect.ts';
-export { Connection, type ConnectOptions, type Exchange, type ExchangeSink } from './connection.ts';
+export { Connection, type ConnectOptions } from './connection.ts';
 export { encodeParams, type Params } from './params.ts';
 export type { Progress } from './progress.ts';
 export type { FastCgiRequest } from './request.ts';

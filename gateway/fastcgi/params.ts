@@ -78,12 +78,17 @@ export const encodeParams = (requestId: number, params: Params): Buffer => {
   return records.length === 1 && records[0] ? records[0] : Buffer.concat(records);
 };
 
+const cutPair = (): GatewayError =>
+  new GatewayError('bad-function-response', 'The FastCGI peer sent a cut name-value pair.');
+
 const readLength = (content: Buffer, offset: number): [length: number, next: number] => {
-  const first = content.readUInt8(offset);
-  return first < 128 ? [first, offset + 1] : [content.readUInt32BE(offset) & 0x7fffffff, offset + 4];
+  const first = content[offset];
+  if (first !== undefined && first < 128) return [first, offset + 1];
+  if (offset + 4 > content.length) throw cutPair();
+  return [content.readUInt32BE(offset) & 0x7fffffff, offset + 4];
 };
 
-/** Pairs of one record's content: for `FCGI_GET_VALUES_RESULT`. Throws RangeError on a cut pair. */
+/** Pairs of one record's content: for `FCGI_GET_VALUES_RESULT`. Throws `bad-function-response` on a cut pair. */
 export const decodePairs = (content: Buffer): [name: string, value: string][] => {
   const pairs: [string, string][] = [];
   let offset = 0;
@@ -91,7 +96,7 @@ export const decodePairs = (content: Buffer): [name: string, value: string][] =>
     const [nameBytes, afterName] = readLength(content, offset);
     const [valueBytes, start] = readLength(content, afterName);
     const end = start + nameBytes + valueBytes;
-    if (end > content.length) throw new RangeError(`a name-value pair ends at ${end} of ${content.length} bytes`);
+    if (end > content.length) throw cutPair();
     pairs.push([content.toString('utf8', start, start + nameBytes), content.toString('utf8', start + nameBytes, end)]);
     offset = end;
   }

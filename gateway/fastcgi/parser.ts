@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts';
 import { FCGI_HEADER_LEN, FCGI_VERSION_1, RecordType } from './record.ts';
 
 export interface RecordSink {
-  /** A piece of STDOUT or STDERR: a view that is valid only during the call. Copy what you keep. */
+  /** A piece of STDOUT or STDERR, empty for an empty record: a view valid only during the call. Copy what you keep. */
   stream(type: typeof RecordType.STDOUT | typeof RecordType.STDERR, requestId: number, piece: Buffer): void;
   endRequest(requestId: number, appStatus: number, protocolStatus: number): void;
   getValuesResult(content: Buffer): void;
@@ -22,12 +22,13 @@ type State =
   | { readonly kind: 'control'; readonly type: number }
   | { readonly kind: 'padding' };
 
+const EMPTY = Buffer.alloc(0);
 const HEADER: State = { kind: 'header' };
 const PADDING: State = { kind: 'padding' };
 const STDOUT: State = { kind: 'stream', type: RecordType.STDOUT };
 const STDERR: State = { kind: 'stream', type: RecordType.STDERR };
 
-const violation = (detail: string): GatewayError =>
+export const violation = (detail: string): GatewayError =>
   new GatewayError('bad-function-response', `The FastCGI peer broke the protocol: ${detail}.`);
 
 export class RecordParser {
@@ -39,9 +40,9 @@ export class RecordParser {
   #contentLeft = 0;
   #paddingLeft = 0;
 
-  /** True between records: an end of input here cuts nothing. */
+  /** True between records, padding aside: an end of input here cuts nothing. */
   get atBoundary(): boolean {
-    return this.#state.kind === 'header' && this.#heldBytes === 0;
+    return this.#state.kind === 'padding' || (this.#state.kind === 'header' && this.#heldBytes === 0);
   }
 
   /** Throws `bad-function-response`; the parser must not be used after that. */
@@ -96,9 +97,12 @@ export class RecordParser {
     switch (type) {
       case RecordType.STDOUT:
       case RecordType.STDERR:
-        // An empty record ends a stream; END_REQUEST says the same, so it needs no event.
-        if (this.#contentLeft === 0) this.#endContent();
-        else this.#state = type === RecordType.STDOUT ? STDOUT : STDERR;
+        if (this.#contentLeft > 0) {
+          this.#state = type === RecordType.STDOUT ? STDOUT : STDERR;
+          return;
+        }
+        this.#endContent();
+        sink.stream(type, this.#requestId, EMPTY);
         return;
       case RecordType.END_REQUEST:
       case RecordType.GET_VALUES_RESULT:

@@ -2,7 +2,7 @@
 import type { Executed } from '../errors.ts';
 
 export interface Progress {
-  /** `partial`: handed to the kernel, which has not taken all of it yet. */
+  /** `nothing`: the kernel took no byte. `partial`: it may not have taken all of it yet. */
   sent: 'nothing' | 'partial' | 'complete';
   /** `unused`: no ping was written in front. */
   ping: 'unused' | 'unanswered' | 'answered';
@@ -10,7 +10,7 @@ export interface Progress {
   bytesReceived: number;
   /** END_REQUEST seen: the only proof of a complete answer. */
   ended: boolean;
-  /** The peer closed or reset and everything it had sent was read. Our own `destroy()` never sets this. */
+  /** The peer closed or reset and everything it had sent was read (`isReadToEnd`). Our own `destroy()` never sets this. */
   readToEnd: boolean;
 }
 
@@ -21,6 +21,16 @@ export const newProgress = (ping: boolean): Progress => ({
   ended: false,
   readToEnd: false,
 });
+
+/**
+ * Whether this socket error came behind everything the peer had sent. The kernel delivers what arrived before a reset;
+ * on a real network, though, a lost segment is not sent again by a peer that has reset. A failed write drops what lies
+ * unread, and a timeout (ETIMEDOUT) says nothing of the peer: they prove nothing.
+ */
+export const isReadToEnd = (
+  error: { readonly syscall?: string | undefined; readonly code?: string | undefined },
+  sameMachine: boolean,
+): boolean => sameMachine && error.syscall === 'read' && error.code === 'ECONNRESET';
 
 /**
  * Whether the script ran, for an attempt that is over.

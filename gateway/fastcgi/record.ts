@@ -12,6 +12,8 @@ export const FCGI_MAX_CONTENT_LEN = 65_535;
 export const FCGI_NULL_REQUEST_ID = 0;
 export const FCGI_RESPONDER = 1;
 export const FCGI_KEEP_CONN = 1;
+/** The highest of the protocol statuses: 0 complete, 1 cannot multiplex, 2 overloaded, 3 unknown role. */
+export const FCGI_UNKNOWN_ROLE = 3;
 
 export const RecordType = {
   BEGIN_REQUEST: 1,

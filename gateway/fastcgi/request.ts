@@ -1,9 +1,16 @@
 /** One FastCGI request as the bytes to write. Pure: every byte is known before the first is sent. */
-import { GatewayError } from '../errors.ts';
 import { encodeParams, type Params } from './params.ts';
-import { encodeBeginRequest, FCGI_HEADER_LEN, FCGI_MAX_CONTENT_LEN, PING, RecordType, writeHeader } from './record.ts';
+import {
+  encodeBeginRequest,
+  encodeRecord,
+  FCGI_HEADER_LEN,
+  FCGI_MAX_CONTENT_LEN,
+  PING,
+  RecordType,
+  writeHeader,
+} from './record.ts';
 
-/** The id in params encoded ahead. Peers that answer in order need no other: php-fpm echoes any id and checks none. */
+/** The id in params encoded ahead. Peers that answer in order need no other: php-fpm echoes any id and checks none. It is the id of every request. */
 export const PREENCODED_REQUEST_ID = 1;
 
 export interface FastCgiRequest {
@@ -22,37 +29,32 @@ export interface FastCgiRequest {
 /** Below this a body is copied behind its head, so that one buffer is written; above it, the copy costs more. */
 const COPY_MAX_BYTES = 65_536;
 
-const endOfStream = (type: typeof RecordType.PARAMS | typeof RecordType.STDIN, requestId: number): Buffer => {
-  const record = Buffer.allocUnsafe(FCGI_HEADER_LEN);
-  writeHeader(record, 0, type, requestId, 0);
-  return record;
-};
+/** The same bytes in every request: made once. */
+const NOTHING = Buffer.alloc(0);
+const BEGIN_AND_KEEP = encodeBeginRequest(PREENCODED_REQUEST_ID, true);
+const BEGIN_AND_CLOSE = encodeBeginRequest(PREENCODED_REQUEST_ID, false);
+const END_OF_PARAMS = encodeRecord(RecordType.PARAMS, PREENCODED_REQUEST_ID, NOTHING);
+const END_OF_STDIN = encodeRecord(RecordType.STDIN, PREENCODED_REQUEST_ID, NOTHING);
 
-const encodeStdin = (requestId: number, body: Buffer): Buffer[] => {
-  const chunks: Buffer[] = [];
+const pushStdin = (chunks: Buffer[], body: Buffer): void => {
   for (let start = 0; start < body.length; start += FCGI_MAX_CONTENT_LEN) {
     const content = body.subarray(start, start + FCGI_MAX_CONTENT_LEN);
     const header = Buffer.allocUnsafe(FCGI_HEADER_LEN);
-    writeHeader(header, 0, RecordType.STDIN, requestId, content.length);
+    writeHeader(header, 0, RecordType.STDIN, PREENCODED_REQUEST_ID, content.length);
     chunks.push(header, content);
   }
-  chunks.push(endOfStream(RecordType.STDIN, requestId));
-  return chunks;
+  chunks.push(END_OF_STDIN);
 };
 
 /** Buffers to be written together, in this order. */
-export const encodeRequest = (requestId: number, request: FastCgiRequest): Buffer[] => {
-  if (requestId < 1 || requestId > 0xffff) {
-    throw new GatewayError('internal-error', `FastCGI request ids are 1 to 65535, not ${requestId}.`);
-  }
-  const params = encodeParams(requestId, [...request.params, ['CONTENT_LENGTH', String(request.body.length)]]);
-  const chunks = [
-    ...(request.ping ? [PING] : []),
-    encodeBeginRequest(requestId, request.keepConnection),
-    ...(request.encodedParams ? [request.encodedParams] : []),
-    params,
-    endOfStream(RecordType.PARAMS, requestId),
-    ...encodeStdin(requestId, request.body),
-  ];
-  return request.body.length <= COPY_MAX_BYTES ? [Buffer.concat(chunks)] : chunks;
+export const encodeRequest = (request: FastCgiRequest): Buffer[] => {
+  const { body, encodedParams } = request;
+  const params: Params = [...request.params, ['CONTENT_LENGTH', String(body.length)]];
+  const chunks: Buffer[] = [];
+  if (request.ping) chunks.push(PING);
+  chunks.push(request.keepConnection ? BEGIN_AND_KEEP : BEGIN_AND_CLOSE);
+  if (encodedParams) chunks.push(encodedParams);
+  chunks.push(encodeParams(PREENCODED_REQUEST_ID, params), END_OF_PARAMS);
+  pushStdin(chunks, body);
+  return body.length <= COPY_MAX_BYTES ? [Buffer.concat(chunks)] : chunks;
 };

@@ -3,6 +3,7 @@
  * The head may span records and chunks; the body passes through as views.
  */
 import { GatewayError } from '../errors.ts';
+import { GatheredBytes } from './bytes.ts';
 
 export interface CgiHead {
   /** 200 when no `Status` header was sent. */
@@ -26,18 +27,29 @@ const CR = 13;
 const violation = (detail: string): GatewayError =>
   new GatewayError('bad-function-response', `The CGI response is malformed: ${detail}.`, { executed: 'yes' });
 
+/** Without the spaces and tabs around it. `trim()` would take control characters too, before they are refused. */
+const trimOws = (text: string): string => {
+  const blank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
+  let start = 0;
+  let end = text.length;
+  while (start < end && blank(start)) start += 1;
+  while (end > start && blank(end - 1)) end -= 1;
+  return text.slice(start, end);
+};
+
 const parseLine = (line: string): readonly [name: string, value: string] => {
   const colon = line.indexOf(':');
   const name = line.slice(0, colon);
-  const value = line.slice(colon + 1).trim();
+  const value = trimOws(line.slice(colon + 1));
   if (colon < 1 || !TOKEN.test(name)) throw violation(`${JSON.stringify(line.slice(0, 100))} is not a header`);
   if (CONTROL.test(value)) throw violation(`the header ${name} holds a control character`);
   return [name.toLowerCase(), value];
 };
 
 const parseStatus = (value: string): number => {
-  const status = /^(\d{3})(?: |$)/.exec(value)?.[1];
-  if (status === undefined || Number(status) < 200) throw violation(`the status ${JSON.stringify(value.slice(0, 50))}`);
+  // 1xx is not an answer; HTTP has none above 599.
+  const status = /^([2-5]\d\d)(?: |$)/.exec(value)?.[1];
+  if (status === undefined) throw violation(`the status ${JSON.stringify(value.slice(0, 50))}`);
   return Number(status);
 };
 
@@ -67,8 +79,8 @@ const bodyStart = (bytes: Buffer, from: number): number => {
 export class CgiParser {
   readonly #maxHeadBytes: number;
   readonly #sink: CgiSink;
-  /** Bytes of a head that is not complete; undefined once it is. */
-  #pending: Buffer | undefined = Buffer.alloc(0);
+  /** Of a head that is not complete; undefined once it is. */
+  #pending: GatheredBytes | undefined = new GatheredBytes();
 
   constructor(maxHeadBytes: number, sink: CgiSink) {
     this.#maxHeadBytes = maxHeadBytes;
@@ -84,15 +96,17 @@ export class CgiParser {
       this.#sink.body(piece);
       return;
     }
-    // The end of a head is at most three bytes long, so no earlier byte is looked at twice.
-    const from = Math.max(0, this.#pending.length - 3);
-    const bytes = this.#pending.length === 0 ? piece : Buffer.concat([this.#pending, piece]);
+    // At most two bytes of a head's end came before this piece, so no earlier byte is looked at twice.
+    const from = Math.max(0, this.#pending.length - 2);
+    const whole = this.#pending.length === 0;
+    if (!whole) this.#pending.append(piece);
+    const bytes = whole ? piece : this.#pending.bytes;
     const start = bodyStart(bytes, from);
     if ((start === -1 ? bytes.length : start) > this.#maxHeadBytes) {
       throw violation(`its head is larger than ${this.#maxHeadBytes} bytes`);
     }
     if (start === -1) {
-      this.#pending = bytes === piece ? Buffer.from(piece) : bytes;
+      if (whole) this.#pending.append(piece);
       return;
     }
     this.#pending = undefined;

@@ -3,10 +3,11 @@ import { timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import type { Settings } from '../config.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { PoolStatus } from '../pool/pool.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { renderTrace } from '../trace/tree.ts';
-import { type HttpEnv, rawHeaders } from './context.ts';
+import { type HttpEnv, requestHead } from './context.ts';
 import { problemResponse } from './problem.ts';
 import { assertMethod, assertRequest, isAcceptable } from './request-rules.ts';
 
@@ -14,6 +15,7 @@ export interface AdminOptions {
   readonly ring: TraceRing;
   readonly admin: Settings['admin'];
   readonly pools: () => readonly PoolStatus[];
+  readonly log: Log;
 }
 
 const LIST_MAX = 100;
@@ -26,13 +28,14 @@ const sameText = (a: string, b: string): boolean => {
 const plainText = (accept: string | undefined): boolean =>
   accept !== undefined && isAcceptable(accept, 'text/plain') && !isAcceptable(accept, 'application/json');
 
-export const createAdminApp = ({ ring, admin, pools }: AdminOptions): Hono<HttpEnv> => {
+export const createAdminApp = ({ ring, admin, pools, log }: AdminOptions): Hono<HttpEnv> => {
   const app = new Hono<HttpEnv>();
-  // Only these names: a page that rebinds its own DNS name to this machine gets nothing.
-  const hosts = ['localhost', '127.0.0.1', '[::1]', admin.host];
+  // Only these names: a page that rebinds its own DNS name to this machine gets nothing. It cannot know a token, so
+  // with one the listener answers by any name, as it must on the network.
+  const hosts = admin.token === undefined ? ['localhost', '127.0.0.1', '[::1]', admin.host] : [];
 
   app.use(async (c, next) => {
-    assertRequest(rawHeaders(c), hosts);
+    assertRequest(requestHead(c), hosts);
     assertMethod(c.req.method, ['GET', 'HEAD']);
     const sent = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
     if (admin.token !== undefined && !sameText(sent, admin.token)) {
@@ -40,6 +43,9 @@ export const createAdminApp = ({ ring, admin, pools }: AdminOptions): Hono<HttpE
         headers: { 'www-authenticate': 'Bearer' },
       });
     }
+    // Traces tell what PHP said, which callers are not told.
+    c.header('cache-control', 'no-store');
+    c.header('x-content-type-options', 'nosniff');
     await next();
   });
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
@@ -64,7 +70,11 @@ export const createAdminApp = ({ ring, admin, pools }: AdminOptions): Hono<HttpE
   app.notFound((c) =>
     problem(new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`)),
   );
-  app.onError((thrown) => problem(toGatewayError(thrown)));
+  app.onError((thrown) => {
+    const error = toGatewayError(thrown);
+    if (error.code === 'internal-error') log.error({ err: thrown }, 'a bug of the gateway');
+    return problem(error);
+  });
   return app;
 };
 

@@ -6,7 +6,7 @@ import type { GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
 import type { Log } from '../log.ts';
 import type { Tracer } from '../trace/tracer.ts';
-import { type HttpContext, type HttpEnv, rawHeaders } from './context.ts';
+import { type HttpContext, type HttpEnv, requestHead } from './context.ts';
 import { FunctionsHandler } from './functions.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
 import { trustsPeer } from './peer.ts';
@@ -50,8 +50,10 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
 
   const page = (path: string, respond: (c: HttpContext) => Response): void => {
     app.all(path, (c) => {
-      assertRequest(rawHeaders(c), settings.http.allowedHosts);
+      assertRequest(requestHead(c), settings.http.allowedHosts);
       assertMethod(c.req.method, READ_METHODS);
+      c.header('cache-control', 'no-store');
+      c.header('x-content-type-options', 'nosniff');
       return respond(c);
     });
   };
@@ -59,6 +61,7 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
   app.options('/functions/:name', async (c) => {
     const fn = functions.get(c.req.param('name'));
     if (fn === undefined) return await calls.handle(c);
+    assertRequest(requestHead(c), settings.http.allowedHosts);
     return c.body(null, 204, { allow: [...fn.methods, 'OPTIONS'].join(', '), 'accept-post': 'application/json' });
   });
   app.all('/functions/:name', (c) => calls.handle(c));

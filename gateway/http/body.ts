@@ -19,16 +19,17 @@ export const readIncoming = async (incoming: IncomingMessage, maxBytes: number):
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    incoming.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       size += chunk.length;
       if (size <= maxBytes) {
         chunks.push(chunk);
         return;
       }
-      incoming.pause();
+      incoming.off('data', onData).pause();
       chunks.length = 0;
       reject(tooLarge(maxBytes, `more than ${maxBytes} bytes`));
-    });
+    };
+    incoming.on('data', onData);
     incoming.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     incoming.once('error', () => reject(gone()));
     incoming.once('close', () => reject(gone()));

@@ -1,11 +1,18 @@
 /** What a Hono handler can ask of a request, whether it came over a socket or was made in process. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
 import { readIncoming, readRequest } from './body.ts';
-import type { RawHeaders } from './request-rules.ts';
+import type { RequestHead } from './request-rules.ts';
 
 export interface HttpEnv {
-  Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
+  /** Given by the listener; absent in process. */
+  Bindings: {
+    readonly incoming?: IncomingMessage;
+    /** Address of the peer as it was when it connected; undefined for unix sockets. */
+    readonly peer?: string | undefined;
+    /** Aborted when the caller leaves before its answer. */
+    readonly left?: AbortSignal;
+  };
 }
 
 export type HttpContext = Context<HttpEnv>;
@@ -16,22 +23,21 @@ const pairs = (raw: readonly string[]): [string, string][] => {
   return result;
 };
 
-export const rawHeaders = (c: HttpContext): RawHeaders =>
-  c.env?.incoming === undefined ? [...c.req.raw.headers] : pairs(c.env.incoming.rawHeaders);
+export const requestHead = (c: HttpContext): RequestHead => {
+  const incoming = c.env?.incoming;
+  if (incoming !== undefined) {
+    const { url: target = '', rawHeaders, httpVersion } = incoming;
+    return { target, headers: pairs(rawHeaders), hostRequired: httpVersion !== '1.0' };
+  }
+  const { url, headers } = c.req.raw;
+  return { target: url, headers: [...headers], hostRequired: false };
+};
 
 /** Undefined for unix sockets and calls in process. */
-export const peerAddress = (c: HttpContext): string | undefined => c.env?.incoming?.socket.remoteAddress;
+export const peerAddress = (c: HttpContext): string | undefined => c.env?.peer;
 
 export const readBody = (c: HttpContext, maxBytes: number): Promise<Buffer> =>
   c.env?.incoming === undefined ? readRequest(c.req.raw, maxBytes) : readIncoming(c.env.incoming, maxBytes);
 
 /** Aborted when the caller leaves before its answer. */
-export const callerSignal = (c: HttpContext): AbortSignal => {
-  const outgoing = c.env?.outgoing;
-  if (outgoing === undefined) return c.req.raw.signal;
-  const controller = new AbortController();
-  outgoing.once('close', () => {
-    if (!outgoing.writableFinished) controller.abort();
-  });
-  return controller.signal;
-};
+export const callerSignal = (c: HttpContext): AbortSignal => c.env?.left ?? c.req.raw.signal;

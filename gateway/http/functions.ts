@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { type CallTrace, round } from '../trace/call-trace.ts';
 import { parseTraceparent } from '../trace/traceparent.ts';
 import type { Tracer } from '../trace/tracer.ts';
-import { callerSignal, type HttpContext, peerAddress, rawHeaders, readBody } from './context.ts';
+import { callerSignal, type HttpContext, peerAddress, readBody, requestHead } from './context.ts';
 import { parseIJson } from './ijson.ts';
 import type { TrustsPeer } from './peer.ts';
 import { problemResponse } from './problem.ts';
@@ -24,6 +24,7 @@ export interface FunctionsRoute {
   readonly log: Log;
 }
 
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 const mediaTypeOf = ({ output }: GatewayFunction): string =>
@@ -57,7 +58,7 @@ export class FunctionsHandler {
       const output = await this.#call(c, fn, trace);
       const { serverTiming: show } = settings.http;
       if (show === 'always' || (show === 'trusted' && trusted)) headers['server-timing'] = serverTiming(trace);
-      const response = outputResponse(output, headers);
+      const response = outputResponse(fn?.name ?? '', output, headers);
       this.#end(c, trace, requestId, response.status, undefined);
       return response;
     } catch (thrown) {
@@ -70,7 +71,7 @@ export class FunctionsHandler {
   async #call(c: HttpContext, fn: GatewayFunction | undefined, trace: CallTrace): Promise<Output> {
     const { invoker, settings } = this.#route;
     const { limits, http } = settings;
-    assertRequest(rawHeaders(c), http.allowedHosts);
+    assertRequest(requestHead(c), http.allowedHosts);
     const name = c.req.param('name') ?? '';
     if (fn === undefined) throw unknownFunction(name);
     assertMethod(c.req.method, fn.methods);
@@ -91,7 +92,8 @@ export class FunctionsHandler {
   #end(c: HttpContext, trace: CallTrace, requestId: string, status: number, error: GatewayError | undefined): void {
     const { tracer, log } = this.#route;
     trace.set({
-      'http.request.method': c.req.method,
+      ...methodAttributes(c.req.method),
+      'url.scheme': c.req.url.slice(0, c.req.url.indexOf(':')),
       'http.route': '/functions/{name}',
       'url.path': c.req.path,
       'http.response.status_code': status,
@@ -104,8 +106,7 @@ export class FunctionsHandler {
       'error.type': error?.code,
       'fpm_gateway.executed': error?.executed,
     });
-    if (error !== undefined)
-      trace.event('error', { code: error.code, detail: error.message, private: error.privateDetail });
+    if (error !== undefined) trace.recordError(error);
     const record = tracer.end(trace, error?.code);
     const line = {
       function: record.function,
@@ -126,16 +127,35 @@ export class FunctionsHandler {
   }
 }
 
+/** A verb of the caller's own making would be one more value of an attribute that people group by. */
+const methodAttributes = (method: string): Record<string, string> =>
+  METHODS.has(method)
+    ? { 'http.request.method': method }
+    : { 'http.request.method': '_OTHER', 'http.request.method_original': method };
+
 const unknownFunction = (name: string): GatewayError =>
   new GatewayError(
     'not-found',
     `There is no function named ${JSON.stringify(name.slice(0, 128))}; GET /functions lists them.`,
   );
 
-const outputResponse = (output: Output, headers: Record<string, string>): Response => {
+/** A transform in an output schema may make what JSON has no word for, such as a bigint. */
+const writeJson = (fn: string, value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? 'null';
+  } catch (cause) {
+    throw new GatewayError('contract-error', `The parsed output of ${fn} cannot be written as JSON.`, {
+      executed: 'yes',
+      cause,
+      privateDetail: String(cause),
+    });
+  }
+};
+
+const outputResponse = (fn: string, output: Output, headers: Record<string, string>): Response => {
   const common = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...headers };
   return output.kind === 'json'
-    ? new Response(JSON.stringify(output.value) ?? 'null', {
+    ? new Response(writeJson(fn, output.value), {
         headers: { 'content-type': 'application/json', ...common },
       })
     : // A Buffer is a Uint8Array over an ArrayBuffer; its type allows a shared one, which sockets never give.

@@ -31,23 +31,38 @@ const PROBLEM: Json = {
 
 const pointer = (name: string): string => `#/components/schemas/${name}`;
 
+/** Keywords whose values are data: what looks like a reference there is none. */
+const DATA = new Set(['default', 'const', 'enum', 'examples']);
+const DEFS = '#/$defs/';
+
+/** A component's name may hold only these characters; the id of a schema, any. */
+const componentName = (name: string, key: string): string =>
+  `${name}.${key.replaceAll(/[^A-Za-z0-9.-]/g, (char) => `_${char.charCodeAt(0).toString(16)}`)}`;
+
 /**
  * A schema as a component: its `$defs` become components of their own, because a `#/$defs/…` inside an OpenAPI
  * document would point to the document's root.
  */
 const hoist = (schema: JsonSchema, name: string, components: Json): Json => {
   const { $schema: _dialect, $defs, ...rest } = schema;
+  const rewriteReference = (reference: string): string => {
+    if (reference === '#') return pointer(name);
+    if (!reference.startsWith(DEFS)) return reference;
+    const key = reference.slice(DEFS.length).replaceAll('~1', '/').replaceAll('~0', '~');
+    return pointer(componentName(name, key));
+  };
   const rewrite = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(rewrite);
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(
       Object.entries(value).map(([key, child]) => {
-        if (key !== '$ref' || typeof child !== 'string') return [key, rewrite(child)];
-        return [key, child === '#' ? pointer(name) : child.replace(/^#\/\$defs\//, pointer(`${name}.`))];
+        if (DATA.has(key)) return [key, child];
+        return [key, key === '$ref' && typeof child === 'string' ? rewriteReference(child) : rewrite(child)];
       }),
     );
   };
-  for (const [key, definition] of Object.entries($defs ?? {})) components[`${name}.${key}`] = rewrite(definition);
+  for (const [key, definition] of Object.entries($defs ?? {}))
+    components[componentName(name, key)] = rewrite(definition);
   components[name] = rewrite(rest);
   return { $ref: pointer(name) };
 };

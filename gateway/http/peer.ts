@@ -1,5 +1,5 @@
 /** Whose word about trace context we take: unix sockets, loopback and configured networks. */
-import { BlockList } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 
 export type TrustsPeer = (address: string | undefined) => boolean;
 
@@ -12,7 +12,9 @@ export const trustsPeer = (cidrs: readonly string[]): TrustsPeer => {
   return (address) => {
     // Only a unix socket has no address.
     if (address === undefined || address === '') return true;
-    const plain = address.replace(/^::ffff:/, '');
-    return trusted.check(plain, plain.includes(':') ? 'ipv6' : 'ipv4');
+    // `::ffff:10.0.0.1` is IPv4; `fe80::1%eth0` names the interface too.
+    const plain = address.replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '');
+    const family = isIP(plain);
+    return family !== 0 && trusted.check(plain, family === 6 ? 'ipv6' : 'ipv4');
   };
 };

@@ -5,7 +5,15 @@
 import { GatewayError } from '../errors.ts';
 
 /** Names and values as received, in order, repeated ones apart. */
-export type RawHeaders = readonly (readonly [name: string, value: string])[];
+type RawHeaders = readonly (readonly [name: string, value: string])[];
+
+export interface RequestHead {
+  /** What the request line names: a path, or a whole URL. */
+  readonly target: string;
+  readonly headers: RawHeaders;
+  /** HTTP/1.0 has no Host header, nor has a request made in process. */
+  readonly hostRequired: boolean;
+}
 
 const SAFE_NAME = /^[A-Za-z0-9-]+$/;
 
@@ -31,21 +39,28 @@ const assertNames = (headers: RawHeaders): void => {
 
 const hostName = (host: string): string => host.toLowerCase().replace(/:\d+$/, '');
 
-const assertHost = (headers: RawHeaders, allowedHosts: readonly string[]): void => {
+const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts: readonly string[]): void => {
   const hosts = headers.filter(([name]) => name.toLowerCase() === 'host').map(([, value]) => value);
   if (hosts.length > 1) throw new GatewayError('bad-host', `There are ${hosts.length} Host headers; send one.`);
-  if (allowedHosts.length === 0) return;
-  const host = hosts[0];
-  if (host === undefined || host === '') throw new GatewayError('bad-host', 'The Host header is missing.');
-  if (!allowedHosts.some((allowed) => allowed.toLowerCase() === hostName(host))) {
-    throw new GatewayError('misdirected-request', `The host ${quote(host)} is not served here.`);
+  // `POST http://other/functions/x` would be routed by one name and checked by the other.
+  const [, named] = /^https?:\/\/([^/?#]*)/i.exec(target) ?? [];
+  const host = hosts[0] ?? (hostRequired ? undefined : named);
+  if (host === undefined || host === '') {
+    if (hostRequired || allowedHosts.length > 0) throw new GatewayError('bad-host', 'The Host header is missing.');
+    return;
   }
+  if (named !== undefined && named.toLowerCase() !== host.toLowerCase()) {
+    const detail = `The request target names the host ${quote(named)}, the Host header ${quote(host)}.`;
+    throw new GatewayError('bad-host', detail);
+  }
+  if (allowedHosts.length === 0 || allowedHosts.some((allowed) => allowed.toLowerCase() === hostName(host))) return;
+  throw new GatewayError('misdirected-request', `The host ${quote(host)} is not served here.`);
 };
 
 /** For every route. Throws `bad-request`, `bad-host` or `misdirected-request`. */
-export const assertRequest = (headers: RawHeaders, allowedHosts: readonly string[]): void => {
-  assertNames(headers);
-  assertHost(headers, allowedHosts);
+export const assertRequest = (head: RequestHead, allowedHosts: readonly string[]): void => {
+  assertNames(head.headers);
+  assertHost(head, allowedHosts);
 };
 
 export const assertMethod = (method: string, allowed: readonly string[]): void => {
@@ -78,20 +93,27 @@ export const assertJsonContent = (contentType: string | undefined, contentEncodi
   }
 };
 
-/** Whether an Accept header takes this type. A type that is a family (`image/*`) may be met by any member of it. */
+/**
+ * Whether an Accept header takes this type. The most specific range that matches decides, so a type with `q=0` is
+ * refused beside a wildcard that takes all. A type that is a family (`image/*`) may be met by any member of it.
+ */
 export const isAcceptable = (accept: string | undefined, mediaType: string): boolean => {
   if (accept === undefined || accept.trim() === '') return true;
   const family = mediaType.slice(0, mediaType.indexOf('/') + 1);
-  return accept.split(',').some((part) => {
-    const [range = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
-    if (parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))) return false;
-    return (
-      range === '*/*' ||
-      range === `${family}*` ||
-      range === mediaType ||
-      (mediaType.endsWith('/*') && range.startsWith(family))
-    );
-  });
+  const specificity = (range: string): number => {
+    if (range === mediaType) return 3;
+    if (mediaType.endsWith('/*') && range.startsWith(family)) return 3;
+    if (range === `${family}*`) return 2;
+    return range === '*/*' ? 1 : 0;
+  };
+  let best = { specificity: 0, refused: true };
+  for (const part of accept.toLowerCase().split(',')) {
+    const [range = '', ...parameters] = part.split(';').map((piece) => piece.trim());
+    const refused = parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
+    const found = specificity(range);
+    if (found > best.specificity || (found === best.specificity && !refused)) best = { specificity: found, refused };
+  }
+  return best.specificity > 0 && !best.refused;
 };
 
 export const assertAcceptable = (accept: string | undefined, mediaType: string): void => {

@@ -9,6 +9,7 @@ final class Call
 {
     private const MAX_LOGS = 100;
     private const MAX_MESSAGE_BYTES = 8192;
+    private const MAX_CONTEXT_BYTES = 4096;
     private const LEVELS = ['debug', 'info', 'warn', 'error'];
 
     /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
@@ -54,9 +55,10 @@ final class Call
     }
 
     /**
-     * Writes to the call's trace and to the gateway's log. At most 100 entries of 8 KiB are kept for a call.
+     * Writes to the call's trace. At most 100 entries are kept for a call, each with 8 KiB of message and 4 KiB of
+     * context.
      *
-     * @param array<mixed> $context JSON-encodable details
+     * @param array<mixed> $context JSON-encodable details, as they are now: later changes are not seen
      * @param string       $level   debug, info, warn or error
      */
     public function log(string $message, array $context = [], string $level = 'info'): void
@@ -72,9 +74,29 @@ final class Call
         $this->logs[] = [
             'level' => $level,
             'message' => substr($message, 0, self::MAX_MESSAGE_BYTES),
-            'context' => $context,
+            'context' => $context === [] ? [] : self::snapshot($context),
             'atMs' => round((hrtime(true) - $this->startedNs) / 1e6, 3),
         ];
+    }
+
+    /**
+     * Plain, bounded values: writing the answer must never fail for something that was logged.
+     *
+     * @param array<mixed> $context
+     *
+     * @return array<mixed>
+     */
+    private static function snapshot(array $context): array
+    {
+        try {
+            $json = json_encode($context, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
+        } catch (\Throwable $unencodable) {
+            return ['unencodable' => $unencodable->getMessage()];
+        }
+
+        return strlen($json) <= self::MAX_CONTEXT_BYTES
+            ? json_decode($json, true)
+            : ['bytes' => strlen($json), 'truncated' => substr($json, 0, self::MAX_CONTEXT_BYTES)];
     }
 
     /** @return list<array{level: string, message: string, context: array<mixed>, atMs: float}> entries so far */

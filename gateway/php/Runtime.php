@@ -32,6 +32,12 @@ final class Runtime
         $this->reserve = str_repeat('x', 65_536);
         ob_start();
         $this->outputLevel = ob_get_level();
+        // What a handler says in headers means nothing here, and a malformed one would break the answer.
+        header_register_callback(static function (): void {
+            header_remove();
+            http_response_code(200);
+            header('Content-Type: application/vnd.fpm-gateway');
+        });
         register_shutdown_function($this->afterEnd(...));
     }
 
@@ -63,6 +69,9 @@ final class Runtime
         $handler = $this->loadHandler();
         $input = json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR);
         $result = $handler($input, $this->call);
+        if ($result instanceof \Generator) {
+            throw new \UnexpectedValueException('A handler with `yield` in it returns before it has run: return an array instead.');
+        }
         if ($result instanceof Binary) {
             $this->answer(['outcome' => 'output', 'encoding' => 'binary', 'mediaType' => $result->mediaType], $result->bytes);
 
@@ -128,7 +137,8 @@ final class Runtime
         $this->reserve = null;
         $last = error_get_last();
         if ($last !== null && ($last['type'] & self::FATAL) !== 0) {
-            $outOfMemory = str_starts_with($last['message'], 'Allowed memory size');
+            // The second is the system's refusal, below the memory_limit.
+            $outOfMemory = preg_match('/^(Allowed memory size|Out of memory)/', $last['message']) === 1;
             $this->answer([
                 'outcome' => $outOfMemory ? 'out-of-memory' : 'fatal',
                 'exception' => [
@@ -161,10 +171,6 @@ final class Runtime
         if ($stray !== '') {
             $meta += ['stray' => substr($stray, 0, self::MAX_STRAY_BYTES), 'strayBytes' => strlen($stray)];
         }
-        if (!headers_sent()) {
-            http_response_code(200);
-            header('Content-Type: application/vnd.fpm-gateway');
-        }
         echo Envelope::encode($this->attemptId, $meta, $payload);
     }
 
@@ -172,7 +178,10 @@ final class Runtime
     private function takeStrayOutput(): string
     {
         while (ob_get_level() > $this->outputLevel) {
-            ob_end_flush();
+            // A handler's buffer may refuse to be removed; what lies in it then goes out with the answer.
+            if (!@ob_end_flush()) {
+                return '';
+            }
         }
 
         return ob_get_level() === $this->outputLevel ? (string) ob_get_clean() : '';

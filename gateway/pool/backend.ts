@@ -1,17 +1,23 @@
 /**
  * The workers behind one address: how many are ours, which are idle, whether they can be reached.
  * Never opens more connections than there are workers (invariant 1): each slot stands for one worker and stays
- * taken until that worker is free, which may be later than its caller's patience (invariant 2).
+ * taken until that worker is free. A new connection is opened only when none is idle, so slots bound them all.
  */
 
-import { GatewayError } from '../errors.ts';
-import { type CgiResponse, collect, type Exchange, formatAddress, type ResponseLimits } from '../fastcgi/index.ts';
+import { formatAddress } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
-import { openWorker, stopWorker, type Worker, type WorkerSource } from './worker.ts';
+import { type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
+import { openWorker, type Worker, type WorkerSource } from './worker.ts';
+
+export type { Slot } from './slot.ts';
 
 export interface BackendOptions extends WorkerSource {
   readonly workers: number;
   readonly idleMs: number;
+  /** Connections that stay open for longer. */
+  readonly keepIdle: number;
+  /** Its php-fpm starts workers as connections come. */
+  readonly forksOnDemand: boolean;
   readonly log: Log;
   /** A slot has become free, or the address reachable again. */
   readonly onFree: () => void;
@@ -26,40 +32,23 @@ export interface BackendStatus {
   readonly idleConnections: number;
 }
 
-export interface SlotRequest {
-  readonly encodedParams: Buffer;
-  readonly params: [string, string][];
-  readonly body: Buffer;
-  readonly limits: ResponseLimits;
-  /** How long PHP may run. */
-  readonly timeLimitMs: number;
-}
-
-/** The right to occupy one worker for one attempt. */
-export interface Slot {
-  /** Resolves with the worker once one is connected; rejects with `pool-unavailable`, executed: no. */
-  connect(): Promise<Worker>;
-  /** Runs one request on the connected worker; rejects with a GatewayError whose `executed` is proved. */
-  run(request: SlotRequest): Promise<CgiResponse>;
-  /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
-  release(doubtful: boolean): void;
-}
-
 const PROBE_FIRST_MS = 50;
 const PROBE_MAX_MS = 1000;
 
 type Health =
   | { readonly kind: 'up' }
-  | { readonly kind: 'down'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'down'; readonly error: unknown; readonly timer: NodeJS.Timeout }
   | { readonly kind: 'closed' };
 
-export class Backend {
+export class Backend implements SlotOwner {
   readonly options: BackendOptions;
   #health: Health = { kind: 'up' };
   /** The most recently used last: the oldest can go. */
   readonly #idle: Worker[] = [];
-  readonly #slots = new Set<BackendSlot>();
+  readonly #slots = new Set<WorkerSlot>();
+  #lastOpened: Promise<unknown> = Promise.resolve();
   #drained: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
   readonly #sweep: NodeJS.Timeout;
 
   constructor(options: BackendOptions) {
@@ -91,22 +80,26 @@ export class Backend {
   /** `onFreed` runs once, when the worker is free again. */
   take(onFreed: () => void): Slot | undefined {
     if (this.free <= 0) return undefined;
-    const slot = new BackendSlot(this, onFreed);
+    const slot = new WorkerSlot(this, onFreed);
     this.#slots.add(slot);
     return slot;
   }
 
   /** Opens one worker and keeps it: proves that calls will work. Rejects with `pool-unavailable`. */
   async probe(): Promise<Worker> {
-    const worker = await openWorker(this.options);
+    const worker = await this.#openWorker();
     this.park(worker);
     return worker;
   }
 
-  /** Ends when the calls that run have their answers. */
-  async close(): Promise<void> {
+  /** Ends when the calls that run have their answers. Idempotent. */
+  close(): Promise<void> {
     this.#stop();
-    if (this.#slots.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    this.#closing ??= new Promise((resolve) => {
+      if (this.#slots.size === 0) resolve();
+      else this.#drained = resolve;
+    });
+    return this.#closing;
   }
 
   /** Ends all connections now; calls that run fail as `worker-crashed`. */
@@ -117,15 +110,13 @@ export class Backend {
 
   /** For slots: an idle worker or a new one. */
   async obtain(): Promise<Worker> {
-    for (let worker = this.#idle.pop(); worker; worker = this.#idle.pop()) {
-      if (worker.connection.usable) return worker;
-    }
-    try {
-      return await openWorker(this.options);
-    } catch (error) {
-      this.#markDown(error);
-      throw error;
-    }
+    const idle = this.#popIdle();
+    if (idle !== undefined) return idle;
+    if (!this.options.forksOnDemand) return await this.#open();
+    // FPM forks one worker for several connections that come together and leaves the others in its backlog.
+    const opened = this.#lastOpened.then(() => this.#popIdle() ?? this.#open());
+    this.#lastOpened = opened.catch(() => {});
+    return await opened;
   }
 
   /** For slots: a worker that is free. */
@@ -137,14 +128,38 @@ export class Backend {
     if (!worker.connection.usable) return;
     worker.idleSinceMs = performance.now();
     this.#idle.push(worker);
-    void worker.connection.closed.then(() => this.#forget(worker));
   }
 
   /** For slots: its worker is free. */
-  freed(slot: BackendSlot): void {
+  freed(slot: WorkerSlot): void {
     this.#slots.delete(slot);
     if (this.#health.kind === 'closed' && this.#slots.size === 0) this.#drained?.();
     this.options.onFree();
+  }
+
+  #popIdle(): Worker | undefined {
+    for (let worker = this.#idle.pop(); worker; worker = this.#idle.pop()) {
+      if (worker.connection.usable) return worker;
+    }
+    return undefined;
+  }
+
+  async #open(): Promise<Worker> {
+    // Whoever waited for its turn to connect need not find out again, each for a connectTimeoutMs.
+    if (this.#health.kind === 'down') throw this.#health.error;
+    try {
+      return await this.#openWorker();
+    } catch (error) {
+      this.#markDown(error);
+      throw error;
+    }
+  }
+
+  async #openWorker(): Promise<Worker> {
+    const worker = await openWorker(this.options);
+    // Once for its life: each further reaction would stay in memory as long as the connection does.
+    void worker.connection.closed.then(() => this.#forget(worker));
+    return worker;
   }
 
   #forget(worker: Worker): void {
@@ -154,33 +169,37 @@ export class Backend {
 
   #closeUnused(): void {
     const before = performance.now() - this.options.idleMs;
-    for (const worker of this.#idle.filter((idle) => idle.idleSinceMs < before)) {
+    const unused = this.#idle.filter(({ idleSinceMs }) => idleSinceMs < before);
+    const surplus = Math.max(0, this.#idle.length - this.options.keepIdle);
+    for (const worker of unused.slice(0, surplus)) {
       this.#forget(worker);
       worker.connection.destroy();
     }
+    // request_terminate_timeout counts the idle time of a kept connection, too: a ping starts its clock anew.
+    for (const { connection } of unused.slice(surplus)) void connection.ping();
   }
 
   /** Offers no slots until a probe succeeds, so that calls wait in the gateway's queue and not in a retry loop. */
   #markDown(error: unknown): void {
     if (this.#health.kind !== 'up') return;
     this.options.log.warn({ err: error }, 'pool unreachable: calls wait while the gateway keeps trying');
-    this.#scheduleProbe(PROBE_FIRST_MS);
+    this.#scheduleProbe(error, PROBE_FIRST_MS);
   }
 
-  #scheduleProbe(delayMs: number): void {
+  #scheduleProbe(error: unknown, delayMs: number): void {
     const timer = setTimeout(() => void this.#probeAgain(delayMs), delayMs);
-    this.#health = { kind: 'down', timer };
+    this.#health = { kind: 'down', error, timer };
   }
 
   async #probeAgain(delayMs: number): Promise<void> {
     try {
-      const worker = await openWorker(this.options);
+      const worker = await this.#openWorker();
       if (this.#health.kind === 'down') this.#health = { kind: 'up' };
       this.park(worker);
       this.options.log.info({}, 'pool reachable again');
       this.options.onFree();
-    } catch {
-      if (this.#health.kind === 'down') this.#scheduleProbe(Math.min(PROBE_MAX_MS, delayMs * 2));
+    } catch (error) {
+      if (this.#health.kind === 'down') this.#scheduleProbe(error, Math.min(PROBE_MAX_MS, delayMs * 2));
     }
   }
 
@@ -191,92 +210,3 @@ export class Backend {
     for (const worker of this.#idle.splice(0)) worker.connection.destroy();
   }
 }
-
-/** `held` by the attempt → `released` by it; free once no exchange is under way either. */
-class BackendSlot implements Slot {
-  readonly #backend: Backend;
-  readonly #onFreed: () => void;
-  #worker: Worker | undefined;
-  #exchange: Exchange | undefined;
-  #timeLimitMs = 0;
-  #released = false;
-  #doubtful = false;
-  late = false;
-
-  constructor(backend: Backend, onFreed: () => void) {
-    this.#backend = backend;
-    this.#onFreed = onFreed;
-  }
-
-  async connect(): Promise<Worker> {
-    this.#worker ??= await this.#backend.obtain();
-    return this.#worker;
-  }
-
-  async run(request: SlotRequest): Promise<CgiResponse> {
-    const worker = await this.connect();
-    const { connection, pings } = worker;
-    const { encodedParams, body, limits, timeLimitMs } = request;
-    const fastCgi = { encodedParams, params: request.params, body, ping: pings, keepConnection: true };
-    const { exchange, response } = collect(connection, fastCgi, limits);
-    this.#exchange = exchange;
-    this.#timeLimitMs = timeLimitMs;
-    return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#becomeLate(worker);
-        reject(timeoutError(timeLimitMs));
-      }, timeLimitMs);
-      response.then(resolve, reject).finally(() => {
-        clearTimeout(timer);
-        this.#exchange = undefined;
-        if (this.#released) void this.#free();
-      });
-    });
-  }
-
-  release(doubtful: boolean): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.#doubtful = doubtful;
-    if (this.#exchange === undefined) void this.#free();
-  }
-
-  destroy(): void {
-    this.#worker?.connection.destroy();
-  }
-
-  #becomeLate(worker: Worker): void {
-    this.late = true;
-    const stopped = stopWorker(worker);
-    const message = stopped
-      ? 'worker stopped: its call ran past the time limit'
-      : 'worker cannot be stopped from here: its slot stays taken until it answers';
-    this.#backend.options.log.warn({ pid: worker.facts.pid, stopped }, message);
-  }
-
-  async #free(): Promise<void> {
-    const worker = this.#worker;
-    if (worker !== undefined) {
-      if (this.#doubtful) await this.#settle(worker);
-      this.#backend.park(worker);
-    }
-    this.#onFreed();
-    this.#backend.freed(this);
-  }
-
-  /** After `fastcgi_finish_request()` a worker is busy behind its answer: it is free once it answers a ping. */
-  async #settle(worker: Worker): Promise<void> {
-    if (!worker.pings) {
-      worker.connection.destroy();
-      return;
-    }
-    const timer = setTimeout(() => this.#becomeLate(worker), this.#timeLimitMs);
-    await worker.connection.ping();
-    clearTimeout(timer);
-  }
-}
-
-const timeoutError = (timeLimitMs: number): GatewayError =>
-  new GatewayError('function-timeout', `PHP did not answer within ${Math.round(timeLimitMs)} ms.`, {
-    executed: 'unknown',
-  });

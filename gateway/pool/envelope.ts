@@ -97,13 +97,11 @@ export const decodeEnvelope = (body: Buffer, attemptId: string): Envelope => {
   const start = body.indexOf(mark, 0, 'latin1');
   const lineEnd = start === -1 ? -1 : body.indexOf(10, start);
   if (lineEnd === -1) return { kind: 'none', stray: excerpt(body) };
-  const [metaBytes, payloadBytes] = body
-    .toString('latin1', start + mark.length, lineEnd)
-    .split(' ')
-    .map(Number);
+  const lengths = /^(\d{1,10}) (\d{1,10})$/.exec(body.toString('latin1', start + mark.length, lineEnd));
   const metaStart = lineEnd + 1;
-  const payloadStart = metaStart + (metaBytes ?? Number.NaN);
-  const end = payloadStart + (payloadBytes ?? Number.NaN);
+  const payloadStart = metaStart + Number(lengths?.[1]);
+  const end = payloadStart + Number(lengths?.[2]);
+  // Not a number when the line is none of ours.
   if (!(end <= body.length)) return { kind: 'none', stray: '' };
   const meta = parseMeta(body.toString('utf8', metaStart, payloadStart));
   if (meta === undefined) return { kind: 'none', stray: '' };

@@ -12,20 +12,30 @@ export interface FpmConfigInput {
   readonly user: { readonly name: string; readonly gid: number } | undefined;
 }
 
+const ENV_PREFIX = 'FPMG_ENV_';
+
+/**
+ * The master's environment, which the configuration refers to: no secret is written into a file, and no value is
+ * read as php-fpm's own syntax (it takes one that begins with `$` as a variable's name).
+ */
+export const masterEnvironment = (settings: ManagedPoolSettings): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(settings.env).map(([name, value]) => [`${ENV_PREFIX}${name}`, value]));
+
 const seconds = (ms: number): number => Math.ceil(ms / 1000);
 
+/**
+ * FPM's own `dynamic` forks once a second, by ones and twos: a burst would wait seconds in its backlog. Its `ondemand`
+ * forks at once, so both run on it; `dynamic` differs in that the gateway keeps the connections of a few workers.
+ */
 const processManager = ({ pm, workers, idleMs }: ManagedPoolSettings): string[] => {
-  const common = [`pm = ${pm}`, `pm.max_children = ${workers}`];
-  if (pm === 'static') return common;
-  if (pm === 'ondemand') return [...common, `pm.process_idle_timeout = ${seconds(idleMs)}s`];
-  const spare = Math.max(1, Math.floor(workers / 4));
-  return [
-    ...common,
-    `pm.start_servers = ${spare}`,
-    `pm.min_spare_servers = ${spare}`,
-    `pm.max_spare_servers = ${Math.max(spare, Math.floor(workers / 2))}`,
-  ];
+  const children = `pm.max_children = ${workers}`;
+  if (pm === 'static') return ['pm = static', children];
+  return ['pm = ondemand', children, `pm.process_idle_timeout = ${seconds(idleMs)}s`];
 };
+
+/** Workers that are not let go, however long they idle. */
+export const keptWorkers = ({ pm, workers }: ManagedPoolSettings): number =>
+  pm === 'dynamic' ? Math.ceil(workers / 4) : 0;
 
 export const renderFpmConfig = (input: FpmConfigInput): string => {
   const { pool, instanceId, socket, settings, longestCallMs, user } = input;
@@ -46,8 +56,8 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
     ...processManager(settings),
     '; Nothing waits here: the gateway never opens more connections than there are workers.',
     `listen.backlog = ${2 * settings.workers}`,
-    '; A backstop for a gateway that died. The clock also runs while a kept connection idles, so that time is added.',
-    `request_terminate_timeout = ${seconds(longestCallMs + settings.idleMs) + 10}s`,
+    '; A backstop for a gateway that died. The clock also runs while a kept connection idles, which is swept twice in idleMs.',
+    `request_terminate_timeout = ${seconds(longestCallMs + 1.5 * settings.idleMs) + 10}s`,
     'request_terminate_timeout_track_finished = yes',
     'rlimit_core = 0',
     '; What workers write to their stderr reaches the gateway log.',
@@ -55,7 +65,7 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
     'decorate_workers_output = no',
     '; PHP sees only the variables listed here.',
     'clear_env = yes',
-    ...Object.entries(settings.env).map(([name, value]) => `env[${name}] = "${value}"`),
+    ...Object.keys(settings.env).map((name) => `env[${name}] = $${ENV_PREFIX}${name}`),
     'security.limit_extensions = .php',
   ];
   return `${lines.join('\n')}\n`;

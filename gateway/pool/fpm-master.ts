@@ -1,6 +1,6 @@
 /** One php-fpm master process that we started: ready, exited, stopped. Restarting it is the pool's business. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, readdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Log } from '../log.ts';
@@ -12,6 +12,7 @@ export interface FpmMasterOptions {
   readonly configFile: string;
   readonly config: string;
   readonly iniArguments: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
   readonly log: Log;
 }
 
@@ -22,7 +23,7 @@ const KEPT_LINES = 20;
 const isExecutable = (file: string): boolean => {
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    return statSync(file).isFile();
   } catch {
     return false;
   }
@@ -62,10 +63,12 @@ export class FpmMaster {
   static async start(options: FpmMasterOptions): Promise<FpmMaster> {
     writeFileSync(options.configFile, options.config, { mode: 0o600 });
     const args = ['--nodaemonize', '--force-stderr', '--fpm-config', options.configFile, ...options.iniArguments];
-    const child = spawn(options.program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } });
+    const env = { PATH: process.env.PATH, ...options.env };
+    const child = spawn(options.program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     const lines: string[] = [];
     const master = await new Promise<FpmMaster>((resolve, reject) => {
       const fail = (why: string): void => {
+        clearTimeout(timer);
         const said = lines.length === 0 ? '' : ` It said:\n${lines.map((line) => `      ${line}`).join('\n')}`;
         reject(
           new StartupError([
@@ -74,12 +77,11 @@ export class FpmMaster {
         );
       };
       const timer = setTimeout(() => {
-        child.kill('SIGKILL');
+        killGroup(child.pid);
         fail(`no answer within ${READY_TIMEOUT_MS} ms`);
       }, READY_TIMEOUT_MS);
-      child.once('error', (error) => fail(error.message));
+      child.on('error', (error) => fail(error.message));
       child.once('exit', (code, signal) => {
-        clearTimeout(timer);
         fail(`php-fpm ended with ${signal ?? `status ${code}`}`);
       });
       const read = (line: string): void => {
@@ -107,6 +109,8 @@ export class FpmMaster {
 
   /** Running calls may finish within `graceMs`, then it ends with all its workers. Idempotent. */
   async stop(graceMs: number): Promise<void> {
+    // It died by itself, and its workers live on.
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) this.kill();
     this.#child.kill('SIGQUIT');
     if (await this.#exitsWithin(graceMs)) return;
     this.#child.kill('SIGTERM');
@@ -115,13 +119,9 @@ export class FpmMaster {
     await this.exited;
   }
 
-  /** Ends the master and its workers now. FPM calls setsid(), so its group is its own. */
+  /** Ends the master and its workers now: also the workers of a master that has died. */
   kill(): void {
-    try {
-      process.kill(-this.pid, 'SIGKILL');
-    } catch {
-      // The group has ended.
-    }
+    killGroup(this.pid);
   }
 
   async #exitsWithin(timeoutMs: number): Promise<boolean> {
@@ -134,6 +134,16 @@ export class FpmMaster {
     return exited;
   }
 }
+
+/** FPM calls setsid(), so its group is its own, and the kernel keeps the number while one worker lives. */
+const killGroup = (pid: number | undefined): void => {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // The group has ended.
+  }
+};
 
 /** FPM's own lines start with a date; the rest is what workers wrote to their stderr. */
 const relay = ({ log, pool }: FpmMasterOptions, line: string): void => {

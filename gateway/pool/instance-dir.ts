@@ -29,7 +29,7 @@ const defaultBase = (): string => {
 };
 
 /** Field 22 of /proc/<pid>/stat: tells a process from a later one with the same pid. Undefined if it is gone. */
-const startTicks = (pid: number): string | undefined => {
+export const startTicks = (pid: number): string | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];

@@ -1,14 +1,15 @@
 /** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
 import { join } from 'node:path';
+import { UNIX_PATH_MAX_BYTES } from '../address.ts';
 import type { ManagedPoolSettings } from '../config.ts';
-import { UNIX_PATH_MAX_BYTES } from '../fastcgi/address.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend } from './backend.ts';
-import { iniArguments, phpIni, renderFpmConfig } from './fpm-config.ts';
+import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig } from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
-import { fpmProcesses, type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
+import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
 import type { PhpPaths } from './runtime.ts';
+import type { Worker } from './worker.ts';
 
 export interface ManagedOptions {
   readonly name: string;
@@ -57,6 +58,10 @@ export class ManagedPool {
   #state: State = { kind: 'stopped' };
   #generations = 0;
   #restartDelayMs = RESTART_FIRST_MS;
+  /** All with processes: the one in use, and those whose master died while calls run on. */
+  readonly #alive = new Set<Generation>();
+  #launching: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(options: ManagedOptions) {
     this.#options = options;
@@ -71,37 +76,51 @@ export class ManagedPool {
     return this.#state.kind === 'up' ? this.#state.generation.master.pid : undefined;
   }
 
-  async start(): Promise<void> {
+  /** Resolves with the first worker once it has answered; rejects with StartupError. */
+  async start(): Promise<Worker> {
     const generation = await this.#launch();
     try {
-      await generation.backend.probe();
+      const worker = await generation.backend.probe();
+      this.#adopt(generation);
+      return worker;
     } catch (error) {
       generation.backend.destroy();
       await generation.master.stop(0);
       const detail = error instanceof Error ? error.message : String(error);
       throw new StartupError([{ file: `pools.${this.#options.name}`, detail }], { cause: error });
     }
-    this.#adopt(generation);
   }
 
-  /** Running calls get their answers, then the master stops. */
-  async close(graceMs: number): Promise<void> {
-    const state = this.#state;
-    this.#state = { kind: 'closed' };
-    if (state.kind === 'restarting') clearTimeout(state.timer);
-    if (state.kind !== 'up') return;
-    await state.generation.backend.close();
-    await state.generation.master.stop(graceMs);
+  /** Running calls get their answers, then the master stops. Idempotent. */
+  close(graceMs: number): Promise<void> {
+    this.#end();
+    this.#closing ??= this.#drain(graceMs);
+    return this.#closing;
   }
 
+  /** Ends all processes now, also those a `close()` waits for. Idempotent. */
   async destroy(): Promise<void> {
-    const state = this.#state;
+    this.#end();
+    for (const generation of this.#alive) {
+      generation.backend.destroy();
+      generation.master.kill();
+    }
+    await Promise.all([this.#launching, ...[...this.#alive].map(({ master }) => master.exited)]);
+  }
+
+  #end(): void {
+    if (this.#state.kind === 'restarting') clearTimeout(this.#state.timer);
     this.#state = { kind: 'closed' };
-    if (state.kind === 'restarting') clearTimeout(state.timer);
-    if (state.kind !== 'up') return;
-    state.generation.backend.destroy();
-    state.generation.master.kill();
-    await state.generation.master.exited;
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    await this.#launching;
+    await Promise.all(
+      [...this.#alive].map(async ({ backend, master }) => {
+        await backend.close();
+        await master.stop(graceMs);
+      }),
+    );
   }
 
   #socketPath(): string {
@@ -124,19 +143,31 @@ export class ManagedPool {
       configFile: join(instance.path, `${name}.${this.#generations}.conf`),
       config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
       iniArguments: iniArguments(phpIni(settings)),
+      env: masterEnvironment(settings),
       log,
     });
     const { workers, idleMs, connectTimeoutMs } = settings;
-    const address = { kind: 'unix', path: socket } as const;
-    return { master, backend: new Backend({ address, paths, workers, idleMs, connectTimeoutMs, log, onFree }) };
+    const backend = new Backend({
+      address: { kind: 'unix', path: socket },
+      paths,
+      workers,
+      idleMs,
+      keepIdle: keptWorkers(settings),
+      forksOnDemand: settings.pm !== 'static',
+      connectTimeoutMs,
+      log,
+      onFree,
+    });
+    return { master, backend };
   }
 
   #adopt(generation: Generation): void {
     const startedMs = performance.now();
     this.#state = { kind: 'up', generation };
+    this.#alive.add(generation);
     this.#options.onFree();
     void generation.master.exited.then((how) => {
-      if (this.#state.kind !== 'up' || this.#state.generation !== generation) return;
+      if (this.#state.kind === 'closed') return;
       if (performance.now() - startedMs > HEALTHY_MS) this.#restartDelayMs = RESTART_FIRST_MS;
       this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
       this.#retire(generation);
@@ -146,21 +177,16 @@ export class ManagedPool {
 
   /** Workers outlive a killed master and would serve old code for ever: what they run may finish, then they go. */
   #retire(generation: Generation): void {
-    const { instance, name } = this.#options;
-    const orphans = fpmProcesses((title) => title.includes(`pool ${name}@${instance.id}`));
     void generation.backend.close().then(() => {
-      for (const pid of orphans) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It has ended with its last call.
-        }
-      }
+      generation.master.kill();
+      this.#alive.delete(generation);
     });
   }
 
   #scheduleRestart(): void {
-    const timer = setTimeout(() => void this.#restart(), this.#restartDelayMs);
+    const timer = setTimeout(() => {
+      this.#launching = this.#restart();
+    }, this.#restartDelayMs);
     this.#state = { kind: 'restarting', timer };
     this.#restartDelayMs = Math.min(RESTART_MAX_MS, this.#restartDelayMs * 2);
   }
@@ -168,8 +194,13 @@ export class ManagedPool {
   async #restart(): Promise<void> {
     try {
       const generation = await this.#launch();
-      if (this.#state.kind === 'restarting') this.#adopt(generation);
-      else await generation.master.stop(0);
+      if (this.#state.kind === 'restarting') {
+        this.#adopt(generation);
+        return;
+      }
+      // Closed meanwhile.
+      generation.backend.destroy();
+      await generation.master.stop(0);
     } catch (error) {
       this.#options.log.error({ pool: this.#options.name, err: error }, 'php-fpm did not start: trying again');
       if (this.#state.kind === 'restarting') this.#scheduleRestart();

@@ -1,9 +1,10 @@
 /**
  * A pool as calls see it: slots to take and a status; whether we run its php-fpm or somebody else does.
  */
+
+import { parseAddress } from '../address.ts';
 import type { AttachedPoolSettings, PoolSettings } from '../config.ts';
 import { GatewayError } from '../errors.ts';
-import { parseAddress } from '../fastcgi/address.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend, type BackendStatus, type Slot } from './backend.ts';
@@ -54,7 +55,8 @@ export class Pool {
       this.#attached = [settings.address].flat().map((text) => {
         const address = parseAddress(text);
         if (address === undefined) throw new GatewayError('internal-error', `${text} is no address.`);
-        return new Backend({ address, paths, workers, idleMs, connectTimeoutMs, log, onFree });
+        const options = { address, paths, workers, idleMs, connectTimeoutMs, log, onFree };
+        return new Backend({ ...options, keepIdle: 0, forksOnDemand: false });
       });
     } else {
       this.#attached = [];
@@ -83,10 +85,13 @@ export class Pool {
     };
   }
 
-  /** Resolves once a worker has answered; rejects with StartupError. */
+  /** Resolves once a worker behind each address has answered; rejects with StartupError. */
   async start(): Promise<void> {
-    await this.#managed?.start();
-    for (const backend of this.#backends) {
+    if (this.#managed !== undefined) {
+      this.#phpVersion = (await this.#managed.start()).facts.phpVersion;
+      return;
+    }
+    for (const backend of this.#attached) {
       try {
         this.#phpVersion = (await backend.probe()).facts.phpVersion;
       } catch (error) {

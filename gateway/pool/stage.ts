@@ -45,8 +45,8 @@ const copyEntry = (from: string, to: string, root: string, gid: number, totals: 
     } else if (entry.isSymbolicLink()) {
       const points = readlinkSync(source);
       // A link to another place of the project must point into the copy.
-      const inside = isAbsolute(points) && !relative(root, points).startsWith('..');
-      symlinkSync(inside ? relative(from, points) : points, target);
+      const inside = isAbsolute(points) && !/^\.\.(\/|$)/.test(relative(root, points));
+      symlinkSync(inside ? relative(from, points) || '.' : points, target);
     } else if (entry.isFile()) {
       count(totals, statSync(source).size, root);
       copyFileSync(source, target);

@@ -11,6 +11,7 @@ import { GatewayError, isGatewayError } from '../errors.ts';
 import { collect } from '../fastcgi/collect.ts';
 import { type Address, Connection, formatAddress } from '../fastcgi/index.ts';
 import { decodeEnvelope, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
+import { startTicks } from './instance-dir.ts';
 import { type PhpPaths, primeParams } from './runtime.ts';
 
 export interface Worker {
@@ -106,8 +107,10 @@ const ownPidNamespace = ((): string => {
   }
 })();
 
+const CHECK_EVERY_MS = 50;
 const KILL_AFTER_MS = 1000;
 
+/** False where we may not (another user) or nobody is there. */
 const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL'): boolean => {
   try {
     process.kill(pid, name);
@@ -117,6 +120,9 @@ const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL'): boolean => {
   }
 };
 
+/** False for another machine, pid namespace or kernel: its pids are not ours to signal. */
+const isWithinReach = ({ facts }: Worker): boolean => ownPidNamespace !== '' && facts.pidNamespace === ownPidNamespace;
+
 /**
  * Ends the process behind a connection that is open and unanswered: its pid cannot have been reused then. php-fpm
  * starts another in about 2 ms. Returns false where we may not (another machine, pid namespace or user): then the
@@ -124,13 +130,26 @@ const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL'): boolean => {
  */
 export const stopWorker = (worker: Worker): boolean => {
   const { connection, facts } = worker;
-  if (ownPidNamespace === '' || facts.pidNamespace !== ownPidNamespace || !connection.busy) return false;
-  const sent = signal(facts.pid, 'SIGTERM');
-  // A stopped process (SIGSTOP, a debugger) takes no SIGTERM.
-  const timer = setTimeout(() => {
-    if (connection.busy) signal(facts.pid, 'SIGKILL');
-  }, KILL_AFTER_MS);
+  if (!isWithinReach(worker) || !connection.busy) return false;
+  const born = startTicks(facts.pid);
+  if (born !== undefined && !signal(facts.pid, 'SIGTERM')) return false;
+  const killAtMs = performance.now() + KILL_AFTER_MS;
+  const check = (): void => {
+    // A program that the worker started holds its socket open: the end of the process is the end of the worker.
+    if (born === undefined || startTicks(facts.pid) !== born) connection.destroy();
+    // A stopped process (SIGSTOP, a debugger) takes no SIGTERM.
+    else if (performance.now() > killAtMs) signal(facts.pid, 'SIGKILL');
+  };
+  const timer = setInterval(check, CHECK_EVERY_MS);
   timer.unref();
-  void connection.closed.then(() => clearTimeout(timer));
-  return sent;
+  void connection.closed.then(() => clearInterval(timer));
+  return true;
+};
+
+/**
+ * Ends the process whose answer we have just cut off, in the same turn of the event loop. It was alive and writing
+ * then, and nothing but a priming can have reached it since: its pid is still right, and no call is hit.
+ */
+export const stopSender = (worker: Worker): void => {
+  if (isWithinReach(worker)) signal(worker.facts.pid, 'SIGTERM');
 };

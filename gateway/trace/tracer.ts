@@ -42,10 +42,19 @@ export class Tracer {
   end(trace: CallTrace, error: string | undefined): TraceRecord {
     const record = trace.end(error);
     this.ring.add(record);
-    for (const listener of this.#listeners) listener(record);
+    for (const listener of this.#listeners) notify(listener, record);
     return record;
   }
 }
+
+const notify = (listener: TraceListener, record: TraceRecord): void => {
+  try {
+    listener(record);
+  } catch (error) {
+    // The call itself went well.
+    process.emitWarning(error instanceof Error ? error : String(error));
+  }
+};
 
 /** OTLP export is on once an endpoint is set, or the console exporter asked for; `none` turns it off. */
 export const exportWanted = (env: Readonly<Record<string, string | undefined>>): boolean => {

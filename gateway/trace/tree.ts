@@ -13,12 +13,12 @@ const TEXT_MAX_CHARS = 160;
 const duration = (ms: number): string =>
   ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms < 10 ? ms.toFixed(2) : Math.round(ms)} ms`;
 
-/** Control characters would let what a function logs write anywhere on the operator's terminal. */
-const clean = (text: unknown): string =>
-  String(text)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-    .replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
-    .slice(0, TEXT_MAX_CHARS);
+/** Control characters would let what a function says write anywhere on the operator's terminal. */
+export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ');
+
+const clean = (text: unknown): string => printable(String(text).slice(0, TEXT_MAX_CHARS));
 
 /** Where in the call's time a span lies: `··██████····`. */
 const bar = (span: SpanRecord, trace: TraceRecord): string => {
@@ -40,7 +40,8 @@ const details = ({ attributes: all, kind }: SpanRecord): string => {
 
 const eventLine = (event: SpanEvent, paint: Paint): string => {
   const { attributes: all } = event;
-  const text = all['log.message'] ?? all['exception.message'] ?? all.detail ?? all['fpm_gateway.code'] ?? '';
+  const text =
+    all['log.message'] ?? all['exception.message'] ?? all['fpm_gateway.detail'] ?? all['fpm_gateway.code'] ?? '';
   const label =
     event.name === 'exception'
       ? `${event.name} ${all['exception.type']}`

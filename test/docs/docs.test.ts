@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -76,6 +76,8 @@ test('the FastCGI client is used as its page shows', async () => {
   const project = functionsProject({ any: 'return 1;' });
   const hello = '<?php echo "Hello ", file_get_contents("php://input");';
   const folder = writeProject({ 'example.ts': block('docs/fastcgi.md', 'ts', 'Connection.open'), 'hello.php': hello });
+  // The folder is ours alone; php-fpm's user must find the script in it.
+  chmodSync(folder, 0o755);
   const gateway = await startGateway({ pools: { default: { workers: 4 } } }, { project });
   const socket = gateway.pools()[0]?.backends[0]?.address.replace('unix:', '') ?? '';
   // Kept connections of the gateway hold a worker each: there must be one more for the example.

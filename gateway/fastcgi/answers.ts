@@ -1,0 +1,166 @@
+/**
+ * What a peer owes on one connection, and whom each received byte belongs to. Pure: no socket.
+ *
+ *     written:  ping   ping+request A   request B        (php-fpm answers strictly in this order)
+ *     due:      ping   A (unanswered)   B (unused)
+ *
+ * A byte that fits no due answer ends the connection: it could be taken for a later caller's answer.
+ */
+import { type Code, GatewayError, isCode, toGatewayError } from '../errors.ts';
+import { decodePairs } from './params.ts';
+import { RecordParser, type RecordSink, violation } from './parser.ts';
+import { executedBy, newProgress, type Progress } from './progress.ts';
+import { FCGI_UNKNOWN_ROLE, RecordType } from './record.ts';
+import { PREENCODED_REQUEST_ID } from './request.ts';
+
+/** What becomes of one request's output. Pieces are views valid only during the call. */
+export interface ExchangeSink {
+  stdout(piece: Buffer): void;
+  stderr(piece: Buffer): void;
+}
+
+/** A request on its way. `done` settles exactly once; it rejects with a GatewayError whose `executed` is proved. */
+export interface Exchange {
+  readonly progress: Readonly<Progress>;
+  readonly done: Promise<void>;
+}
+
+/** Why the connection ended: each request that was due fails with it and with what its own progress proves. */
+export interface Failure {
+  readonly code: Code;
+  readonly detail: string;
+  readonly cause?: unknown;
+}
+
+interface DueRequest {
+  readonly kind: 'request';
+  readonly sink: ExchangeSink;
+  readonly progress: Progress;
+  readonly resolve: () => void;
+  readonly reject: (error: GatewayError) => void;
+  /** Thrown by its own sink (`response-too-large`): no other request fails with it. */
+  refused?: GatewayError;
+}
+
+interface DuePing {
+  readonly kind: 'ping';
+  readonly resolve: (values: [string, string][] | undefined) => void;
+}
+
+export class Answers {
+  readonly #peer: string;
+  readonly #due: (DueRequest | DuePing)[] = [];
+  readonly #parser = new RecordParser();
+  readonly #sink: RecordSink = {
+    stream: (type, requestId, piece) => this.#onStream(type, requestId, piece),
+    endRequest: (requestId, _appStatus, protocolStatus) => this.#onEndRequest(requestId, protocolStatus),
+    getValuesResult: (content) => this.#onGetValuesResult(content),
+  };
+
+  /** `peer` names it in messages. */
+  constructor(peer: string) {
+    this.#peer = peer;
+  }
+
+  /** Nothing is due. */
+  get settled(): boolean {
+    return this.#due.length === 0;
+  }
+
+  /** `ping`: one is written in front of the request. The progress is the caller's to complete: `sent`. */
+  expectRequest(sink: ExchangeSink, ping: boolean): { readonly progress: Progress; readonly done: Promise<void> } {
+    const progress = newProgress(ping);
+    const done = new Promise<void>((resolve, reject) => {
+      this.#due.push({ kind: 'request', sink, progress, resolve, reject });
+    });
+    return { progress, done };
+  }
+
+  /** Resolves with undefined when the connection ends first. */
+  expectPing(): Promise<[string, string][] | undefined> {
+    return new Promise((resolve) => this.#due.push({ kind: 'ping', resolve }));
+  }
+
+  /** Takes bytes as they came. A failure: the connection cannot be trusted any more and must end with it. */
+  push(chunk: Buffer): Failure | undefined {
+    try {
+      this.#parser.push(chunk, this.#sink);
+      if (this.settled && !this.#parser.atBoundary) throw violation('bytes after the last answer that was due');
+      return undefined;
+    } catch (thrown) {
+      const head = this.#due[0];
+      if (head?.kind === 'request' && head.refused) {
+        const detail = `The connection to ${this.#peer} was ended because of the answer before.`;
+        return { code: 'worker-crashed', detail, cause: thrown };
+      }
+      const error = toGatewayError(thrown);
+      return { code: isCode(error.code) ? error.code : 'internal-error', detail: error.message, cause: error };
+    }
+  }
+
+  /** The connection has ended: settles all that is due. */
+  end(failure: Failure, readToEnd: boolean): void {
+    for (const due of this.#due.splice(0)) {
+      if (due.kind === 'ping') {
+        due.resolve(undefined);
+        continue;
+      }
+      due.progress.readToEnd = readToEnd;
+      const executed = executedBy(due.progress);
+      const { code, detail, cause } = failure;
+      due.reject(due.refused?.afterAttempt(executed) ?? new GatewayError(code, detail, { executed, cause }));
+    }
+  }
+
+  #onStream(type: number, requestId: number, piece: Buffer): void {
+    const request = this.#requestDue(requestId, 'output');
+    // An empty record ends a stream; END_REQUEST says the same.
+    if (piece.length === 0) return;
+    request.progress.bytesReceived += piece.length;
+    try {
+      if (type === RecordType.STDOUT) request.sink.stdout(piece);
+      else request.sink.stderr(piece);
+    } catch (thrown) {
+      request.refused = toGatewayError(thrown);
+      throw thrown;
+    }
+  }
+
+  #onEndRequest(requestId: number, protocolStatus: number): void {
+    const { progress, resolve, reject } = this.#requestDue(requestId, 'END_REQUEST');
+    if (protocolStatus > FCGI_UNKNOWN_ROLE) throw violation(`the unknown protocol status ${protocolStatus}`);
+    if (protocolStatus !== 0 && progress.bytesReceived > 0) throw violation('output of a request that was refused');
+    this.#due.shift();
+    progress.ended = true;
+    if (protocolStatus === 0) {
+      resolve();
+      return;
+    }
+    // FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE: refused before anything ran.
+    const detail = `${this.#peer} refused the request with protocol status ${protocolStatus}.`;
+    reject(new GatewayError('pool-unavailable', detail, { executed: 'no' }));
+  }
+
+  #onGetValuesResult(content: Buffer): void {
+    const due = this.#due[0];
+    if (due?.kind === 'request' && due.progress.ping === 'unanswered') {
+      due.progress.ping = 'answered';
+    } else if (due?.kind === 'ping') {
+      const values = decodePairs(content);
+      this.#due.shift();
+      due.resolve(values);
+    } else {
+      throw violation('an answer to a ping nobody sent');
+    }
+  }
+
+  #requestDue(requestId: number, what: string): DueRequest {
+    const due = this.#due[0];
+    if (due?.kind !== 'request') throw violation(`${what} without a request`);
+    if (requestId !== PREENCODED_REQUEST_ID)
+      throw violation(`${what} for the request id ${requestId}, which is not ours`);
+    // Else "unanswered" would prove nothing when this connection breaks.
+    if (due.progress.ping === 'unanswered') throw violation(`${what} before the answer to the ping in front of it`);
+    return due;
+  }
+}

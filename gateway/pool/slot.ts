@@ -1,0 +1,156 @@
+/**
+ * The right to occupy one worker for one attempt. It outlives the caller's patience: the slot is free when the
+ * worker is (invariant 2), which after a timeout takes a kill, and after `fastcgi_finish_request()` a ping.
+ */
+import { GatewayError } from '../errors.ts';
+import { type CgiResponse, collect, type Exchange, type ResponseLimits } from '../fastcgi/index.ts';
+import type { Log } from '../log.ts';
+import { stopSender, stopWorker, type Worker } from './worker.ts';
+
+export interface SlotRequest {
+  readonly encodedParams: Buffer;
+  readonly params: [string, string][];
+  readonly body: Buffer;
+  readonly limits: ResponseLimits;
+  /** How long PHP may run. */
+  readonly timeLimitMs: number;
+}
+
+export interface Slot {
+  /** Resolves with the worker once one is connected; rejects with `pool-unavailable`, executed: no. */
+  connect(): Promise<Worker>;
+  /** Runs one request on the connected worker; rejects with a GatewayError whose `executed` is proved. */
+  run(request: SlotRequest): Promise<CgiResponse>;
+  /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
+  release(doubtful: boolean): void;
+}
+
+/** Whose workers they are. */
+export interface SlotOwner {
+  readonly options: { readonly log: Log; readonly connectTimeoutMs: number };
+  obtain(): Promise<Worker>;
+  park(worker: Worker): void;
+  freed(slot: WorkerSlot): void;
+}
+
+/** On a busy machine a healthy worker may take this long to come to its turn. */
+const BEGIN_MIN_MS = 1000;
+
+/** `held` by the attempt → `released` by it; free once no exchange is under way either. */
+export class WorkerSlot implements Slot {
+  readonly #owner: SlotOwner;
+  readonly #onFreed: () => void;
+  #worker: Worker | undefined;
+  #exchange: Exchange | undefined;
+  #timeLimitMs = 0;
+  #released = false;
+  #doubtful = false;
+  #destroyed = false;
+  late = false;
+
+  constructor(owner: SlotOwner, onFreed: () => void) {
+    this.#owner = owner;
+    this.#onFreed = onFreed;
+  }
+
+  async connect(): Promise<Worker> {
+    if (this.#worker !== undefined) return this.#worker;
+    this.#worker = await this.#owner.obtain();
+    if (this.#destroyed) {
+      this.#worker.connection.destroy();
+      throw new GatewayError('shutting-down', 'The gateway has stopped.');
+    }
+    return this.#worker;
+  }
+
+  async run(request: SlotRequest): Promise<CgiResponse> {
+    const worker = await this.connect();
+    const { encodedParams, params, body, limits, timeLimitMs } = request;
+    const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
+    const { exchange, response } = collect(worker.connection, fastCgi, limits);
+    this.#exchange = exchange;
+    this.#timeLimitMs = timeLimitMs;
+    const begin = this.#expectBeginning(worker, exchange);
+    return await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.late = true;
+        this.#stop(worker, 'its call ran past the time limit');
+        reject(timeoutError(timeLimitMs));
+      }, timeLimitMs);
+      const fail = (error: unknown): void => {
+        // We closed in the middle of an answer, and the script may go on for long.
+        if (isOurVerdict(error) && !exchange.progress.ended) stopSender(worker);
+        reject(error);
+      };
+      response.then(resolve, fail).finally(() => {
+        clearTimeout(timer);
+        clearTimeout(begin);
+        this.#exchange = undefined;
+        if (this.#released) void this.#free();
+      });
+    });
+  }
+
+  release(doubtful: boolean): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#doubtful = doubtful;
+    if (this.#exchange === undefined) void this.#free();
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    this.#worker?.connection.destroy();
+  }
+
+  /**
+   * A worker that does not answer the ping in front has not begun: it is stopped, or busy behind an answer that a
+   * shutdown function finished early. Its end proves that the call has not run, so that it moves to another worker.
+   */
+  #expectBeginning(worker: Worker, { progress }: Exchange): NodeJS.Timeout {
+    const check = (): void => {
+      if (progress.ping === 'unanswered') this.#stop(worker, 'it did not begin its call');
+    };
+    // Behind a blocked event loop the answer may have come: it is read before immediates run.
+    return setTimeout(() => setImmediate(check), Math.max(BEGIN_MIN_MS, this.#owner.options.connectTimeoutMs));
+  }
+
+  #stop(worker: Worker, why: string): void {
+    const stopped = stopWorker(worker);
+    const what = stopped ? 'worker stopped' : 'worker cannot be stopped from here and keeps its slot until it answers';
+    this.#owner.options.log.warn({ pid: worker.facts.pid, stopped }, `${what}: ${why}`);
+  }
+
+  async #free(): Promise<void> {
+    const worker = this.#worker;
+    if (worker !== undefined) {
+      if (this.#doubtful) await this.#settle(worker);
+      this.#owner.park(worker);
+    }
+    this.#onFreed();
+    this.#owner.freed(this);
+  }
+
+  /** After `fastcgi_finish_request()` a worker is busy behind its answer: it is free once it answers a ping. */
+  async #settle(worker: Worker): Promise<void> {
+    if (!worker.pings) {
+      worker.connection.destroy();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.late = true;
+      this.#stop(worker, 'it worked on behind its answer past the time limit');
+    }, this.#timeLimitMs);
+    await worker.connection.ping();
+    clearTimeout(timer);
+  }
+}
+
+/** Errors with which the gateway itself ends a connection while the peer still sends. */
+const isOurVerdict = (error: unknown): boolean =>
+  error instanceof GatewayError && (error.code === 'response-too-large' || error.code === 'bad-function-response');
+
+const timeoutError = (timeLimitMs: number): GatewayError =>
+  new GatewayError('function-timeout', `PHP did not answer within ${Math.round(timeLimitMs)} ms.`, {
+    executed: 'unknown',
+  });

@@ -1,0 +1,135 @@
+/** Pools whose php-fpm somebody else runs: over unix sockets and TCP, going down and coming back. */
+
+import { chmodSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { endGroup, openFolder, rawFpm } from '../support/php-processes.ts';
+import { functionsProject, startGateway, until } from '../support/project.ts';
+
+const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
+const PID = 'return getmypid();';
+
+/** Attached workers read it in place: nothing is staged for them. */
+const openProject = (): string => {
+  const project = functionsProject({ pid: PID, slow: 'usleep(30000); return getmypid();' });
+  chmodSync(project, 0o755);
+  return project;
+};
+
+const freePort = async (): Promise<number> =>
+  await new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+
+test('two addresses, a unix socket and TCP, share the calls', async () => {
+  const folder = openFolder();
+  const project = openProject();
+  const port = await freePort();
+  await rawFpm(folder, [`${folder}/a.sock`, `127.0.0.1:${port}`], 2);
+  const address = [`unix:${folder}/a.sock`, `tcp://127.0.0.1:${port}`];
+  const gateway = await startGateway(
+    { pools: { default: { address, workers: 2, root: project, runtime } } },
+    { project },
+  );
+  const [pool] = gateway.pools();
+  expect(pool).toMatchObject({ kind: 'attached', workers: 4, masterPid: undefined });
+  expect(pool?.phpVersion).toMatch(/^8\./);
+  const pids = await Promise.all(Array.from({ length: 12 }, () => gateway.invoke('slow', null)));
+  expect(new Set(pids).size).toBe(4);
+});
+
+test('a pool that goes down makes calls fail as pool-unavailable, and comes back without a restart', async () => {
+  const folder = openFolder();
+  const project = openProject();
+  const listen = [`${folder}/a.sock`];
+  const first = await rawFpm(folder, listen, 2);
+  const gateway = await startGateway(
+    { pools: { default: { address: `unix:${folder}/a.sock`, workers: 2, root: project, runtime } } },
+    { project },
+  );
+  expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+  endGroup(first.pid);
+  await until('it has ended', () => first.exitCode !== null || first.signalCode !== null);
+  await expect(gateway.invoke('pid', null, { timeoutMs: 300 })).rejects.toMatchObject({
+    code: 'pool-unavailable',
+    status: 503,
+    executed: 'no',
+    retryable: true,
+  });
+  expect(gateway.pools()[0]?.backends[0]?.up).toBe(false);
+  const waiting = gateway.invoke('pid', null, { timeoutMs: 10_000 });
+  await rawFpm(folder, listen, 2);
+  await until('it is seen again', () => gateway.pools()[0]?.backends[0]?.up === true);
+  expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+  await waiting.catch((error) => expect(error).toMatchObject({ code: 'pool-unavailable' }));
+});
+
+test('one address down leaves the other serving', async () => {
+  const folder = openFolder();
+  const project = openProject();
+  const a = await rawFpm(join(folder, 'a'), [`${folder}/a.sock`], 1);
+  await rawFpm(join(folder, 'b'), [`${folder}/b.sock`], 1);
+  const address = [`unix:${folder}/a.sock`, `unix:${folder}/b.sock`];
+  const gateway = await startGateway(
+    { pools: { default: { address, workers: 1, root: project, runtime } } },
+    { project },
+  );
+  endGroup(a.pid);
+  await until('it has ended', () => a.exitCode !== null || a.signalCode !== null);
+  const pids = await Promise.all(Array.from({ length: 6 }, () => gateway.invoke('pid', null)));
+  expect(new Set(pids).size).toBe(1);
+});
+
+test.each([
+  [
+    'nothing listens there',
+    (folder: string) => ({ address: `unix:${folder}/none.sock`, root: '/x', runtime: '/y' }),
+    /ENOENT/,
+  ],
+  [
+    'root and runtime are wrong',
+    (folder: string) => ({ address: `unix:${folder}/a.sock`, root: '/x', runtime: '/y' }),
+    /does not run \/y\/run\.php.*Check root, runtime and file access/,
+  ],
+  [
+    'root is wrong',
+    (folder: string) => ({ address: `unix:${folder}/a.sock`, root: '/x', runtime }),
+    /functions\/pid\.php[\s\S]*\/x\/functions\/pid\.php/,
+  ],
+])('a gateway does not start when %s, and says so', async (_, pool, said) => {
+  const folder = openFolder();
+  const project = openProject();
+  await rawFpm(folder, [`${folder}/a.sock`], 1);
+  const started = startGateway({ pools: { default: { ...pool(folder), workers: 1 } } }, { project });
+  await expect(started).rejects.toThrow(said);
+  await expect(started).rejects.toMatchObject({ name: 'StartupError' });
+});
+
+test('a pool all of whose workers others hold is named as busy', async () => {
+  const folder = openFolder();
+  const project = openProject();
+  await rawFpm(folder, [`${folder}/a.sock`], 1);
+  const pool = { address: `unix:${folder}/a.sock`, workers: 1, root: project, runtime, connectTimeoutMs: 300 };
+  await startGateway({ pools: { default: pool } }, { project });
+  // The first gateway keeps the only worker.
+  await expect(startGateway({ pools: { default: pool } }, { project })).rejects.toThrow(
+    /no worker answered within 300 ms: are all of them busy or stopped\?/,
+  );
+});
+
+test('closing the gateway leaves the attached php-fpm running', async () => {
+  const folder = openFolder();
+  const project = openProject();
+  const fpm = await rawFpm(folder, [`${folder}/a.sock`], 1);
+  const pool = { address: `unix:${folder}/a.sock`, workers: 1, root: project, runtime };
+  const gateway = await startGateway({ pools: { default: pool } }, { project });
+  await gateway.close();
+  await gateway.destroy();
+  expect(fpm.exitCode).toBe(null);
+  const next = await startGateway({ pools: { default: pool } }, { project });
+  expect(await next.invoke('pid', null)).toBeGreaterThan(1);
+});

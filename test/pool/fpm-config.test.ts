@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { configSchema, type ManagedPoolSettings } from '../../gateway/config.ts';
+import {
+  iniArguments,
+  keptWorkers,
+  masterEnvironment,
+  phpIni,
+  renderFpmConfig,
+} from '../../gateway/pool/fpm-config.ts';
+
+const settingsOf = (pool: object): ManagedPoolSettings =>
+  configSchema.parse({ pools: { default: pool } }).pools.default as ManagedPoolSettings;
+
+const render = (pool: object, more: object = {}): string[] => {
+  const input = {
+    pool: 'default',
+    instanceId: '1-2-abc',
+    socket: '/run/s/default.1',
+    settings: settingsOf(pool),
+    longestCallMs: 30_000,
+    user: undefined,
+    ...more,
+  };
+  return renderFpmConfig(input).split('\n');
+};
+
+test('a static pool keeps its workers', () => {
+  const lines = render({ workers: 3 });
+  expect(lines).toContain('pm = static');
+  expect(lines).toContain('pm.max_children = 3');
+  expect(lines).toContain('[default@1-2-abc]');
+  expect(lines).toContain('listen = /run/s/default.1');
+  expect(lines).toContain('listen.mode = 0600');
+});
+
+test.each(['dynamic', 'ondemand'])('a %s pool starts workers with the connections', (pm) => {
+  const lines = render({ workers: 3, pm, idleMs: 1500 });
+  expect(lines).toContain('pm = ondemand');
+  expect(lines).toContain('pm.max_children = 3');
+  expect(lines).toContain('pm.process_idle_timeout = 2s');
+});
+
+test.each([
+  [{ pm: 'static', workers: 8 }, 0],
+  [{ pm: 'ondemand', workers: 8 }, 0],
+  [{ pm: 'dynamic', workers: 8 }, 2],
+  [{ pm: 'dynamic', workers: 1 }, 1],
+])('%j keeps the connections of %i workers', (pool, kept) => {
+  expect(keptWorkers(settingsOf(pool))).toBe(kept);
+});
+
+test('a call has its whole time and an idle connection its own before FPM ends the worker', () => {
+  const lines = render({ idleMs: 30_000 }, { longestCallMs: 60_500 });
+  expect(lines).toContain('request_terminate_timeout = 116s');
+  expect(lines).toContain('process_control_timeout = 62s');
+});
+
+test('the user is named only for a master that is root', () => {
+  expect(render({}).some((line) => line.startsWith('user'))).toBe(false);
+  const lines = render({}, { user: { name: 'www-data', gid: 33 } });
+  expect(lines).toContain('user = www-data');
+  expect(lines).toContain('group = 33');
+});
+
+test('values of environment variables are never in the file', () => {
+  const env = { TOKEN: '$SECRET; [x]' };
+  const text = render({ env }).join('\n');
+  expect(text).not.toContain('SECRET');
+  expect(text).toContain('env[TOKEN] = $FPMG_ENV_TOKEN');
+  expect(masterEnvironment(settingsOf({ env }))).toEqual({ FPMG_ENV_TOKEN: '$SECRET; [x]' });
+});
+
+test('a pool’s ini changes the defaults and nothing the gateway depends on', () => {
+  const ini = phpIni(settingsOf({ ini: { memory_limit: '1G', 'opcache.enable': false, precision: 5 } }));
+  expect(ini).toMatchObject({ memory_limit: '1G', 'opcache.enable': '0', precision: '5', output_buffering: '0' });
+  const forced = { ...settingsOf({}), ini: { output_buffering: '4096' } };
+  expect(phpIni(forced).output_buffering).toBe('0');
+});
+
+test('ini settings become arguments', () => {
+  expect(iniArguments({ a: '1', 'b.c': 'x y' })).toEqual(['-d', 'a="1"', '-d', 'b.c="x y"']);
+});

@@ -1,0 +1,102 @@
+/** The command as people run it: a child process, its output, its signals. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
+import { until } from './project.ts';
+import { runtimeDir } from './server.ts';
+
+const MAIN = join(import.meta.dirname, '..', '..', 'gateway', 'cli', 'main.ts');
+
+export interface Command {
+  readonly child: ChildProcess;
+  readonly out: () => string;
+  readonly err: () => string;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly exit: Promise<number | string>;
+  /** JSON lines of standard output so far. */
+  readonly events: () => Record<string, unknown>[];
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly input?: string;
+}
+
+const INHERITED = ['PATH', 'HOME', 'USER', 'LANG'];
+
+export const runCommand = (args: readonly string[], { env = {}, input }: CommandOptions = {}): Command => {
+  const base = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
+  const own = { FPMG_HTTP__PORT: '0', FPMG_ADMIN__PORT: '0', FPMG_POOLS__DEFAULT__WORKERS: '2' };
+  const child = spawn(process.execPath, ['--conditions=fpm-gateway-source', MAIN, ...args], {
+    env: { ...base, FPMG_RUNTIME_DIR: runtimeDir(), ...own, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  const lines: string[] = [];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  child.stdin.on('error', () => {});
+  child.stdin.end(input ?? '');
+  const exit = new Promise<number | string>((resolve) => {
+    child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  onTestFinished(async () => {
+    // A server gets the chance to stop its PHP.
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    await exit;
+  });
+  const events = (): Record<string, unknown>[] =>
+    lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { child, out: () => out, err: () => err, exit, events };
+};
+
+export interface ServingCommand extends Command {
+  readonly url: string;
+  readonly adminUrl: string | undefined;
+  /** Of the first pool. */
+  readonly masterPid: number;
+}
+
+/** `start` or `dev` with --json, once it is ready. */
+export const serve = async (
+  command: 'start' | 'dev',
+  project: string,
+  options: CommandOptions = {},
+): Promise<ServingCommand> => {
+  const running = runCommand(['--project', project, command, '--json'], options);
+  let ended = false;
+  void running.exit.then(() => {
+    ended = true;
+  });
+  const ready = (): Record<string, unknown> | undefined => running.events().find(({ event }) => event === 'ready');
+  await until('the gateway is ready', () => ready() !== undefined || ended);
+  const event = ready();
+  if (event === undefined) throw new Error(`It did not start: ${running.out()} ${running.err()}`);
+  const [pool] = event.pools as { masterPid: number }[];
+  return {
+    ...running,
+    url: String(event.url),
+    adminUrl: event.adminUrl as string | undefined,
+    masterPid: pool?.masterPid ?? 0,
+  };
+};
+
+/** A JSON POST over the network. */
+export const callUrl = async (
+  url: string,
+  name: string,
+  input: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> =>
+  await fetch(`${url}/functions/${name}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(input),
+  });

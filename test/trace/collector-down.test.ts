@@ -1,0 +1,20 @@
+/** Calls do not depend on the collector their traces go to, nor does the end of the gateway. */
+import { expect, test } from 'vitest';
+import { exportingTo, startCollector } from '../support/collector.ts';
+import { callUrl, serve } from '../support/command.ts';
+import { functionsProject } from '../support/project.ts';
+
+test.each([
+  ['dead', async () => 'http://127.0.0.1:9'],
+  ['mute', async () => (await startCollector(false)).url],
+])('a %s collector: calls are answered and the gateway still ends', async (_what, collectorUrl) => {
+  const cli = await serve('start', functionsProject({ echo: 'return $input;' }), {
+    env: exportingTo(await collectorUrl()),
+  });
+  const statuses = await Promise.all(
+    Array.from({ length: 50 }, async () => (await callUrl(cli.url, 'echo', 1)).status),
+  );
+  expect(statuses).toEqual(statuses.map(() => 200));
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
+});
