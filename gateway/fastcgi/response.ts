@@ -24,8 +24,12 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const LF = 10;
 const CR = 13;
 
-const violation = (detail: string): GatewayError =>
-  new GatewayError('bad-function-response', `The CGI response is malformed: ${detail}.`, { executed: 'yes' });
+/** `met` is PHP's text: for operators, not for callers. */
+const violation = (detail: string, met?: string): GatewayError =>
+  new GatewayError('bad-function-response', `The CGI response is malformed: ${detail}.`, {
+    executed: 'yes',
+    ...(met === undefined ? {} : { privateDetail: `It sent ${JSON.stringify(met.slice(0, 100))}.` }),
+  });
 
 /** Without the spaces and tabs around it. `trim()` would take control characters too, before they are refused. */
 const trimOws = (text: string): string => {
@@ -41,15 +45,15 @@ const parseLine = (line: string): readonly [name: string, value: string] => {
   const colon = line.indexOf(':');
   const name = line.slice(0, colon);
   const value = trimOws(line.slice(colon + 1));
-  if (colon < 1 || !TOKEN.test(name)) throw violation(`${JSON.stringify(line.slice(0, 100))} is not a header`);
-  if (CONTROL.test(value)) throw violation(`the header ${name} holds a control character`);
+  if (colon < 1 || !TOKEN.test(name)) throw violation('a line of its head is not a header', line);
+  if (CONTROL.test(value)) throw violation('a header holds a control character', line);
   return [name.toLowerCase(), value];
 };
 
 const parseStatus = (value: string): number => {
   // 1xx is not an answer; HTTP has none above 599.
   const status = /^([2-5]\d\d)(?: |$)/.exec(value)?.[1];
-  if (status === undefined) throw violation(`the status ${JSON.stringify(value.slice(0, 50))}`);
+  if (status === undefined) throw violation('its Status is none of 200 to 599', value);
   return Number(status);
 };
 

@@ -14,7 +14,7 @@ import type { Admission } from './admission.ts';
 import { type Output, readEnvelope, readOutput } from './answer.ts';
 import type { GatewayFunction } from './function.ts';
 import { recordAnswer, recordWorker } from './observe.ts';
-import { type RetryBudget, retryDelayMs } from './retry.ts';
+import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
 import { validate } from './validate.ts';
 
 /** A function joined with the pool that runs it. */
@@ -148,9 +148,10 @@ export class Invoker {
 
   #retryAfter(error: GatewayError, target: Target, trace: CallTrace, deadline: Deadline): number | undefined {
     const { fn, retryBudget } = target;
-    const question = { error, fn, attempt: trace.attempts, remainingMs: deadline.remainingMs(), random: Math.random() };
-    const waitMs = retryDelayMs(question);
-    return waitMs !== undefined && retryBudget.withdraw() ? waitMs : undefined;
+    const attempt = trace.attempts;
+    const waitMs = retryDelayMs({ error, fn, attempt, remainingMs: deadline.remainingMs(), random: Math.random() });
+    if (waitMs === undefined) return undefined;
+    return isFreeRetry(error, attempt) || retryBudget.withdraw() ? waitMs : undefined;
   }
 }
 

@@ -37,13 +37,18 @@ export interface RetryQuestion {
 /** Codes that another worker may not meet again. The rest are answers: of the caller's, the function's or the load's. */
 const WORTH_ANOTHER = new Set(['worker-crashed', 'pool-unavailable', 'bad-function-response']);
 
+/**
+ * The first repeat of what provably did not run waits for nothing and costs nothing: a kept connection that had gone
+ * stale says nothing about the pool, and PHP had no work with it.
+ */
+export const isFreeRetry = (error: GatewayError, attempt: number): boolean => error.executed === 'no' && attempt === 1;
+
 /** Full-jitter backoff in ms; undefined: do not retry. */
 export const retryDelayMs = ({ error, fn, attempt, remainingMs, random }: RetryQuestion): number | undefined => {
   if (!WORTH_ANOTHER.has(error.code) || attempt >= fn.retry.attempts) return undefined;
   const safe = error.executed === 'no' || fn.idempotent;
   if (!safe) return undefined;
   const ceilingMs = Math.min(fn.retry.maxMs, fn.retry.baseMs * 2 ** (attempt - 1));
-  // A kept connection that had gone stale says nothing about the pool: its first repeat need not wait.
-  const delayMs = error.executed === 'no' && attempt === 1 ? 0 : random * ceilingMs;
+  const delayMs = isFreeRetry(error, attempt) ? 0 : random * ceilingMs;
   return delayMs < remainingMs ? delayMs : undefined;
 };

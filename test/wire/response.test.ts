@@ -1,6 +1,6 @@
 /** CGI heads: what is taken, what is refused, and that it does not matter how the bytes are cut. */
 import { describe, expect, test } from 'vitest';
-import { isGatewayError } from '../../gateway/errors.ts';
+import { type GatewayError, isGatewayError } from '../../gateway/errors.ts';
 import { type CgiHead, CgiParser } from '../../gateway/fastcgi/response.ts';
 
 interface Parsed {
@@ -30,16 +30,18 @@ const parse = (pieces: readonly (string | Buffer)[], maxHeadBytes = 65_536): Par
   return { head, body: Buffer.concat(body).toString('latin1') };
 };
 
-const refusal = (text: string | Buffer, maxHeadBytes?: number): string => {
+const refusalOf = (text: string | Buffer, maxHeadBytes?: number): GatewayError => {
   try {
     parse([text], maxHeadBytes);
   } catch (error) {
     if (!isGatewayError(error)) throw error;
     expect(error).toMatchObject({ code: 'bad-function-response', executed: 'yes' });
-    return error.message;
+    return error;
   }
   throw new Error('it was taken');
 };
+
+const refusal = (text: string | Buffer, maxHeadBytes?: number): string => refusalOf(text, maxHeadBytes).message;
 
 const taken: Record<string, readonly [text: string, head: CgiHead, body: string]> = {
   'CRLF line ends': [
@@ -149,7 +151,7 @@ describe('taken', () => {
 
 describe('refused', () => {
   test.each([
-    ['a line without a colon', 'nonsense\n\n', '"nonsense" is not a header'],
+    ['a line without a colon', 'nonsense\n\n', 'is not a header'],
     ['HTML instead of headers', '<b>Fatal error</b>: no\n\n', 'is not a header'],
     ['an empty name', ': x\n\n', 'is not a header'],
     ['a space before the colon', 'A : x\n\n', 'is not a header'],
@@ -163,15 +165,21 @@ describe('refused', () => {
     ['a DEL in a value', 'A: \x7f\n\n', 'a control character'],
     ['a NUL in a name', 'A\0: x\n\n', 'is not a header'],
     ['two Status headers', 'Status: 200\nstatus: 500\n\n', 'two Status headers'],
-    ['a status that is no number', 'Status: OK\n\n', 'the status "OK"'],
-    ['a status with text right behind', 'Status: 404NotFound\n\n', 'the status "404NotFound"'],
-    ['a status of two digits', 'Status: 20\n\n', 'the status "20"'],
-    ['a status of four digits', 'Status: 2000\n\n', 'the status "2000"'],
-    ['an interim status', 'Status: 103 Early Hints\n\n', 'the status "103 Early Hints"'],
-    ['a status HTTP does not have', 'Status: 600\n\n', 'the status "600"'],
-    ['an empty status', 'Status:\n\n', 'the status ""'],
+    ['a status that is no number', 'Status: OK\n\n', 'its Status is none of 200 to 599'],
+    ['a status with text right behind', 'Status: 404NotFound\n\n', 'its Status is none of 200 to 599'],
+    ['a status of two digits', 'Status: 20\n\n', 'its Status is none of 200 to 599'],
+    ['a status of four digits', 'Status: 2000\n\n', 'its Status is none of 200 to 599'],
+    ['an interim status', 'Status: 103 Early Hints\n\n', 'its Status is none of 200 to 599'],
+    ['a status HTTP does not have', 'Status: 600\n\n', 'its Status is none of 200 to 599'],
+    ['an empty status', 'Status:\n\n', 'its Status is none of 200 to 599'],
   ])('%s', (_name, text, message) => {
     expect(refusal(text)).toContain(message);
+  });
+
+  test('what PHP sent is told to operators, not to callers', () => {
+    const error = refusalOf('secret nonsense\n\n');
+    expect(error.message).not.toContain('secret');
+    expect(error.privateDetail).toContain('secret nonsense');
   });
 
   test('a value of many spaces takes linear time', () => {
