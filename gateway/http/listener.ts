@@ -47,6 +47,8 @@ interface Connection {
 
 const CONTEXT = { callId: undefined, traceId: undefined, expose: false };
 const LINGER_MS = 500;
+/** No address, so that nobody trusts it. */
+const UNKNOWN_PEER = 'unknown';
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   405: 'Method Not Allowed',
@@ -178,8 +180,9 @@ class OpenListener implements Listener {
     // Not the close() of http: it cuts off answers that are written but not yet sent (Node 24).
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()));
     for (const [socket, { unanswered }] of this.#connections) {
-      if (unanswered.size === 0) closeSoftly(socket);
-      for (const outgoing of unanswered.keys()) if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');
+      const last = [...unanswered.keys()].at(-1);
+      if (last === undefined) closeSoftly(socket);
+      else if (!last.headersSent) last.setHeader('connection', 'close');
     }
     await work;
     for (const [socket, { unanswered }] of this.#connections) {
@@ -205,8 +208,8 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   let closing = false;
   const bindings = ({ incoming, outgoing }: HttpBindings): HttpEnv['Bindings'] => {
     const connection = connections.get(incoming.socket);
-    const left = connection?.unanswered.get(outgoing)?.signal;
-    return left === undefined ? { incoming } : { incoming, peer: connection?.peer, left };
+    const left = connection?.unanswered.get(outgoing)?.signal ?? AbortSignal.abort();
+    return { incoming, peer: connection === undefined ? UNKNOWN_PEER : connection.peer, left };
   };
   const respond = getRequestListener((request, env) => fetch(request, bindings(env as HttpBindings)), {
     hostname: 'localhost',
@@ -230,7 +233,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   server.maxConnections = options.maxConnections;
   server.maxRequestsPerSocket = options.maxRequestsPerSocket;
   server.on('connection', (socket: Socket) => {
-    const peer = 'socket' in at ? undefined : (socket.remoteAddress ?? 'unknown');
+    const peer = 'socket' in at ? undefined : (socket.remoteAddress ?? UNKNOWN_PEER);
     const connection: Connection = { peer, unanswered: new Map(), broken: false };
     connections.set(socket, connection);
     socket.destroySoon = () => closeSoftly(socket);
@@ -246,6 +249,8 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   });
   server.on('checkExpectation', onExpectation);
   server.on('connect', (_incoming: IncomingMessage, socket: Socket) => {
+    // From here on Node listens no more: a reset would end the process.
+    socket.on('error', () => socket.destroy()).resume();
     const headers = { allow: 'GET, HEAD, POST, OPTIONS' };
     answerRaw(socket, new GatewayError('method-not-allowed', 'This is no proxy: CONNECT is refused.', { headers }));
   });

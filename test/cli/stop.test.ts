@@ -36,6 +36,23 @@ test('SIGTERM lets running calls finish, refuses new connections, stops PHP and 
   expect(alive(masterPid)).toBe(false);
 });
 
+test('pipelined calls that run when it stops are all answered', async () => {
+  const [gate, runs] = [new Runs(), new Runs()];
+  const cli = await serve('start', functionsProject({ wait: waiting(gate, runs) }));
+  const connection = await openRaw(cli.url);
+  connection.send(Buffer.concat([rawPost('/functions/wait', '1'), rawPost('/functions/wait', '2')]));
+  await until('both run', () => runs.count === 2);
+  cli.child.kill('SIGTERM');
+  await until('it stops', () => cli.events().some(({ msg }) => String(msg).startsWith('stopping')));
+  gate.open();
+  const answers = [await connection.answer(), await connection.answer()];
+  expect(answers.map(({ status, headers }) => [status, headers.connection])).toEqual([
+    [200, 'keep-alive'],
+    [200, 'close'],
+  ]);
+  expect(await cli.exit).toBe(0);
+});
+
 test('connections that are idle or have sent half a request do not hold it', async () => {
   const cli = await serve('start', functionsProject({ echo: 'return 1;' }));
   const idle = await openRaw(cli.url);

@@ -1,12 +1,13 @@
 /** What callers get back: results, errors, headers and the pages beside the functions. */
-import { readdirSync } from 'node:fs';
+import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Code, codes, GatewayError } from '../../gateway/errors.ts';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
 import { problemBody, problemHeaders } from '../../gateway/http/problem.ts';
+import { endGroup, openFolder, rawFpm } from '../support/php-processes.ts';
 import { functionsProject, handler, post, startGateway, until } from '../support/project.ts';
-import { finishAfterAll, Runs, runtimeDir, startTestServer, writeSharedProject } from '../support/server.ts';
+import { finishAfterAll, Runs, runtimeDir, writeSharedProject } from '../support/server.ts';
 
 const finish = finishAfterAll();
 const gate = new Runs(finish);
@@ -214,9 +215,7 @@ describe('errors', () => {
       (file) => file.endsWith('.ts') && file !== 'errors.ts',
     );
     const source = (await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))).join('\n');
-    expect(Object.keys(codes).filter((code) => !source.includes(`'${code}'`))).toEqual(
-      ['internal-error'].filter((code) => !source.includes(`'${code}'`)),
-    );
+    expect(Object.keys(codes).filter((code) => !source.includes(`'${code}'`))).toEqual([]);
   });
 });
 
@@ -276,20 +275,28 @@ describe('readiness', () => {
   });
 
   test('a gateway whose pool is gone is not ready, and is again when the pool is back', async () => {
+    const folder = openFolder();
+    const address = `${folder}/fpm.sock`;
+    const fpm = await rawFpm(folder, [address], 1);
     const project = functionsProject({ echo: 'return 1;' });
-    const server = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '1' } });
-    const ready = async (): Promise<number> => (await fetch(`${server.url}/readyz`)).status;
-    expect(await ready()).toBe(200);
-    const masterPid = server.gateway.pools()[0]?.masterPid ?? 0;
-    expect(masterPid).toBeGreaterThan(1);
-    process.kill(masterPid, 'SIGSTOP');
-    process.kill(masterPid, 'SIGKILL');
+    chmodSync(project, 0o755);
+    const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
+    const pools = { default: { address: `unix:${address}`, workers: 1, root: project, runtime } };
+    const own = await startGateway({ runtimeDir: runtimeDir(), pools }, { project });
+    const ready = async (): Promise<[number, unknown]> => {
+      const response = await own.fetch(new Request('http://localhost/readyz'));
+      return [response.status, await response.json()];
+    };
+    expect(await ready()).toEqual([200, { status: 'ready' }]);
+    endGroup(fpm.pid);
     await until('it is not ready', async () => {
-      await post(server.gateway, 'echo', {}, { 'x-request-timeout-ms': '200' });
-      return (await ready()) === 503;
+      await post(own, 'echo', {}, { 'x-request-timeout-ms': '100' });
+      return (await ready())[0] === 503;
     });
-    await until('it is ready again', async () => (await ready()) === 200);
-    expect((await post(server.gateway, 'echo', {})).status).toBe(200);
+    expect((await ready())[1]).toEqual({ status: 'not ready', detail: 'the pool default cannot be reached' });
+    await rawFpm(folder, [address], 1);
+    await until('it is ready again', async () => (await ready())[0] === 200);
+    expect((await post(own, 'echo', {})).status).toBe(200);
   });
 });
 

@@ -113,6 +113,16 @@ describe('methods', () => {
     expect(answer.headers.allow).toContain('POST');
   });
 
+  test('a caller that resets after CONNECT takes nobody with it', async () => {
+    for (let at = 0; at < 20; at += 1) {
+      const connection = await openRaw(server.url);
+      connection.send('CONNECT other:443 HTTP/1.1\r\nhost: other:443\r\n\r\n');
+      if (at % 2 === 0) await connection.answer();
+      connection.socket.resetAndDestroy();
+    }
+    expect((await rawRequest(server.url, rawPost('/functions/echo', '1'))).status).toBe(200);
+  });
+
   test('OPTIONS tells the methods and runs nothing', async () => {
     const before = runs.count;
     const answer = await rawRequest(server.url, 'OPTIONS /functions/echo HTTP/1.1\r\nhost: localhost\r\n\r\n');
