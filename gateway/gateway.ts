@@ -3,10 +3,10 @@
  * it; tests and other programs use it in process.
  */
 import { join, resolve } from 'node:path';
-import { v7 as uuidv7 } from 'uuid';
 import type { GatewayConfig, Settings } from './config.ts';
 import { toGatewayError } from './errors.ts';
 import { createApp } from './http/app.ts';
+import { newCallId } from './ids.ts';
 import { Admission } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
@@ -137,13 +137,17 @@ class RunningGateway implements Gateway {
     for (const [name, pool] of pools) this.#admissions.set(name, new Admission(pool, pool.settings.queueMax));
     const targets = [...registry.functions.values()].flatMap((fn) => this.#target(fn));
     const { limits } = settings;
-    this.#invoker = new Invoker(new Map(targets), {
-      headMaxBytes: 65_536,
-      // The envelope's own line and figures come on top of what the function returns.
-      bodyMaxBytes: limits.responseMaxBytes + 1_048_576,
-      stderrMaxBytes: limits.stderrMaxBytes,
-      issuesMax: limits.issuesMax,
-    });
+    this.#invoker = new Invoker(
+      new Map(targets),
+      {
+        headMaxBytes: 65_536,
+        // The envelope's own line and figures come on top of what the function returns.
+        bodyMaxBytes: limits.responseMaxBytes + 1_048_576,
+        stderrMaxBytes: limits.stderrMaxBytes,
+        issuesMax: limits.issuesMax,
+      },
+      log,
+    );
     const info = { title: 'Functions', version: VERSION };
     const notReady = (): string | undefined => this.#notReady();
     const app = createApp({ functions: this.functions, invoker: this.#invoker, tracer, settings, info, log, notReady });
@@ -153,7 +157,7 @@ class RunningGateway implements Gateway {
   async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {
     const caller = parseTraceparent(options.traceparent);
     const fn = this.functions.get(name)?.name ?? 'unknown function';
-    const trace = this.tracer.begin({ callId: uuidv7(), function: fn, caller, trusted: true });
+    const trace = this.tracer.begin({ callId: newCallId(), function: fn, caller, trusted: true });
     try {
       const { timeoutMs, signal } = options;
       const output = await this.#invoker.invoke({ name, input, trace, timeoutMs, signal });
@@ -163,7 +167,7 @@ class RunningGateway implements Gateway {
         : ({ bytes: output.bytes, mediaType: output.mediaType } satisfies BinaryResult);
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      trace.event('error', { code: error.code, detail: error.message, private: error.privateDetail });
+      trace.recordError(error);
       this.tracer.end(trace, error.code);
       throw error;
     }

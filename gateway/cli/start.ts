@@ -29,7 +29,7 @@ const createLog = (level: string, json: boolean): Logger => {
           colorize: process.env.NO_COLOR === undefined,
         })
       : pino.destination({ dest: 1, sync: false, minLength: 4096, maxLength: 8 * 1_048_576, periodicFlush: 200 });
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.epochTime }, stream);
 };
 
 /** Access lines would bury the trees of `dev`, which say the same. */

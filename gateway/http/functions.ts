@@ -1,7 +1,7 @@
 /** `/functions/{name}`: one call over HTTP, traced and logged whatever becomes of it. */
-import { v7 as uuidv7 } from 'uuid';
 import type { Settings } from '../config.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
+import { newCallId } from '../ids.ts';
 import type { Output } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
@@ -46,7 +46,7 @@ export class FunctionsHandler {
   async handle(c: HttpContext): Promise<Response> {
     const { functions, tracer, trustsPeer, settings } = this.#route;
     const fn = functions.get(c.req.param('name') ?? '');
-    const callId = uuidv7();
+    const callId = newCallId();
     const trusted = trustsPeer(peerAddress(c));
     const caller = parseTraceparent(c.req.header('traceparent'));
     // An unknown name is the caller's text: it must not become a span name.

@@ -3,10 +3,10 @@
  * HTTP, CLI and every later way to call enter here; nothing else reaches PHP.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { v7 as uuidv7 } from 'uuid';
 import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, toGatewayError } from '../errors.ts';
 import type { ResponseLimits } from '../fastcgi/index.ts';
+import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
 import { callParams } from '../pool/runtime.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
@@ -44,10 +44,13 @@ export interface Call {
 export class Invoker {
   readonly #targets: ReadonlyMap<string, Target>;
   readonly #limits: InvokeLimits;
+  readonly #log: Log;
 
-  constructor(targets: ReadonlyMap<string, Target>, limits: InvokeLimits) {
+  /** `log` receives what handlers log. */
+  constructor(targets: ReadonlyMap<string, Target>, limits: InvokeLimits, log: Log) {
     this.#targets = targets;
     this.#limits = limits;
+    this.#log = log;
   }
 
   /** Resolves with the validated output; rejects with GatewayError. */
@@ -68,7 +71,7 @@ export class Invoker {
         executed = error.executed;
         const waitMs = this.#retryAfter(error, target, trace, deadline);
         if (waitMs === undefined) throw error;
-        trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs });
+        trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
         if (waitMs > 0) await delay(waitMs);
       }
     }
@@ -125,7 +128,7 @@ export class Invoker {
     const timeLimitMs = Math.min(fn.timeoutMs, deadline.remainingMs());
     if (timeLimitMs <= 0)
       throw new GatewayError('deadline-exceeded', `The deadline of ${fn.name} passed before it began.`);
-    const attemptId = uuidv7();
+    const attemptId = `${trace.callId}.${attempt.number}`;
     const traceparent = trace.phpTraceparent(attempt);
     const params = callParams({
       callId: trace.callId,
@@ -138,7 +141,8 @@ export class Invoker {
     const response = await slot.run(request).finally(() => trace.phase('php', connectedMs));
     const answeredMs = nowMs();
     const envelope = readEnvelope(response, attemptId);
-    recordAnswer(attempt, worker, response, envelope);
+    const { callId, traceId } = trace;
+    recordAnswer(attempt, { worker, response, envelope }, { log: this.#log, function: fn.name, callId, traceId });
     try {
       return readOutput(fn, response, envelope, this.#limits);
     } finally {

@@ -1,65 +1,70 @@
-/** What an attempt leaves in its trace: the worker, PHP's own figures, its log lines and its STDERR. */
-import { type CgiResponse, formatAddress } from '../fastcgi/index.ts';
-import type { Envelope, LogEntry } from '../pool/envelope.ts';
+/** What an attempt leaves behind: in its trace the worker, PHP's own figures, STDERR; in trace and log what it logged. */
+import type { CgiResponse } from '../fastcgi/index.ts';
+import type { Log } from '../log.ts';
+import type { Envelope, PhpException } from '../pool/envelope.ts';
 import type { Worker } from '../pool/worker.ts';
-import { type AttemptTrace, attributes, nowMs } from '../trace/call-trace.ts';
-import type { SpanEvent } from '../trace/record.ts';
-
-const logEvent = (entry: LogEntry, phpStartMs: number): SpanEvent => ({
-  name: 'log',
-  atMs: phpStartMs + entry.atMs,
-  attributes: attributes({
-    'log.severity': entry.level,
-    'log.message': entry.message,
-    'log.context': JSON.stringify(entry.context),
-  }),
-});
+import { type AttemptTrace, nowMs, type PhpTrace } from '../trace/call-trace.ts';
 
 export const recordWorker = (attempt: AttemptTrace, worker: Worker): void => {
   const { address } = worker.connection;
   attempt.set({
     'rpc.system.name': 'fastcgi',
     'network.transport': address.kind,
-    'server.address': formatAddress(address),
+    'server.address': address.kind === 'unix' ? address.path : address.host,
+    'server.port': address.kind === 'unix' ? undefined : address.port,
     'fpm_gateway.worker.pid': worker.facts.pid,
     'fpm_gateway.attempt': attempt.number,
   });
 };
 
-export const recordAnswer = (
-  attempt: AttemptTrace,
-  worker: Worker,
-  response: CgiResponse,
-  envelope: Envelope,
-): void => {
+/** Whose lines the log shows. */
+export interface LogContext {
+  readonly log: Log;
+  readonly function: string;
+  readonly callId: string;
+  readonly traceId: string;
+}
+
+export interface Answered {
+  readonly worker: Worker;
+  readonly response: CgiResponse;
+  readonly envelope: Envelope;
+}
+
+export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context: LogContext): void => {
+  const { worker, response, envelope } = answered;
   const { stderr, stderrBytes } = response;
-  if (stderrBytes > 0)
-    attempt.event('stderr', { 'log.message': stderr.trim(), 'fpm_gateway.stderr_bytes': stderrBytes });
+  if (stderrBytes > 0) {
+    const values = { 'log.message': stderr.trim(), 'fpm_gateway.stderr_bytes': stderrBytes };
+    attempt.event('stderr', values, nowMs());
+  }
   if (envelope.kind === 'none') return;
   const { meta } = envelope;
-  const phpStartMs = nowMs() - meta.wallMs;
-  const events = (meta.logs ?? []).map((entry) => logEvent(entry, phpStartMs));
-  if ('exception' in meta) {
-    const { class: type, message, file, line, trace } = meta.exception;
-    const values = {
-      'exception.type': type,
-      'exception.message': message,
-      'exception.stacktrace': trace ?? `${file}:${line}`,
-    };
-    events.push({ name: 'exception', atMs: nowMs(), attributes: attributes(values) });
+  const { php } = attempt;
+  php.wallMs = meta.wallMs;
+  php.error = meta.outcome === 'output' ? undefined : meta.outcome;
+  const startMs = nowMs() - meta.wallMs;
+  const { log, ...call } = context;
+  for (const { level, message, context: details, atMs } of meta.logs ?? []) {
+    const values = { 'log.severity': level, 'log.message': message, 'log.context': JSON.stringify(details) };
+    php.event('log', values, startMs + atMs);
+    log[level]({ ...call, context: details }, message);
   }
-  attempt.php = {
-    wallMs: meta.wallMs,
-    error: meta.outcome === 'output' ? undefined : meta.outcome,
-    events,
-    attributes: attributes({
-      'process.pid': meta.pid,
-      'process.runtime.name': 'php-fpm',
-      'process.runtime.version': worker.facts.phpVersion,
-      'fpm_gateway.php.peak_bytes': meta.peakBytes,
-      'fpm_gateway.php.cpu_ms': meta.cpuMs,
-      'fpm_gateway.php.wall_ms': meta.wallMs,
-      'fpm_gateway.php.dropped_logs': meta.droppedLogs || undefined,
-    }),
-  };
+  if ('exception' in meta) recordException(php, meta.exception);
+  php.set({
+    'process.pid': meta.pid,
+    'process.runtime.name': 'php-fpm',
+    'process.runtime.version': worker.facts.phpVersion,
+    'fpm_gateway.php.peak_bytes': meta.peakBytes,
+    'fpm_gateway.php.cpu_ms': meta.cpuMs,
+    'fpm_gateway.php.wall_ms': meta.wallMs,
+    'fpm_gateway.php.dropped_logs': meta.droppedLogs || undefined,
+  });
+};
+
+/** PHP's trace begins one frame above the throw, which is put in front of it. */
+const recordException = (php: PhpTrace, { class: type, message, file, line, trace }: PhpException): void => {
+  const stack = [`${type}: ${message} in ${file}:${line}`, trace].filter(Boolean).join('\n');
+  const values = { 'exception.type': type, 'exception.message': message, 'exception.stacktrace': stack };
+  php.event('exception', values, nowMs());
 };

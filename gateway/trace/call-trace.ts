@@ -2,68 +2,81 @@
  * Records one call while it runs: ids, clock reads and plain values, nothing else. Spans are made from it when the
  * call is over.
  */
-import { randomFillSync } from 'node:crypto';
+
 import type { GatewayError } from '../errors.ts';
+import { newSpanId } from '../ids.ts';
 import type { Attributes, SpanEvent, SpanRecord, TraceRecord } from './record.ts';
 import { formatTraceparent, type SpanContext } from './traceparent.ts';
 
 /** The walk of a call, in its words. Not spans but attributes, so that exporting every call stays affordable. */
 export type Phase = 'validate' | 'queue' | 'connect' | 'php' | 'output';
 
+/** The ring keeps hundreds of traces: each is bounded in number and text of its events. */
 const EVENTS_MAX = 128;
+const EVENTS_MAX_CHARS = 65_536;
 const TEXT_MAX_CHARS = 4096;
 
 /** Epoch ms on the monotonic clock: a step of the system clock cannot make a span end before it began. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
-/** Random bytes are fetched in bulk: a system call for each id was 4 % of a call. */
-const pool = Buffer.alloc(4096);
-let used = pool.length;
-
-const randomHex = (bytes: number): string => {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  used += bytes;
-  return pool.toString('hex', used - bytes, used);
-};
-
-export const newTraceId = (): string => randomHex(16);
-export const newSpanId = (): string => randomHex(8);
-
 const cut = (value: string | number | boolean): string | number | boolean =>
   typeof value === 'string' && value.length > TEXT_MAX_CHARS ? `${value.slice(0, TEXT_MAX_CHARS)}…` : value;
 
+type Values = Record<string, string | number | boolean | undefined>;
+
+const assign = (target: Attributes, values: Values): void => {
+  for (const key in values) {
+    const value = values[key];
+    if (value !== undefined) target[key] = cut(value);
+  }
+};
+
 /** Attributes without the undefined ones, texts cut. */
-export const attributes = (values: Record<string, string | number | boolean | undefined>): Attributes => {
+export const attributes = (values: Values): Attributes => {
   const result: Attributes = {};
-  for (const [key, value] of Object.entries(values)) if (value !== undefined) result[key] = cut(value);
+  assign(result, values);
   return result;
 };
+
+const charsOf = (values: Attributes): number =>
+  Object.values(values).reduce<number>((sum, value) => sum + String(value).length, 0);
 
 class OpenSpan {
   readonly spanId = newSpanId();
   readonly startMs: number = nowMs();
   readonly attributes: Attributes = {};
   readonly events: SpanEvent[] = [];
+  #eventChars = 0;
+  #droppedEvents = 0;
 
-  set(values: Record<string, string | number | boolean | undefined>): void {
-    Object.assign(this.attributes, attributes(values));
+  set(values: Values): void {
+    assign(this.attributes, values);
   }
 
-  event(name: string, values: Record<string, string | number | boolean | undefined>, atMs: number = nowMs()): void {
-    if (this.events.length < EVENTS_MAX) this.events.push({ name, atMs, attributes: attributes(values) });
+  event(name: string, values: Values, atMs: number): void {
+    const event = { name, atMs, attributes: attributes(values) };
+    const chars = charsOf(event.attributes);
+    if (this.events.length >= EVENTS_MAX || this.#eventChars + chars > EVENTS_MAX_CHARS) {
+      this.#droppedEvents += 1;
+      this.attributes['fpm_gateway.dropped_events'] = this.#droppedEvents;
+      return;
+    }
+    this.#eventChars += chars;
+    this.events.push(event);
   }
 }
 
-/** One try to run the function, and the PHP code it ran. */
+/** The PHP code of an attempt. Its span id is given to PHP before it runs, so that spans made there have a parent. */
+export class PhpTrace extends OpenSpan {
+  /** Undefined until PHP has told how long it ran. */
+  wallMs: number | undefined;
+  error: string | undefined;
+}
+
+/** One try to run the function. */
 export class AttemptTrace extends OpenSpan {
-  /** Given to PHP before it runs, so that spans made there have a parent. */
-  readonly phpSpanId = newSpanId();
   readonly number: number;
-  /** Set once PHP has told how long it ran. */
-  php: { wallMs: number; attributes: Attributes; events: SpanEvent[]; error: string | undefined } | undefined;
+  readonly php = new PhpTrace();
   endMs = 0;
   error: string | undefined;
 
@@ -119,11 +132,15 @@ export class CallTrace extends OpenSpan {
 
   /** What went wrong, with what only operators are told. */
   recordError({ code, message, privateDetail }: GatewayError): void {
-    this.event('error', {
-      'fpm_gateway.code': code,
-      'fpm_gateway.detail': message,
-      'fpm_gateway.private_detail': privateDetail,
-    });
+    this.event(
+      'error',
+      {
+        'fpm_gateway.code': code,
+        'fpm_gateway.detail': message,
+        'fpm_gateway.private_detail': privateDetail,
+      },
+      nowMs(),
+    );
   }
 
   beginAttempt(): AttemptTrace {
@@ -134,7 +151,7 @@ export class CallTrace extends OpenSpan {
 
   /** The `traceparent` PHP gets: its parent is the span of the PHP code in this attempt. */
   phpTraceparent(attempt: AttemptTrace): string {
-    return formatTraceparent({ traceId: this.traceId, spanId: attempt.phpSpanId, sampled: this.sampled });
+    return formatTraceparent({ traceId: this.traceId, spanId: attempt.php.spanId, sampled: this.sampled });
   }
 
   end(error: string | undefined): TraceRecord {
@@ -181,21 +198,21 @@ export class CallTrace extends OpenSpan {
       attributes: attempt.attributes,
       events: attempt.events,
     };
-    if (attempt.php === undefined) return [client];
-    const { wallMs, error } = attempt.php;
+    const { php } = attempt;
+    if (php.wallMs === undefined) return [client];
     // PHP's clock may be another machine's: its span ends with the attempt and is as long as PHP says.
-    const php: SpanRecord = {
-      spanId: attempt.phpSpanId,
+    const code: SpanRecord = {
+      spanId: php.spanId,
       parentSpanId: attempt.spanId,
       name: `${name}.php`,
       kind: 'internal',
-      startMs: Math.max(attempt.startMs, endMs - wallMs),
+      startMs: Math.max(attempt.startMs, endMs - php.wallMs),
       endMs,
-      error,
-      attributes: attempt.php.attributes,
-      events: attempt.php.events,
+      error: php.error,
+      attributes: php.attributes,
+      events: php.events,
     };
-    return [client, php];
+    return [client, code];
   }
 }
 

@@ -1,5 +1,6 @@
 /** Begins and ends traces, decides sampling, hands finished ones on. Nothing here may slow or stop a call. */
-import { CallTrace, newTraceId } from './call-trace.ts';
+import { newTraceId } from '../ids.ts';
+import { CallTrace } from './call-trace.ts';
 import type { TraceRecord } from './record.ts';
 import type { TraceRing } from './ring.ts';
 import type { SpanContext } from './traceparent.ts';

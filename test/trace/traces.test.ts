@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
 import { trustsPeer } from '../../gateway/http/peer.ts';
-import { newSpanId, newTraceId } from '../../gateway/trace/call-trace.ts';
+import { newSpanId, newTraceId } from '../../gateway/ids.ts';
 import type { SpanRecord, TraceRecord } from '../../gateway/trace/record.ts';
 import { TraceRing } from '../../gateway/trace/ring.ts';
 import { formatTraceparent, parseTraceparent } from '../../gateway/trace/traceparent.ts';
