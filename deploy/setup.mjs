@@ -14,7 +14,8 @@ const pinnedNode = join(nodeModules, '.bin', 'node');
 const platformPackage = `node-${process.platform}-${process.arch}`;
 
 const npmCi = 'npm ci --no-audit --no-fund --ignore-scripts --include=dev --loglevel=warn'.split(' ');
-const phpFolders = ['/usr/local/sbin', '/usr/sbin', '/opt/homebrew/sbin'];
+// Where the gateway looks, in its order (gateway/pool/fpm-master.ts).
+const phpFolders = ['/usr/local/sbin', '/usr/sbin', '/opt/homebrew/sbin', ...(process.env.PATH ?? '').split(':')];
 // A bare or scripted root shell may lack sbin, which dpkg insists on; English output is what `causes` understands;
 // needrestart would restart services that are none of our business.
 const aptEnvironment = [

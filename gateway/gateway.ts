@@ -10,29 +10,28 @@ import { newCallId } from './ids.ts';
 import { Admission } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
-import { loadRegistry, type Registry } from './invoke/registry.ts';
+import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
 import { type Log, silentLog } from './log.ts';
-import { type ImportModule, moduleImporter } from './modules.ts';
+import { moduleImporter } from './modules.ts';
 import { checkHandlers } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
 import { makePools, startPools } from './pool/pools.ts';
-import { resolveSettings } from './settings.ts';
+import { loadProject, type Project } from './project.ts';
 import { StartupError, type StartupProblem } from './startup.ts';
 import { TraceRing } from './trace/ring.ts';
 import { parseTraceparent } from './trace/traceparent.ts';
 import { parentBasedAlwaysOn, Tracer } from './trace/tracer.ts';
 import { VERSION } from './version.ts';
 
-/** Parts that outlive one release, or that tests replace. */
 export interface GatewayParts {
   /** The project's folder; default: the working directory. */
   readonly project?: string;
+  /** Overrides settings; default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Where the gateway and handlers report; default: nowhere. */
   readonly log?: Log;
-  readonly tracer?: Tracer;
-  readonly importModule?: ImportModule;
 }
 
 export interface InvokeOptions {
@@ -65,24 +64,29 @@ export interface Gateway {
   destroy(): Promise<void>;
 }
 
-const CONFIG_FILE = 'deploy/gateway.config.ts';
 const RUNTIME = join(import.meta.dirname, 'php');
 
 /** Rejects with StartupError: everything that is wrong, at once. */
 export const createGateway = async (config: GatewayConfig, parts: GatewayParts = {}): Promise<Gateway> => {
-  const project = resolve(parts.project ?? process.cwd());
+  const folder = resolve(parts.project ?? process.cwd());
+  const env = parts.env ?? process.env;
+  const project = await loadProject({ folder, env, importModule: moduleImporter(0) }, config);
   const log = parts.log ?? silentLog;
-  const settings = resolveSettings(config, parts.env ?? process.env, CONFIG_FILE);
-  const importModule = parts.importModule ?? moduleImporter(0);
-  const registry = await loadRegistry({ project, settings, importModule });
-  const tracer = parts.tracer ?? new Tracer(new TraceRing(settings.trace.ringMax), parentBasedAlwaysOn, []);
+  const tracer = new Tracer(new TraceRing(project.settings.trace.ringMax), parentBasedAlwaysOn, []);
+  return await openGateway(project, { log, tracer });
+};
+
+/** For a project that is loaded, with parts that outlive it. Rejects with StartupError. */
+export const openGateway = async (project: Project, parts: { log: Log; tracer: Tracer }): Promise<Gateway> => {
+  const { folder, settings, registry } = project;
+  const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, log);
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   try {
     await gather(problems, async () => {
       const functions = [...registry.functions.values()];
-      for (const pool of makePools({ project, runtime: RUNTIME, settings, functions, instance, log }))
+      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, log }))
         pools.set(pool.name, pool);
     });
     await gather(problems, () => startPools(pools.values()));

@@ -2,20 +2,14 @@
  * The composition root: settings → traces → one release of the gateway → listeners → signals → drain.
  * In `dev` a change of the project makes a new release beside the running one and takes over only if all of it loads.
  */
-import { existsSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { watch } from 'chokidar';
-import type { GatewayConfig, Settings } from './config.ts';
-import { createGateway, type Gateway } from './gateway.ts';
+import type { Settings } from './config.ts';
+import { type Gateway, openGateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
-import { problemFromError } from './invoke/registry.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
-import { resolveSettings } from './settings.ts';
-import { StartupError } from './startup.ts';
+import { CONFIG_FILE, loadProject } from './project.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
 import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer } from './trace/tracer.ts';
@@ -40,23 +34,6 @@ export interface Server {
   /** Ends everything now. */
   destroy(): Promise<void>;
 }
-
-export const CONFIG_FILE = 'deploy/gateway.config.ts';
-
-/** The project's config; an absent one means defaults. Rejects with StartupError. */
-export const loadConfig = async (project: string, release: number): Promise<GatewayConfig> => {
-  const path = join(project, CONFIG_FILE);
-  if (!existsSync(path)) return {};
-  let exported: unknown;
-  try {
-    exported = (await moduleImporter(release)(pathToFileURL(path).href)).default;
-  } catch (error) {
-    throw new StartupError([problemFromError(error, CONFIG_FILE, project)], { cause: error });
-  }
-  if (typeof exported === 'object' && exported !== null) return exported;
-  const detail = 'It has no default export: write `export default defineConfig({ … })`.';
-  throw new StartupError([{ file: CONFIG_FILE, detail }]);
-};
 
 /** One loaded version of the project, and the requests that entered it. */
 class Release {
@@ -110,15 +87,15 @@ const openListeners = async (
 /** Rejects with StartupError. */
 export const startServer = async (options: ServerOptions): Promise<Server> => {
   const { project, env, log, onTrace } = options;
-  const config = await loadConfig(project, 0);
-  const settings = resolveSettings(config, env, CONFIG_FILE);
+  const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(0) });
+  const { settings } = loaded;
   // Loaded on demand: the SDK costs 170 ms and 40 MB.
   const exporter = exportWanted(env) ? await (await import('./trace/export.ts')).startExport(env, VERSION) : undefined;
   const listeners = [onTrace, exporter?.listener].filter((listener) => listener !== undefined);
   const tracer = new Tracer(new TraceRing(settings.trace.ringMax), exporter?.sampler ?? parentBasedAlwaysOn, listeners);
   let gateway: Gateway | undefined;
   try {
-    gateway = await createGateway(config, { project, env, log, tracer });
+    gateway = await openGateway(loaded, { log, tracer });
     return await RunningServer.open({ options, settings, tracer, exporter }, new Release(gateway));
   } catch (error) {
     await gateway?.destroy();
@@ -139,6 +116,9 @@ const fixedSettings = ({ http, admin, trace }: Settings): object => {
   const { allowedHosts: _allowed, trustedPeers: _trusted, serverTiming: _timing, ...listener } = http;
   return { http: listener, admin, trace };
 };
+
+/** Node keeps the modules of every release: 242 kB each for the example project. */
+const RELOADS_BEFORE_RESTART = 500;
 
 class RunningServer implements Server {
   readonly url: string;
@@ -176,9 +156,11 @@ class RunningServer implements Server {
     const { options, settings, tracer } = this.#running;
     const { project, env, log } = options;
     this.#reloads += 1;
+    if (this.#reloads === RELOADS_BEFORE_RESTART)
+      log.warn({ reloads: this.#reloads }, 'old contracts fill the memory: restart this gateway when it suits');
     const number = this.#reloads;
-    const config = await loadConfig(project, number);
-    const gateway = await createGateway(config, { project, env, log, tracer, importModule: moduleImporter(number) });
+    const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(number) });
+    const gateway = await openGateway(loaded, { log, tracer });
     if (this.#ending !== undefined) {
       await gateway.destroy();
       return;
@@ -212,57 +194,3 @@ class RunningServer implements Server {
     await exporter?.shutdown();
   }
 }
-
-const SETTLE_MS = 100;
-const WATCHED = /\.(?:php|ts|mts|js|mjs|json)$/;
-const IGNORED = /(?:^|\/)(?:node_modules|\.git|dist|coverage)(?:\/|$)/;
-
-export interface ReloadEvents {
-  readonly reloaded: (files: readonly string[], ms: number) => void;
-  readonly failed: (files: readonly string[], error: unknown) => void;
-}
-
-/** Reloads on changes below the project, one reload at a time. Resolves, once none is missed, with what ends it. */
-export const watchProject = async (
-  server: Server,
-  project: string,
-  events: ReloadEvents,
-): Promise<() => Promise<void>> => {
-  const changed = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
-  let running = Promise.resolve();
-  const reload = async (): Promise<void> => {
-    const files = [...changed];
-    changed.clear();
-    if (files.length === 0) return;
-    const startedMs = performance.now();
-    try {
-      await server.reload();
-      events.reloaded(files, performance.now() - startedMs);
-    } catch (error) {
-      events.failed(files, error);
-    }
-  };
-  const watcher = watch(project, {
-    ignoreInitial: true,
-    ignored: (path, stats) => {
-      const below = relative(project, path);
-      return IGNORED.test(below) || (stats?.isFile() === true && !WATCHED.test(below));
-    },
-  });
-  watcher.on('error', (error) => events.failed([], error));
-  watcher.on('all', (_event, path) => {
-    changed.add(relative(project, path));
-    clearTimeout(timer);
-    // Editors write a file in several steps.
-    timer = setTimeout(() => {
-      running = running.then(reload);
-    }, SETTLE_MS);
-  });
-  await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));
-  return async () => {
-    clearTimeout(timer);
-    await watcher.close();
-    await running;
-  };
-};

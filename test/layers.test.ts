@@ -11,6 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'contract',
     'address',
     'errors',
+    'ids',
     'deadline',
     'config',
     'environment',
@@ -25,7 +26,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['invoke'],
   ['jobs', 'triggers'],
   ['http', 'console'],
-  ['gateway.ts', 'server.ts', 'index.ts', 'cli'],
+  ['project.ts', 'gateway.ts', 'server.ts', 'watch.ts', 'index.ts', 'cli'],
 ];
 
 /** The layer's member a file belongs to: `pool` for pool/worker.ts, `errors.ts` for itself. */

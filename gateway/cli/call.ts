@@ -1,8 +1,12 @@
 /** `fpm-gateway call <function> [json]`: through a running gateway, or with `--local` one of its own. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { createGateway } from '../gateway.ts';
-import { loadConfig } from '../server.ts';
+import { openGateway } from '../gateway.ts';
+import { silentLog } from '../log.ts';
+import { moduleImporter } from '../modules.ts';
+import { loadProject } from '../project.ts';
+import { TraceRing } from '../trace/ring.ts';
+import { parentBasedAlwaysOn, Tracer } from '../trace/tracer.ts';
 import { complain, failCommand, isTerminal, mendFor, paint, printableLines, say, UsageError } from './terminal.ts';
 
 export interface CallOptions {
@@ -41,7 +45,13 @@ const request = (name: string, body: string, { url, timeoutMs }: CallOptions): R
 
 const send = async (message: Request, options: CallOptions): Promise<Response> => {
   if (options.local) {
-    const gateway = await createGateway(await loadConfig(options.project, 0), { project: options.project });
+    const loaded = await loadProject({
+      folder: options.project,
+      env: process.env,
+      importModule: moduleImporter(0),
+    });
+    const tracer = new Tracer(new TraceRing(1), parentBasedAlwaysOn, []);
+    const gateway = await openGateway(loaded, { log: silentLog, tracer });
     try {
       const response = await gateway.fetch(message);
       // Read before the pools go.

@@ -1,19 +1,13 @@
 /** `fpm-gateway functions`: what the project offers, read from its contracts; PHP is not needed. */
-import { loadRegistry } from '../invoke/registry.ts';
 import { moduleImporter } from '../modules.ts';
-import { CONFIG_FILE, loadConfig } from '../server.ts';
-import { resolveSettings } from '../settings.ts';
+import { loadProject } from '../project.ts';
 import { StartupError } from '../startup.ts';
 import { failCommand, paint, say, table } from './terminal.ts';
 
 export const listFunctions = async (project: string, json: boolean): Promise<void> => {
   try {
-    const settings = resolveSettings(await loadConfig(project, 0), process.env, CONFIG_FILE);
-    const { functions, problems, warnings } = await loadRegistry({
-      project,
-      settings,
-      importModule: moduleImporter(0),
-    });
+    const loaded = await loadProject({ folder: project, env: process.env, importModule: moduleImporter(0) });
+    const { functions, problems, warnings } = loaded.registry;
     if (problems.length > 0) throw new StartupError(problems);
     const all = [...functions.values()];
     if (json) {

@@ -3,10 +3,11 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { Log } from '../log.ts';
-import { type Server, startServer, watchProject } from '../server.ts';
+import { type Server, startServer } from '../server.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { VERSION } from '../version.ts';
+import { watchProject } from '../watch.ts';
 import { sample } from './sample.ts';
 import { describeProblems, failCommand, isTerminal, paint, say, table } from './terminal.ts';
 

@@ -28,6 +28,12 @@ export interface Collected {
   readonly response: Promise<CgiResponse>;
 }
 
+/**
+ * A request that PHP ended without a byte of output, not even headers: 8.2.32 does so when recursion has used up all
+ * memory. It is answered, and STDERR says why.
+ */
+const NO_OUTPUT: CgiHead = { status: 500, headers: [] };
+
 class Collector implements ExchangeSink {
   readonly #limits: ResponseLimits;
   readonly #cgi: CgiParser;
@@ -35,6 +41,7 @@ class Collector implements ExchangeSink {
   readonly #body = new GatheredBytes();
   readonly #stderr = new GatheredBytes();
   #stderrBytes = 0;
+  #stdoutBytes = 0;
 
   constructor(limits: ResponseLimits) {
     this.#limits = limits;
@@ -47,6 +54,7 @@ class Collector implements ExchangeSink {
   }
 
   stdout(piece: Buffer): void {
+    this.#stdoutBytes += piece.length;
     this.#cgi.push(piece);
   }
 
@@ -57,12 +65,12 @@ class Collector implements ExchangeSink {
   }
 
   result(): CgiResponse {
-    if (this.#head === undefined) {
+    if (this.#head === undefined && this.#stdoutBytes > 0) {
       const detail = 'The CGI response is malformed: it ended before its headers did.';
       throw new GatewayError('bad-function-response', detail, { executed: 'yes' });
     }
     return {
-      ...this.#head,
+      ...(this.#head ?? NO_OUTPUT),
       body: this.#body.bytes,
       stderr: this.#stderr.bytes.toString('utf8'),
       stderrBytes: this.#stderrBytes,

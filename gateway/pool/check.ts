@@ -40,7 +40,7 @@ const checkHandler = async (pool: Pool, handler: string): Promise<StartupProblem
         detail: `It prints ${JSON.stringify(stray.slice(0, 80))} when loaded: is there text before <?php?`,
       };
     if (meta.outcome === 'checked') return undefined;
-    if (!('exception' in meta)) return { file, detail: `It does not load: it ended with ${meta.outcome}.` };
+    if (!('exception' in meta)) return { file, detail: 'It does not load: it calls exit() or die().' };
     const { message, line, file: thrownIn } = meta.exception;
     const inProject = thrownIn.startsWith(`${pool.paths.root}/`);
     // The runtime's own complaint (no callable returned) has no line of the user's.

@@ -29,27 +29,34 @@ const isExecutable = (file: string): boolean => {
   }
 };
 
-/** `php-fpm`, else the newest `php-fpm8.4`, in PATH and the folders of system daemons. */
+/** Where system daemons are; deploy/setup.mjs looks in the same places, in the same order. */
+const DAEMON_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/opt/homebrew/sbin'];
+
+/** The `php-fpm` programs of a folder, the newest version last. */
+const phpFpmsIn = (folder: string): string[] => {
+  try {
+    return readdirSync(folder)
+      .filter((name) => /^php-fpm[\d.]*$/.test(name))
+      .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+      .map((name) => join(folder, name))
+      .filter(isExecutable);
+  } catch {
+    return [];
+  }
+};
+
+/** The newest of the first folder that has one. Throws StartupError. */
 export const findPhpFpm = (configured: string | undefined): string => {
   if (configured !== undefined) {
     if (isExecutable(configured)) return configured;
     throw new StartupError([{ file: 'phpFpm', detail: `${configured} is not an executable file.` }]);
   }
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'].filter(Boolean);
-  const found = folders.flatMap((folder) => {
-    try {
-      return readdirSync(folder)
-        .filter((name) => /^php-fpm(\d+(\.\d+)?)?$/.test(name))
-        .map((name) => join(folder, name));
-    } catch {
-      return [];
-    }
-  });
-  const version = (file: string): number => Number(/php-fpm([\d.]+)$/.exec(file)?.[1] ?? Number.POSITIVE_INFINITY);
-  const newest = found.filter(isExecutable).sort((a, b) => version(b) - version(a))[0];
-  if (newest !== undefined) return newest;
-  const detail =
-    'php-fpm was not found in PATH, /usr/sbin or /usr/local/sbin. Install it (Debian, Ubuntu: apt-get install php-fpm) or set phpFpm (FPMG_PHP_FPM).';
+  const folders = [...DAEMON_FOLDERS, ...(process.env.PATH ?? '').split(delimiter).filter(Boolean)];
+  for (const folder of folders) {
+    const newest = phpFpmsIn(folder).at(-1);
+    if (newest !== undefined) return newest;
+  }
+  const detail = `php-fpm was not found in ${DAEMON_FOLDERS.join(', ')} or PATH. Install it (Debian, Ubuntu: apt-get install php-fpm) or set phpFpm (FPMG_PHP_FPM).`;
   throw new StartupError([{ file: 'php-fpm', detail }]);
 };
 

@@ -118,6 +118,14 @@ describe('limits', () => {
   });
 });
 
+test('an answer without a byte of output is answered by nothing: 500, and STDERR says why', async () => {
+  const server = await fakeFastCgi('unix', story(send(stderrRecord('PHP message: out of memory')), endRequest(0)));
+  const connection = await connect(server.address);
+  const response = await collect(connection, request({}), LIMITS).response;
+  expect(response).toMatchObject({ status: 500, headers: [], stderr: 'PHP message: out of memory' });
+  expect(response.body).toHaveLength(0);
+});
+
 describe('a broken protocol ends the connection', () => {
   test.each([
     ['another version', record(Type.STDOUT, 'x', { version: 2 }), 'version 2'],

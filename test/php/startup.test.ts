@@ -45,7 +45,7 @@ test('handlers that do not load are listed all at once, with file and line', asy
   const found = await problems({ pools: { default: { workers: 1 } } }, project);
   expect(found.sort()).toEqual([
     expect.stringMatching(/^functions\/bom\.php\n.*before <\?php/),
-    expect.stringMatching(/^functions\/exits\.php\n.*ended with exit/),
+    expect.stringMatching(/^functions\/exits\.php\n.*calls exit\(\)/),
     expect.stringMatching(/^functions\/fatal\.php:4\n.*Cannot declare class A/),
     expect.stringMatching(/^functions\/nothing\.php\n.*must return a callable, but returns int/),
     expect.stringMatching(/^functions\/number\.php\n.*must return a callable, but returns int/),

@@ -1,8 +1,11 @@
 /** One trace for each call, from the caller's span to PHP's, and who may choose its id. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createGateway, type Gateway } from '../../gateway/gateway.ts';
+import { type Gateway, openGateway } from '../../gateway/gateway.ts';
 import { trustsPeer } from '../../gateway/http/peer.ts';
 import { newSpanId, newTraceId } from '../../gateway/ids.ts';
+import { silentLog } from '../../gateway/log.ts';
+import { moduleImporter } from '../../gateway/modules.ts';
+import { loadProject } from '../../gateway/project.ts';
 import type { SpanRecord, TraceRecord } from '../../gateway/trace/record.ts';
 import { TraceRing } from '../../gateway/trace/ring.ts';
 import { formatTraceparent, parseTraceparent } from '../../gateway/trace/traceparent.ts';
@@ -33,7 +36,9 @@ beforeAll(async () => {
   const project = writeSharedProject(files, finish);
   const tracer = new Tracer(new TraceRing(100), parentBasedAlwaysOn, [(record) => traces.push(record)]);
   const config = { runtimeDir: runtimeDir(finish), pools: { default: { workers: 2 } }, exposeErrors: false };
-  gateway = await createGateway(config, { project, env: {}, tracer });
+  const importModule = moduleImporter(0);
+  const loaded = await loadProject({ folder: project, env: {}, importModule }, config);
+  gateway = await openGateway(loaded, { log: silentLog, tracer });
   finish(async () => await gateway.destroy());
 });
 
