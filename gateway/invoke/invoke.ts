@@ -122,7 +122,7 @@ export class Invoker {
   async #run(slot: Slot, target: Target, run: Run): Promise<Output> {
     const { fn, encodedParams } = target;
     const { trace, attempt, body, deadline, admittedMs } = run;
-    const worker = await slot.connect();
+    const worker = await slot.connect(deadline.remainingMs());
     recordWorker(attempt, worker);
     const connectedMs = trace.phase('connect', admittedMs);
     const timeLimitMs = Math.min(fn.timeoutMs, deadline.remainingMs());

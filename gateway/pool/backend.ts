@@ -109,14 +109,14 @@ export class Backend implements SlotOwner {
   }
 
   /** For slots: an idle worker or a new one. */
-  async obtain(): Promise<Worker> {
+  obtain(): Worker | Promise<Worker> {
     const idle = this.#popIdle();
     if (idle !== undefined) return idle;
-    if (!this.options.forksOnDemand) return await this.#open();
+    if (!this.options.forksOnDemand) return this.#open();
     // FPM forks one worker for several connections that come together and leaves the others in its backlog.
     const opened = this.#lastOpened.then(() => this.#popIdle() ?? this.#open());
     this.#lastOpened = opened.catch(() => {});
-    return await opened;
+    return opened;
   }
 
   /** For slots: a worker that is free. */

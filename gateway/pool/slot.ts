@@ -17,8 +17,11 @@ export interface SlotRequest {
 }
 
 export interface Slot {
-  /** Resolves with the worker once one is connected; rejects with `pool-unavailable`, executed: no. */
-  connect(): Promise<Worker>;
+  /**
+   * Resolves with the worker once one is connected; rejects with `pool-unavailable`, or with `deadline-exceeded` after
+   * `withinMs`; executed: no.
+   */
+  connect(withinMs: number): Promise<Worker>;
   /** Runs one request on the connected worker; rejects with a GatewayError whose `executed` is proved. */
   run(request: SlotRequest): Promise<CgiResponse>;
   /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
@@ -28,7 +31,8 @@ export interface Slot {
 /** Whose workers they are. */
 export interface SlotOwner {
   readonly options: { readonly log: Log; readonly connectTimeoutMs: number };
-  obtain(): Promise<Worker>;
+  /** An idle worker at once, or one that is still to be connected. */
+  obtain(): Worker | Promise<Worker>;
   park(worker: Worker): void;
   freed(slot: WorkerSlot): void;
 }
@@ -41,6 +45,7 @@ export class WorkerSlot implements Slot {
   readonly #owner: SlotOwner;
   readonly #onFreed: () => void;
   #worker: Worker | undefined;
+  #connecting: Promise<Worker> | undefined;
   #exchange: Exchange | undefined;
   #timeLimitMs = 0;
   #released = false;
@@ -53,18 +58,16 @@ export class WorkerSlot implements Slot {
     this.#onFreed = onFreed;
   }
 
-  async connect(): Promise<Worker> {
+  async connect(withinMs: number): Promise<Worker> {
     if (this.#worker !== undefined) return this.#worker;
-    this.#worker = await this.#owner.obtain();
-    if (this.#destroyed) {
-      this.#worker.connection.destroy();
-      throw new GatewayError('shutting-down', 'The gateway has stopped.');
-    }
-    return this.#worker;
+    const obtained = this.#owner.obtain();
+    if (!(obtained instanceof Promise)) return this.#hold(obtained);
+    this.#connecting = obtained.then((worker) => this.#hold(worker));
+    return await within(this.#connecting, withinMs);
   }
 
   async run(request: SlotRequest): Promise<CgiResponse> {
-    const worker = await this.connect();
+    const worker = this.#worker ?? (await this.connect(this.#owner.options.connectTimeoutMs));
     const { encodedParams, params, body, limits, timeLimitMs } = request;
     const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
     const { exchange, response } = collect(worker.connection, fastCgi, limits);
@@ -121,7 +124,18 @@ export class WorkerSlot implements Slot {
     this.#owner.options.log.warn({ pid: worker.facts.pid, stopped }, `${what}: ${why}`);
   }
 
+  #hold(worker: Worker): Worker {
+    this.#worker = worker;
+    if (this.#destroyed) {
+      worker.connection.destroy();
+      throw new GatewayError('shutting-down', 'The gateway has stopped.');
+    }
+    return worker;
+  }
+
   async #free(): Promise<void> {
+    // A caller whose deadline passed meanwhile does not wait; the connection is of use to the next.
+    await this.#connecting?.catch(() => {});
     const worker = this.#worker;
     if (worker !== undefined) {
       if (this.#doubtful) await this.#settle(worker);
@@ -149,6 +163,16 @@ export class WorkerSlot implements Slot {
 /** Errors with which the gateway itself ends a connection while the peer still sends. */
 const isOurVerdict = (error: unknown): boolean =>
   error instanceof GatewayError && (error.code === 'response-too-large' || error.code === 'bad-function-response');
+
+const within = (connecting: Promise<Worker>, withinMs: number): Promise<Worker> =>
+  new Promise((resolve, reject) => {
+    const late = (): void => {
+      const detail = `The deadline passed while a worker was being connected, after ${Math.round(withinMs)} ms.`;
+      reject(new GatewayError('deadline-exceeded', detail));
+    };
+    const timer = setTimeout(late, withinMs);
+    connecting.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 
 const timeoutError = (timeLimitMs: number): GatewayError =>
   new GatewayError('function-timeout', `PHP did not answer within ${Math.round(timeLimitMs)} ms.`, {

@@ -4,29 +4,24 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../gateway/server.ts';
 import { type CommandOptions, runCommand } from '../support/command.ts';
-import { anyContract, handler, temporaryFolder, writeProject } from '../support/project.ts';
-import { finishAfterAll, startTestServer, writeSharedProject } from '../support/server.ts';
+import { startTestServer } from '../support/gateway.ts';
+import { temporaryFolder, wholeFile } from '../support/lifetime.ts';
+import { anyContract, functionsProject, writeProject } from '../support/project.ts';
+import { CONTROLS } from '../support/terminal.ts';
 
-const finish = finishAfterAll();
+const file = wholeFile();
 let project: string;
 let server: Server;
 
 beforeAll(async () => {
-  project = writeSharedProject(
-    {
-      'schemas/echo.ts': anyContract("summary: 'Gives it back'"),
-      'functions/echo.php': handler('return $input;'),
-      'schemas/bytes.ts': anyContract("output: binary('image/png')"),
-      'functions/bytes.php': handler('return new Binary("\\x00\\xffPNG", "image/png");'),
-      'schemas/rude.ts': anyContract('errors: { rude: z.any() }'),
-      'functions/rude.php': handler('throw new Failure("rude", null, "red: \\e[31m\\u{9b}31m");'),
-      'schemas/strict.ts':
-        "import { z } from 'zod';\nexport default { input: z.strictObject({ n: z.int().max(5) }), output: z.any() };",
-      'functions/strict.php': handler('return $input;'),
-    },
-    finish,
-  );
-  server = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '2' }, finish });
+  const functions = {
+    echo: ['return $input;', "summary: 'Gives it back'"],
+    bytes: ['return new Binary("\\x00\\xffPNG", "image/png");', "output: binary('image/png')"],
+    rude: ['throw new Failure("rude", null, "red: \\e[31m\\u{9b}31m");', 'errors: { rude: z.any() }'],
+    strict: ['return $input;', 'input: z.strictObject({ n: z.int().max(5) })'],
+  } as const;
+  project = functionsProject(functions, file);
+  server = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '2' } }, file);
 });
 
 const call = async (args: readonly string[], options: CommandOptions = {}) => {
@@ -36,11 +31,11 @@ const call = async (args: readonly string[], options: CommandOptions = {}) => {
 
 describe('call', () => {
   test('takes its input as an argument, from a file or from standard input, and prints the result', async () => {
-    const file = join(temporaryFolder(), 'input.json');
-    writeFileSync(file, '{"from":"file"}');
+    const input = join(temporaryFolder(), 'input.json');
+    writeFileSync(input, '{"from":"file"}');
     const results = await Promise.all([
       call(['echo', '{"from":"argument"}']),
-      call(['echo', `@${file}`]),
+      call(['echo', `@${input}`]),
       call(['echo', '-'], { input: '{"from":"input"}' }),
       call(['echo']),
     ]);
@@ -77,8 +72,7 @@ describe('call', () => {
   test('what a function says cannot steer the terminal', async () => {
     const { code, err } = await call(['rude']);
     expect([code, err]).toEqual([1, expect.stringContaining('422 rude')]);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-    expect(err).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    expect(err).not.toMatch(CONTROLS);
   });
 
   test('its time limit reaches the gateway', async () => {

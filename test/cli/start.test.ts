@@ -4,15 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { callUrl, runCommand, serve } from '../support/command.ts';
-import { endGroup } from '../support/php-processes.ts';
-import { anyContract, functionsProject, handler, until, writeProject } from '../support/project.ts';
+import { callUrl } from '../support/call.ts';
+import { runCommand, serve } from '../support/command.ts';
+import { temporaryFolder } from '../support/lifetime.ts';
+import { anyContract, functionsProject, handler, writeProject } from '../support/project.ts';
 import { rawPost, rawRequest } from '../support/raw-http.ts';
-import { runtimeDir } from '../support/server.ts';
-
-/** Escape codes and other control characters, line ends excepted. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-const CONTROLS = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/;
+import { CONTROLS } from '../support/terminal.ts';
+import { until } from '../support/until.ts';
 
 describe('ready', () => {
   test('the banner says where, what and how to try it, without escape codes in a pipe', async () => {
@@ -70,15 +68,13 @@ describe('ready', () => {
   });
 
   test('it listens on a unix socket, over one that a killed gateway left behind', async () => {
-    const socket = join(runtimeDir(), 'http.sock');
+    const socket = join(temporaryFolder(), 'http.sock');
     const project = functionsProject({ echo: 'return $input;' });
     const env = { FPMG_HTTP__SOCKET: socket, FPMG_HTTP__SERVER_TIMING: 'trusted' };
     const killed = await serve('start', project, { env });
     expect(killed.url).toBe(`unix:${socket}`);
     killed.child.kill('SIGKILL');
     await killed.exit;
-    // Its php-fpm lives on; the next gateway has another runtime folder here and does not look for it.
-    endGroup(killed.masterPid);
     expect(statSync(socket).isSocket()).toBe(true);
     const cli = await serve('start', project, { env });
     const answer = await rawRequest(cli.url, rawPost('/functions/echo', '1'));

@@ -1,49 +1,54 @@
 /** How `fpm-gateway start` ends: what runs is finished, what waits for nothing is not waited for, PHP goes too. */
 import { existsSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { callUrl, runCommand, serve } from '../support/command.ts';
-import { functionsProject, until } from '../support/project.ts';
-import { openRaw, rawPost } from '../support/raw-http.ts';
-import { Runs, runtimeDir } from '../support/server.ts';
+import { callUrl } from '../support/call.ts';
+import { refusesConnections, runCommand, type ServingCommand, serve } from '../support/command.ts';
+import { temporaryFolder } from '../support/lifetime.ts';
+import { isAlive } from '../support/php-processes.ts';
+import { functionsProject } from '../support/project.ts';
+import { openRaw, type RawConnection, rawPost } from '../support/raw-http.ts';
+import { Gate, Runs } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
-const alive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+interface Waiting {
+  readonly cli: ServingCommand;
+  readonly gate: Gate;
+  readonly connection: RawConnection;
+}
 
-const waiting = (gate: Runs, runs: Runs): string =>
-  runs.marking(`while (!file_exists('${gate.file}')) { usleep(1000); clearstatcache(); } return 'done';`);
+/** A gateway and so many pipelined calls that run in it until the gate is opened. */
+const waiting = async (calls: number): Promise<Waiting> => {
+  const [gate, runs] = [new Gate(), new Runs()];
+  const wait = runs.marking(`${gate.waiting} return 'done';`);
+  const cli = await serve('start', functionsProject({ wait }));
+  const connection = await openRaw(cli.url);
+  connection.send(Buffer.concat(Array.from({ length: calls }, (_, at) => rawPost('/functions/wait', String(at)))));
+  await until('they all run', () => runs.count === calls);
+  return { cli, gate, connection };
+};
+
+const stopping = async (cli: ServingCommand): Promise<void> => {
+  cli.child.kill('SIGTERM');
+  await until('it stops', () => cli.events().some(({ msg }) => String(msg).startsWith('stopping')));
+};
 
 test('SIGTERM lets running calls finish, refuses new connections, stops PHP and exits with 0', async () => {
-  const [gate, runs] = [new Runs(), new Runs()];
-  const cli = await serve('start', functionsProject({ wait: waiting(gate, runs) }));
-  const running = await openRaw(cli.url);
-  running.send(rawPost('/functions/wait', '1'));
-  await until('it runs', () => runs.count === 1);
+  const { cli, gate, connection } = await waiting(1);
   const { masterPid } = cli;
-  expect(alive(masterPid)).toBe(true);
+  expect(isAlive(masterPid)).toBe(true);
   cli.child.kill('SIGTERM');
-  await until('it refuses connections', async () => {
-    try {
-      await fetch(`${cli.url}/healthz`);
-      return false;
-    } catch {
-      return true;
-    }
-  });
+  await refusesConnections(cli);
   gate.open();
-  const answer = await running.answer();
+  const answer = await connection.answer();
   expect([answer.status, answer.body, answer.headers.connection]).toEqual([200, '"done"', 'close']);
-  await running.ended;
+  await connection.ended;
   expect(await cli.exit).toBe(0);
-  expect(alive(masterPid)).toBe(false);
+  expect(isAlive(masterPid)).toBe(false);
 });
 
 test('pipelined calls that run when it stops are all answered', async () => {
-  const [gate, runs] = [new Runs(), new Runs()];
-  const cli = await serve('start', functionsProject({ wait: waiting(gate, runs) }));
-  const connection = await openRaw(cli.url);
-  connection.send(Buffer.concat([rawPost('/functions/wait', '1'), rawPost('/functions/wait', '2')]));
-  await until('both run', () => runs.count === 2);
-  cli.child.kill('SIGTERM');
-  await until('it stops', () => cli.events().some(({ msg }) => String(msg).startsWith('stopping')));
+  const { cli, gate, connection } = await waiting(2);
+  await stopping(cli);
   gate.open();
   const answers = [await connection.answer(), await connection.answer()];
   expect(answers.map(({ status, headers }) => [status, headers.connection])).toEqual([
@@ -76,30 +81,24 @@ test('an answer on its way to a slow reader arrives whole', async () => {
     const { traces } = (await (await fetch(`${cli.adminUrl}/traces`)).json()) as { traces: unknown[] };
     return traces.length === 1;
   });
-  cli.child.kill('SIGTERM');
-  await until('it stops', () => cli.events().some(({ msg }) => String(msg).startsWith('stopping')));
+  await stopping(cli);
   slow.socket.resume();
   expect((await slow.answer()).body.length).toBe(6_000_002);
   expect(await cli.exit).toBe(0);
 });
 
 test('a second signal ends it at once, with its PHP', async () => {
-  const [gate, runs] = [new Runs(), new Runs()];
-  const cli = await serve('start', functionsProject({ wait: waiting(gate, runs) }));
-  const running = await openRaw(cli.url);
-  running.send(rawPost('/functions/wait', '1'));
-  await until('it runs', () => runs.count === 1);
+  const { cli, connection } = await waiting(1);
   const { masterPid } = cli;
-  cli.child.kill('SIGTERM');
-  await until('it stops', () => cli.events().some(({ msg }) => String(msg).startsWith('stopping')));
+  await stopping(cli);
   cli.child.kill('SIGINT');
   expect(await cli.exit).toBe(1);
-  await running.ended;
-  await until('PHP is gone', () => !alive(masterPid));
+  await connection.ended;
+  await until('PHP is gone', () => !isAlive(masterPid));
 });
 
 test('a signal during the start ends it without leaving PHP behind', async () => {
-  const folder = runtimeDir();
+  const folder = temporaryFolder();
   const project = functionsProject({ echo: 'return 1;' });
   const cli = runCommand(['--project', project, 'start', '--json'], { env: { FPMG_RUNTIME_DIR: folder } });
   await until('it has begun to start', () => existsSync(folder) && statSync(folder).nlink > 2);

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { codes } from '../../gateway/errors.ts';
-import { errorRows, settingRows } from '../support/docs.ts';
-import { functionsProject, startGateway, writeProject } from '../support/project.ts';
+import { errorRows, settingRows } from '../support/doc-tables.ts';
+import { startGateway } from '../support/gateway.ts';
+import { functionsProject, writeProject } from '../support/project.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');

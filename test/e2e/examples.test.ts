@@ -1,17 +1,17 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import config from '../../deploy/gateway.config.ts';
-import { createGateway, type Gateway } from '../../gateway/gateway.ts';
-import { post } from '../support/project.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import { post } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
 
 const project = join(import.meta.dirname, '..', '..');
+const file = wholeFile();
 let gateway: Gateway;
 
 beforeAll(async () => {
-  gateway = await createGateway(config, { project, env: {} });
-});
-afterAll(async () => {
-  await gateway.destroy();
+  gateway = await startGateway(config, { project }, file);
 });
 
 const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());

@@ -20,7 +20,7 @@ import {
   swallow,
   waitFor,
 } from '../support/fake-fastcgi.ts';
-import { until } from '../support/project.ts';
+import { until } from '../support/until.ts';
 import { stdout as stdoutRecord } from '../wire/codec.ts';
 import { bodyText, call, connect, LIMITS, outcomeOf, request } from './fastcgi-client.ts';
 

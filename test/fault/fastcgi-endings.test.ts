@@ -17,7 +17,7 @@ import {
   swallow,
   waitFor,
 } from '../support/fake-fastcgi.ts';
-import { until } from '../support/project.ts';
+import { until } from '../support/until.ts';
 import { bodyText, call, connect, LIMITS, outcomeOf, request } from './fastcgi-client.ts';
 
 const over = { usable: false, busy: false };

@@ -1,13 +1,8 @@
 /** Requests written ahead on one connection: answered in order, and what is known of each when the worker dies. */
-
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { accessSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Address, collect } from '../../gateway/fastcgi/index.ts';
-import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
 import {
   answer,
   answerPing,
@@ -21,7 +16,9 @@ import {
   stdout,
   waitFor,
 } from '../support/fake-fastcgi.ts';
-import { until } from '../support/project.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { rawFpm } from '../support/raw-fpm.ts';
+import { until } from '../support/until.ts';
 import { endRequest, pingAnswer, stdout as stdoutRecord } from '../wire/codec.ts';
 import { bodyText, connect, LIMITS, outcomeOf, request } from './fastcgi-client.ts';
 
@@ -86,41 +83,12 @@ describe('with a scripted peer', () => {
 });
 
 describe('with php-fpm', () => {
-  const FPM = findPhpFpm(process.env.FPMG_PHP_FPM);
-
-  /** One worker, ended with the test by its pid. */
+  /** With one worker. */
   const startFpm = async (script: string): Promise<{ address: Address; file: string; folder: string }> => {
-    try {
-      accessSync(FPM);
-    } catch {
-      throw new Error(`${FPM} is missing: apt-get install php8.2-fpm`);
-    }
-    const folder = mkdtempSync(join(tmpdir(), 'fpmg-fpm-'));
-    chmodSync(folder, 0o777);
-    const [file, path, config] = [join(folder, 'script.php'), join(folder, 'fpm.sock'), join(folder, 'fpm.conf')];
+    const folder = openFolder();
+    const [file, path] = [join(folder, 'script.php'), join(folder, 'fpm.sock')];
     writeFileSync(file, script);
-    const user = process.getuid?.() === 0 ? 'user = www-data\ngroup = www-data' : '';
-    writeFileSync(
-      config,
-      `[global]\nerror_log = ${join(folder, 'log')}\n[one]\n${user}\nlisten = ${path}\npm = static\npm.max_children = 1\nclear_env = yes\n`,
-    );
-    const child: ChildProcess = spawn(FPM, ['--nodaemonize', '--force-stderr', '--fpm-config', config], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    const ended = once(child, 'exit');
-    let said = '';
-    child.stderr?.on('data', (chunk) => {
-      said += chunk;
-    });
-    onTestFinished(async () => {
-      child.kill('SIGTERM');
-      await ended;
-      rmSync(folder, { recursive: true, force: true });
-    });
-    await until('php-fpm is ready', () => {
-      if (child.exitCode !== null) throw new Error(`php-fpm ended: ${said}`);
-      return said.includes('ready to handle connections');
-    });
+    await rawFpm(folder, [path], 1);
     return { address: { kind: 'unix', path }, file, folder };
   };
 

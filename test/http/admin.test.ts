@@ -2,31 +2,29 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../gateway/server.ts';
 import { StartupError } from '../../gateway/startup.ts';
-import { anyContract, functionsProject, handler } from '../support/project.ts';
+import { callUrl } from '../support/call.ts';
+import { startTestServer } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
+import { functionsProject } from '../support/project.ts';
 import { rawRequest } from '../support/raw-http.ts';
-import { finishAfterAll, startTestServer, writeSharedProject } from '../support/server.ts';
 
-const finish = finishAfterAll();
+const file = wholeFile();
 let server: Server;
 let url: string;
 
 beforeAll(async () => {
-  const files = {
-    'schemas/echo.ts': anyContract(),
-    'functions/echo.php': handler("$call->log('hello'); return $input;"),
-    'schemas/broken.ts': anyContract(),
-    'functions/broken.php': handler("throw new \\RuntimeException('for operators');"),
+  const functions = {
+    echo: "$call->log('hello'); return $input;",
+    broken: "throw new \\RuntimeException('for operators');",
   };
   const env = { FPMG_POOLS__DEFAULT__WORKERS: '1' };
-  server = await startTestServer(writeSharedProject(files, finish), { env, finish });
+  server = await startTestServer(functionsProject(functions, file), { env }, file);
   url = server.adminUrl ?? '';
 });
 
-const call = async (name: string): Promise<string> => {
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(`${server.url}/functions/${name}`, { method: 'POST', headers, body: '1' });
-  return response.headers.get('trace-id') ?? '';
-};
+/** Resolves with the id of its trace. */
+const call = async (name: string): Promise<string> =>
+  (await callUrl(server.url, name, 1)).headers.get('trace-id') ?? '';
 
 describe('traces', () => {
   test('a trace is shown as JSON by its id', async () => {

@@ -3,56 +3,40 @@ import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Code, codes, GatewayError } from '../../gateway/errors.ts';
-import { createGateway, type Gateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { problemBody, problemHeaders } from '../../gateway/http/problem.ts';
-import { endGroup, openFolder, rawFpm } from '../support/php-processes.ts';
-import { functionsProject, handler, post, startGateway, until } from '../support/project.ts';
-import { finishAfterAll, Runs, runtimeDir, writeSharedProject } from '../support/server.ts';
+import { post } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { openFolder, wholeFile } from '../support/lifetime.ts';
+import { endGroup } from '../support/php-processes.ts';
+import { functionsProject } from '../support/project.ts';
+import { rawFpm, runtime } from '../support/raw-fpm.ts';
+import { Gate } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
-const finish = finishAfterAll();
-const gate = new Runs(finish);
+const file = wholeFile();
+const gate = new Gate(file);
 let gateway: Gateway;
 
-const contract = (members: string): string => `
-import { z } from 'zod';
-import { binary, defineFunction } from 'fpm-gateway/contract';
-export default defineFunction({ ${members} });
-`;
-
 beforeAll(async () => {
-  const any = 'input: z.any(), output: z.any()';
-  const waiting = `while (!file_exists('${gate.file}')) { usleep(1000); clearstatcache(); } return 1;`;
-  const files = {
-    'schemas/echo.ts': contract(`${any}, summary: 'Gives back what it gets'`),
-    'functions/echo.php': handler('return $input;'),
-    'schemas/bytes.ts': contract("input: z.any(), output: binary('image/png')"),
-    'functions/bytes.php': handler('return new Binary("\\x00\\xff\\r\\n\\r\\nabc", "image/png");'),
-    'schemas/picky.ts': contract(
-      "input: z.any(), output: z.any(), errors: { 'no-lines': z.object({ number: z.string() }), gone: { status: 410, data: z.null() } }",
-    ),
-    'functions/picky.php': handler(
+  const waiting = `${gate.waiting} return 1;`;
+  const functions = {
+    echo: ['return $input;', "summary: 'Gives back what it gets'"],
+    bytes: ['return new Binary("\\x00\\xff\\r\\n\\r\\nabc", "image/png");', "output: binary('image/png')"],
+    picky: [
       "throw $input === 'gone' ? new Failure('gone', null) : new Failure('no-lines', ['number' => 'A1'], 'There are no lines.');",
-    ),
-    'schemas/broken.ts': contract(any),
-    'functions/broken.php': handler("throw new \\RuntimeException('secret of the database');"),
-    'schemas/big.ts': contract('input: z.any(), output: z.string().transform((text) => BigInt(text))'),
-    'functions/big.php': handler("return '12';"),
-    'schemas/list.ts': contract('input: z.array(z.int()), output: z.any()'),
-    'functions/list.php': handler('return 1;'),
-    'schemas/wait.ts': contract(`${any}, concurrency: 2, queueTimeoutMs: 60000`),
-    'functions/wait.php': handler(waiting),
-    'schemas/wait-more.ts': contract(`${any}, queueTimeoutMs: 60000`),
-    'functions/wait-more.php': handler(waiting),
-    'schemas/impatient.ts': contract(`${any}, queueTimeoutMs: 1`),
-    'functions/impatient.php': handler('return 1;'),
-    'schemas/updated.ts': contract(`${any}, methods: ['PUT', 'DELETE']`),
-    'functions/updated.php': handler('return 1;'),
-  };
-  const project = writeSharedProject(files, finish);
-  const pools = { default: { workers: 2, queueMax: 3 } };
-  const limits = { bodyMaxBytes: 2_000_000 };
-  gateway = await createGateway({ pools, limits, runtimeDir: runtimeDir(finish) }, { project, env: {} });
-  finish(async () => await gateway.destroy());
+      "errors: { 'no-lines': z.object({ number: z.string() }), gone: { status: 410, data: z.null() } }",
+    ],
+    broken: "throw new \\RuntimeException('secret of the database');",
+    big: ["return '12';", 'output: z.string().transform((text) => BigInt(text))'],
+    list: ['return 1;', 'input: z.array(z.int())'],
+    wait: [waiting, 'concurrency: 2, queueTimeoutMs: 60000'],
+    'wait-more': [waiting, 'queueTimeoutMs: 60000'],
+    impatient: ['return 1;', 'queueTimeoutMs: 1'],
+    updated: ['return 1;', "methods: ['PUT', 'DELETE']"],
+  } as const;
+  const config = { pools: { default: { workers: 2, queueMax: 3 } }, limits: { bodyMaxBytes: 2_000_000 } };
+  gateway = await startGateway(config, { project: functionsProject(functions, file) }, file);
 });
 
 const get = async (path: string, init: RequestInit = {}): Promise<Response> =>
@@ -133,7 +117,7 @@ describe('errors', () => {
   });
 
   test('a declared error has the status its contract gives it', async () => {
-    const response = await post(gateway, 'picky', '"gone"');
+    const response = await post(gateway, 'picky', 'gone');
     expect([response.status, (await problem(response)).code]).toEqual([410, 'gone']);
   });
 
@@ -155,7 +139,7 @@ describe('errors', () => {
   });
 
   test('100,000 broken rules make a small answer that says it is cut', async () => {
-    const response = await post(gateway, 'list', `[${'"x",'.repeat(99_999)}"x"]`);
+    const response = await post(gateway, 'list', Array(100_000).fill('x'));
     const text = await response.text();
     const { code, errors, truncated, executed } = JSON.parse(text) as Record<string, unknown>;
     expect([response.status, code, truncated, executed]).toEqual([422, 'validation-failed', true, 'no']);
@@ -173,7 +157,7 @@ describe('errors', () => {
   });
 
   test('load is refused with the time to come back', async () => {
-    gate.clear();
+    gate.close();
     const running = [post(gateway, 'wait', 1), post(gateway, 'wait', 2)];
     await until('both run', () => gateway.pools()[0]?.backends[0]?.taken === 2);
     const refusal = async (name: string): Promise<unknown[]> => {
@@ -255,7 +239,7 @@ describe('pages', () => {
 describe('readiness', () => {
   test('a gateway that stops is alive, not ready, and refuses calls', async () => {
     const project = functionsProject({ echo: 'return 1;' });
-    const stopping = await startGateway({ runtimeDir: runtimeDir(), pools: { default: { workers: 1 } } }, { project });
+    const stopping = await startGateway({ pools: { default: { workers: 1 } } }, { project });
     const ready = async (path: string): Promise<Response> =>
       await stopping.fetch(new Request(`http://localhost${path}`));
     expect((await ready('/readyz')).status).toBe(200);
@@ -280,9 +264,8 @@ describe('readiness', () => {
     const fpm = await rawFpm(folder, [address], 1);
     const project = functionsProject({ echo: 'return 1;' });
     chmodSync(project, 0o755);
-    const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
     const pools = { default: { address: `unix:${address}`, workers: 1, root: project, runtime } };
-    const own = await startGateway({ runtimeDir: runtimeDir(), pools }, { project });
+    const own = await startGateway({ pools }, { project });
     const ready = async (): Promise<[number, unknown]> => {
       const response = await own.fetch(new Request('http://localhost/readyz'));
       return [response.status, await response.json()];
@@ -307,20 +290,13 @@ describe('server-timing', () => {
     ['never', false],
   ] as const)('%s: to a loopback caller: %s', async (serverTiming, shown) => {
     const project = functionsProject({ echo: 'return 1;' });
-    const config = { runtimeDir: runtimeDir(), pools: { default: { workers: 1 } }, http: { serverTiming } };
+    const config = { pools: { default: { workers: 1 } }, http: { serverTiming } };
     const own = await startGateway(config, { project });
     expect((await post(own, 'echo', {})).headers.has('server-timing')).toBe(shown);
   });
 
   test('is not for peers we do not trust, unless always', async () => {
-    const response = await gateway.fetch(
-      new Request('http://localhost/functions/echo', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: '1',
-      }),
-      { peer: '203.0.113.7' },
-    );
+    const response = await post(gateway, 'echo', 1, {}, '203.0.113.7');
     expect([response.status, response.headers.has('server-timing')]).toEqual([200, false]);
   });
 });

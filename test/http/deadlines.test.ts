@@ -3,33 +3,29 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { timeoutHint } from '../../gateway/http/request-rules.ts';
 import type { Server } from '../../gateway/server.ts';
 import type { TraceRecord } from '../../gateway/trace/record.ts';
-import { anyContract, handler, until } from '../support/project.ts';
+import { startTestServer } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
+import { functionsProject } from '../support/project.ts';
 import { openRaw, rawPost, rawRequest } from '../support/raw-http.ts';
-import { finishAfterAll, Runs, startTestServer, writeSharedProject } from '../support/server.ts';
+import { Gate, Runs } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
-const finish = finishAfterAll();
-const runs = new Runs(finish);
+const file = wholeFile();
+const runs = new Runs(file);
 /** The handler `wait` runs until a test opens this gate. */
-const gate = new Runs(finish);
+const gate = new Gate(file);
 const traces: TraceRecord[] = [];
 let server: Server;
 
 beforeAll(async () => {
-  const files = {
-    'schemas/echo.ts': anyContract(),
-    'functions/echo.php': handler(runs.marking('return $input;')),
-    'schemas/wait.ts': anyContract(),
-    'functions/wait.php': handler(
-      runs.marking(
-        `while (!file_exists('${gate.file}')) { usleep(1000); clearstatcache(); } ${runs.marking('return 1;')}`,
-      ),
-    ),
-    'schemas/budget.ts': anyContract(),
-    'functions/budget.php': handler('return $call->remainingMs();'),
+  const functions = {
+    echo: runs.marking('return $input;'),
+    wait: runs.marking(`${gate.waiting} ${runs.marking('return 1;')}`),
+    budget: 'return $call->remainingMs();',
   };
   const env = { FPMG_POOLS__DEFAULT__WORKERS: '1' };
   const onTrace = (record: TraceRecord): void => void traces.push(record);
-  server = await startTestServer(writeSharedProject(files, finish), { env, finish, onTrace });
+  server = await startTestServer(functionsProject(functions, file), { env, onTrace }, file);
 });
 
 const pool = () => server.gateway.pools()[0]?.backends[0];
@@ -102,7 +98,7 @@ test('PHP is told the smallest limit', async () => {
 describe('callers that leave', () => {
   /** Occupies the only worker; resolves when its handler runs. */
   const occupy = async (): Promise<Awaited<ReturnType<typeof openRaw>>> => {
-    gate.clear();
+    gate.close();
     const before = runs.count;
     const busy = await openRaw(server.url);
     busy.send(rawPost('/functions/wait', '1'));

@@ -1,19 +1,19 @@
 /** Bad requests over real sockets: each is told what is wrong, and PHP provably never runs. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../gateway/server.ts';
-import { anyContract, handler, until } from '../support/project.ts';
+import { startTestServer } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
+import { functionsProject } from '../support/project.ts';
 import { openRaw, type RawAnswer, rawPost, rawRequest } from '../support/raw-http.ts';
-import { finishAfterAll, Runs, startTestServer, writeSharedProject } from '../support/server.ts';
+import { Runs } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
-const finish = finishAfterAll();
-const runs = new Runs(finish);
+const file = wholeFile();
+const runs = new Runs(file);
 let server: Server;
 
 beforeAll(async () => {
-  const files = {
-    'schemas/echo.ts': anyContract(),
-    'functions/echo.php': handler(runs.marking('return $input;')),
-  };
+  const project = functionsProject({ echo: runs.marking('return $input;') }, file);
   const env = {
     FPMG_POOLS__DEFAULT__WORKERS: '2',
     FPMG_LIMITS__BODY_MAX_BYTES: '1000',
@@ -21,7 +21,7 @@ beforeAll(async () => {
     FPMG_HTTP__REQUEST_TIMEOUT_MS: '300',
     FPMG_HTTP__ALLOWED_HOSTS: '["localhost","127.0.0.1","::1"]',
   };
-  server = await startTestServer(writeSharedProject(files, finish), { env, finish });
+  server = await startTestServer(project, { env }, file);
 });
 
 interface Problem {

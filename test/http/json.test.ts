@@ -4,10 +4,12 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { createGateway } from '../../gateway/gateway.ts';
 import { parseIJson } from '../../gateway/http/ijson.ts';
-import { anyContract, handler } from '../support/project.ts';
-import { finishAfterAll, Runs, runtimeDir, writeSharedProject } from '../support/server.ts';
+import { post } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
+import { functionsProject } from '../support/project.ts';
+import { Runs } from '../support/told-handlers.ts';
 
 type Bytes = string | readonly number[];
 
@@ -103,38 +105,22 @@ const ambiguous: readonly (readonly [what: string, bytes: Bytes, code: string, d
 const bytesOf = (bytes: Bytes): Buffer => (typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from([...bytes]));
 const show = (bytes: Bytes): string => JSON.stringify(bytesOf(bytes).toString('latin1')).slice(0, 70);
 
-const finish = finishAfterAll();
-const runs = new Runs(finish);
+const file = wholeFile();
+const runs = new Runs(file);
 let gateway: Gateway;
 
 beforeAll(async () => {
-  const files = {
-    'schemas/echo.ts': anyContract(),
+  const functions = {
     // As an object, not as PHP's array, so that {} and {"0":1} come back as they were.
-    'functions/echo.php': handler(runs.marking("return json_decode(file_get_contents('php://input'));")),
-    'schemas/verdicts.ts': anyContract(),
-    'functions/verdicts.php': handler(
+    echo: runs.marking("return json_decode(file_get_contents('php://input'));"),
+    verdicts:
       'return array_map(static function (string $raw) { json_decode(base64_decode($raw)); return json_last_error() === 0; }, $input);',
-    ),
   };
-  const project = writeSharedProject(files, finish);
-  const config = {
-    runtimeDir: runtimeDir(finish),
-    pools: { default: { workers: 2 } },
-    limits: { bodyMaxBytes: 2_000_000 },
-  };
-  gateway = await createGateway(config, { project, env: {} });
-  finish(async () => await gateway.destroy());
+  const config = { pools: { default: { workers: 2 } }, limits: { bodyMaxBytes: 2_000_000 } };
+  gateway = await startGateway(config, { project: functionsProject(functions, file) }, file);
 });
 
-const send = async (bytes: Uint8Array, name = 'echo'): Promise<Response> =>
-  await gateway.fetch(
-    new Request(`http://localhost/functions/${name}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: new Uint8Array(bytes),
-    }),
-  );
+const send = async (bytes: Uint8Array, name = 'echo'): Promise<Response> => await post(gateway, name, bytes);
 
 test('the table has the size it needs', () => {
   expect(taken.length + refused.length + ambiguous.length).toBeGreaterThan(300);

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Log } from '../../gateway/log.ts';
-import { functionsProject, post, startGateway } from '../support/project.ts';
+import { post } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { functionsProject } from '../support/project.ts';
 
 test('what a handler logs reaches the log of the gateway with its level, its call and its trace', async () => {
   const lines: unknown[] = [];

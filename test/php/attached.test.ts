@@ -1,13 +1,15 @@
 /** Pools whose php-fpm somebody else runs: over unix sockets and TCP, going down and coming back. */
-
 import { chmodSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { endGroup, openFolder, rawFpm } from '../support/php-processes.ts';
-import { functionsProject, startGateway, until } from '../support/project.ts';
+import { freePort } from '../support/free-port.ts';
+import { startGateway } from '../support/gateway.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { endGroup } from '../support/php-processes.ts';
+import { functionsProject } from '../support/project.ts';
+import { rawFpm, runtime } from '../support/raw-fpm.ts';
+import { until } from '../support/until.ts';
 
-const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
 const PID = 'return getmypid();';
 
 /** Attached workers read it in place: nothing is staged for them. */
@@ -16,14 +18,6 @@ const openProject = (): string => {
   chmodSync(project, 0o755);
   return project;
 };
-
-const freePort = async (): Promise<number> =>
-  await new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 
 test('two addresses, a unix socket and TCP, share the calls', async () => {
   const folder = openFolder();

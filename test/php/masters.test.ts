@@ -3,18 +3,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
-import {
-  backendOf,
-  groupOf,
-  Held,
-  isAlive,
-  kill,
-  masterOf,
-  openFolder,
-  WAIT,
-  workersOf,
-} from '../support/php-processes.ts';
-import { functionsProject, post, startGateway, until } from '../support/project.ts';
+import { post } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { backendOf, groupOf, isAlive, kill, masterOf, workersOf } from '../support/php-processes.ts';
+import { functionsProject } from '../support/project.ts';
+import { Held, WAIT } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
 const PID = 'return getmypid();';
 

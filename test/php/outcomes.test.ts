@@ -1,6 +1,10 @@
 /** Every way a handler can end, with the error a caller gets for it. */
-import { describe, expect, test } from 'vitest';
-import { ask, type Sources, sharedGateway } from '../support/shared-gateway.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Gateway } from '../../gateway/gateway.ts';
+import { ask } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
+import { type Functions, functionsProject } from '../support/project.ts';
 
 interface Ending {
   readonly promise: string;
@@ -364,7 +368,7 @@ const endings: Readonly<Record<string, Ending>> = {
   },
 };
 
-const helpers: Sources = {
+const helpers: Functions = {
   'functions/_SECRET-syntax.php': '<?php\nreturn SECRET SECRET;\n',
   'functions/_SECRET-redeclared.php': '<?php\nclass SECRET {}\nclass SECRET {}\n',
   'functions/_SECRET-interface.php':
@@ -372,21 +376,24 @@ const helpers: Sources = {
   'functions/_bom.php': '\ufeff<?php\nreturn 1;\n',
 };
 
-const sources: Sources = Object.fromEntries(
+const sources: Functions = Object.fromEntries(
   Object.entries(endings).map(([name, { body, contract }]) => [name, [body, contract ?? ''] as const]),
 );
 
 const limits = { responseMaxBytes: 1_048_576 };
-const gateway = sharedGateway(
-  { ...sources, ...helpers, after: 'return $input;' },
-  { limits, pools: { default: { workers: 2 } } },
-);
+const file = wholeFile();
+let gateway: Gateway;
+
+beforeAll(async () => {
+  const project = functionsProject({ ...sources, ...helpers, after: 'return $input;' }, file);
+  gateway = await startGateway({ limits, pools: { default: { workers: 2 } } }, { project }, file);
+});
 
 describe('each end of a handler', () => {
   test.each(Object.entries(endings).map(([name, ending]) => ({ name, ...ending })))(
     '$name: $promise',
     async ({ name, status, code, reason }) => {
-      const { status: actual, type, text, body } = await ask(gateway(), name);
+      const { status: actual, type, text, body } = await ask(gateway, name);
       expect(text).not.toContain('SECRET');
       expect(text).not.toContain('.php');
       expect(text).not.toContain(import.meta.dirname);
@@ -399,7 +406,7 @@ describe('each end of a handler', () => {
         expect(body.traceId).toMatch(/^[0-9a-f]{32}$/);
       }
       // Whatever it did, the next call is served as if nothing had been.
-      expect((await ask(gateway(), 'after', { next: true })).body).toEqual({ next: true });
+      expect((await ask(gateway, 'after', { next: true })).body).toEqual({ next: true });
     },
   );
 });

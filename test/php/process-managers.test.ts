@@ -1,8 +1,12 @@
 /** `pm`: dynamic and ondemand pools let idle workers go and still serve what comes. */
 import { expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { backendOf, Held, masterOf, openFolder, WAIT, workersOf } from '../support/php-processes.ts';
-import { functionsProject, startGateway, until } from '../support/project.ts';
+import { startGateway } from '../support/gateway.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { backendOf, masterOf, workersOf } from '../support/php-processes.ts';
+import { functionsProject } from '../support/project.ts';
+import { Held, WAIT } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
 const PID = 'return getmypid();';
 

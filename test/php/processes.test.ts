@@ -2,9 +2,13 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { callUrl, startCli } from '../support/gateway-process.ts';
-import { endGroup, groupOf, Held, isAlive, kill, openFolder, WAIT, workersOf } from '../support/php-processes.ts';
-import { functionsProject, until } from '../support/project.ts';
+import { callUrl } from '../support/call.ts';
+import { type CommandOptions, refusesConnections, type ServingCommand, serve } from '../support/command.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { groupOf, isAlive, kill, workersOf } from '../support/php-processes.ts';
+import { functionsProject } from '../support/project.ts';
+import { Held, WAIT } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
 const WHO = 'return [getmypid(), posix_geteuid()];';
 const WWW_DATA = 33;
@@ -15,71 +19,68 @@ const project = (): string => {
   return folder;
 };
 
-const environment = (runtimeDir: string) => ({ FPMG_RUNTIME_DIR: runtimeDir, FPMG_POOLS__DEFAULT__WORKERS: '2' });
+const start = async (runtimeDir: string, folder = project(), user: CommandOptions = {}): Promise<ServingCommand> =>
+  await serve('start', folder, { env: { FPMG_RUNTIME_DIR: runtimeDir }, ...user });
+
+const call = async ({ url }: ServingCommand, name: string, input: unknown): Promise<unknown> =>
+  await (await callUrl(url, name, input)).json();
 
 test('what a killed gateway leaves is cleaned up when the next one starts', async () => {
   const folder = openFolder();
   const runtimeDir = join(folder, 'r');
-  const options = { project: project(), env: environment(runtimeDir) };
-  const first = await startCli(options);
+  const shared = project();
+  const first = await start(runtimeDir, shared);
   const held = new Held(folder, 'a');
-  const cut = callUrl(first.url, 'wait', held.file).catch(() => 'cut');
+  const cut = call(first, 'wait', held.file).catch(() => 'cut');
   await held.started();
   kill(first.child.pid ?? 0, 'SIGKILL');
-  await first.ended;
+  await first.exit;
   expect(await cut).toBe('cut');
   const left = groupOf(first.masterPid);
   expect(left).toHaveLength(3);
   const [firstInstance = ''] = readdirSync(runtimeDir);
-  const second = await startCli(options);
+  const second = await start(runtimeDir, shared);
   await until('the orphans are gone', () => !left.some(isAlive));
   expect(readdirSync(runtimeDir)).toHaveLength(1);
   expect(readdirSync(runtimeDir)).not.toContain(firstInstance);
-  expect(await callUrl(second.url, 'who', null)).toEqual([expect.any(Number), expect.any(Number)]);
+  expect(await call(second, 'who', null)).toEqual([expect.any(Number), expect.any(Number)]);
 });
 
 test('orphans without a master are cleaned up as well', async () => {
   const runtimeDir = join(openFolder(), 'r');
-  const options = { project: project(), env: environment(runtimeDir) };
-  const first = await startCli(options);
+  const shared = project();
+  const first = await start(runtimeDir, shared);
   const workers = workersOf(first.masterPid);
   expect(workers).toHaveLength(2);
   kill(first.child.pid ?? 0, 'SIGKILL');
   kill(first.masterPid, 'SIGKILL');
-  await first.ended;
-  await startCli(options);
+  await first.exit;
+  await start(runtimeDir, shared);
   await until('the orphans are gone', () => !workers.some(isAlive));
 });
 
 test('a gateway leaves another one’s processes and folder alone', async () => {
   const runtimeDir = join(openFolder(), 'r');
-  const options = { project: project(), env: environment(runtimeDir) };
-  const first = await startCli(options);
-  const second = await startCli(options);
-  expect(await callUrl(first.url, 'who', null)).toEqual([expect.any(Number), expect.any(Number)]);
-  expect(await callUrl(second.url, 'who', null)).toEqual([expect.any(Number), expect.any(Number)]);
+  const shared = project();
+  const first = await start(runtimeDir, shared);
+  const second = await start(runtimeDir, shared);
+  expect(await call(first, 'who', null)).toEqual([expect.any(Number), expect.any(Number)]);
+  expect(await call(second, 'who', null)).toEqual([expect.any(Number), expect.any(Number)]);
   expect(readdirSync(runtimeDir)).toHaveLength(2);
 });
 
 test('SIGTERM: the running call is answered, then nothing is left', async () => {
   const folder = openFolder();
   const runtimeDir = join(folder, 'r');
-  const cli = await startCli({ project: project(), env: environment(runtimeDir) });
+  const cli = await start(runtimeDir);
   const held = new Held(folder, 'a');
-  const running = callUrl(cli.url, 'wait', held.file);
+  const running = call(cli, 'wait', held.file);
   await held.started();
   cli.child.kill('SIGTERM');
-  await until('it refuses new connections', async () => {
-    try {
-      await fetch(`${cli.url}/healthz`);
-      return false;
-    } catch {
-      return true;
-    }
-  });
+  await refusesConnections(cli);
   held.go();
   expect(await running).toBe(1);
-  expect(await cli.ended).toBe(0);
+  expect(await cli.exit).toBe(0);
   expect(groupOf(cli.masterPid)).toEqual([]);
   expect(readdirSync(runtimeDir)).toEqual([]);
 });
@@ -87,21 +88,14 @@ test('SIGTERM: the running call is answered, then nothing is left', async () => 
 test('a second SIGTERM ends everything at once and leaves nothing', async () => {
   const folder = openFolder();
   const runtimeDir = join(folder, 'r');
-  const cli = await startCli({ project: project(), env: environment(runtimeDir) });
+  const cli = await start(runtimeDir);
   const held = new Held(folder, 'a');
-  const running = callUrl(cli.url, 'wait', held.file).catch(() => 'cut');
+  const running = call(cli, 'wait', held.file).catch(() => 'cut');
   await held.started();
   cli.child.kill('SIGTERM');
-  await until('it refuses new connections', async () => {
-    try {
-      await fetch(`${cli.url}/healthz`);
-      return false;
-    } catch {
-      return true;
-    }
-  });
+  await refusesConnections(cli);
   cli.child.kill('SIGTERM');
-  expect(await cli.ended).toBe(1);
+  expect(await cli.exit).toBe(1);
   await running;
   await until('all processes are gone', () => groupOf(cli.masterPid).length === 0);
   expect(readdirSync(runtimeDir)).toEqual([]);
@@ -111,13 +105,9 @@ test.runIf(process.getuid?.() === 0)('an ordinary user runs it as well: workers 
   const runtimeDir = join(openFolder(), 'r');
   mkdirSync(runtimeDir);
   chownSync(runtimeDir, WWW_DATA, WWW_DATA);
-  const cli = await startCli({ project: project(), env: environment(runtimeDir), uid: WWW_DATA, gid: WWW_DATA });
-  try {
-    expect(await callUrl(cli.url, 'who', null)).toEqual([expect.any(Number), WWW_DATA]);
-    cli.child.kill('SIGTERM');
-    expect(await cli.ended).toBe(0);
-    expect(readdirSync(runtimeDir)).toEqual([]);
-  } finally {
-    endGroup(cli.masterPid);
-  }
+  const cli = await start(runtimeDir, project(), { uid: WWW_DATA, gid: WWW_DATA });
+  expect(await call(cli, 'who', null)).toEqual([expect.any(Number), WWW_DATA]);
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
+  expect(readdirSync(runtimeDir)).toEqual([]);
 });

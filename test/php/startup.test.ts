@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GatewayConfig } from '../../gateway/config.ts';
 import { formatProblem, StartupError } from '../../gateway/startup.ts';
-import { openFolder } from '../support/php-processes.ts';
-import { anyContract, functionsProject, startGateway, writeProject } from '../support/project.ts';
+import { startGateway } from '../support/gateway.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { anyContract, functionsProject, writeProject } from '../support/project.ts';
 
 const problems = async (config: GatewayConfig, project = functionsProject({ ok: 'return 1;' })): Promise<string[]> => {
   try {

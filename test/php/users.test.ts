@@ -2,8 +2,9 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { startGateway } from '../support/gateway.ts';
 import { masterOf, workersOf } from '../support/php-processes.ts';
-import { functionsProject, startGateway } from '../support/project.ts';
+import { functionsProject } from '../support/project.ts';
 
 const isRoot = process.getuid?.() === 0;
 

@@ -1,19 +1,14 @@
 /** Slots and workers under load, timeouts, kills and stops: real php-fpm, nothing waits in its backlog. */
 import { expect, test } from 'vitest';
-import {
-  backendOf,
-  connectionsTo,
-  Held,
-  isAlive,
-  kill,
-  masterOf,
-  openFolder,
-  WAIT,
-  workersOf,
-} from '../support/php-processes.ts';
-import { functionsProject, post, startGateway, until } from '../support/project.ts';
+import { post } from '../support/call.ts';
+import { startGateway } from '../support/gateway.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { backendOf, connectionsTo, isAlive, kill, masterOf, workersOf } from '../support/php-processes.ts';
+import { type Functions, functionsProject } from '../support/project.ts';
+import { Held, WAIT } from '../support/told-handlers.ts';
+import { until } from '../support/until.ts';
 
-const start = async (workers: number, functions: Parameters<typeof functionsProject>[0], more = {}) =>
+const start = async (workers: number, functions: Functions, more = {}) =>
   await startGateway({ pools: { default: { workers } }, ...more }, { project: functionsProject(functions) });
 
 const allFree = async (gateway: Awaited<ReturnType<typeof start>>): Promise<void> =>
@@ -56,7 +51,7 @@ test('a call past its time limit is answered and its worker stopped; another wor
   const stuck = new Held(folder, 'stuck');
   const good = gateway.invoke('wait', other.file);
   const otherPid = await other.started();
-  const late = await post(gateway, 'stuck', JSON.stringify(stuck.file));
+  const late = await post(gateway, 'stuck', stuck.file);
   expect(late.status).toBe(504);
   expect(await late.json()).toMatchObject({ code: 'function-timeout', executed: 'unknown', retryable: false });
   const [stuckPid = 0] = stuck.pids;
@@ -103,7 +98,7 @@ test('a worker killed in a call: the idempotent function succeeds on its second 
 test('a worker killed in a call: another function is not repeated and the caller learns that it ran', async () => {
   const gateway = await start(2, { wait: WAIT });
   const held = new Held(openFolder(), 'a');
-  const call = post(gateway, 'wait', JSON.stringify(held.file));
+  const call = post(gateway, 'wait', held.file);
   kill(await held.started(), 'SIGKILL');
   const response = await call;
   expect(response.status).toBe(502);

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { silentLog } from '../../gateway/log.ts';
 import { fpmProcesses, lookUpUser, openInstanceDir, startTicks } from '../../gateway/pool/instance-dir.ts';
-import { temporaryFolder } from '../support/project.ts';
+import { temporaryFolder } from '../support/lifetime.ts';
 
 test('a folder of its own, with one for sockets that nobody else enters, gone when removed', () => {
   const base = join(temporaryFolder(), 'deep', 'base');

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
-import { until } from './project.ts';
-import { runtimeDir } from './server.ts';
+import { temporaryFolder } from './lifetime.ts';
+import { until } from './until.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'gateway', 'cli', 'main.ts');
 
@@ -21,15 +21,27 @@ export interface Command {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly input?: string;
+  /** Another user than the one who runs the tests. */
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 const INHERITED = ['PATH', 'HOME', 'USER', 'LANG'];
 
-export const runCommand = (args: readonly string[], { env = {}, input }: CommandOptions = {}): Command => {
-  const base = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
-  const own = { FPMG_HTTP__PORT: '0', FPMG_ADMIN__PORT: '0', FPMG_POOLS__DEFAULT__WORKERS: '2' };
+/** Ends with the test, and its php-fpm with the runtime folder, even if the command was killed. */
+export const runCommand = (args: readonly string[], options: CommandOptions = {}): Command => {
+  const { env = {}, input = '', ...user } = options;
+  const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
+  const own = {
+    FPMG_RUNTIME_DIR: temporaryFolder(),
+    FPMG_HTTP__PORT: '0',
+    FPMG_ADMIN__PORT: '0',
+    FPMG_POOLS__DEFAULT__WORKERS: '2',
+  };
   const child = spawn(process.execPath, ['--conditions=fpm-gateway-source', MAIN, ...args], {
-    env: { ...base, FPMG_RUNTIME_DIR: runtimeDir(), ...own, ...env },
+    ...user,
+    cwd: '/',
+    env: { ...inherited, ...own, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let out = '';
@@ -43,13 +55,13 @@ export const runCommand = (args: readonly string[], { env = {}, input }: Command
   });
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
   child.stdin.on('error', () => {});
-  child.stdin.end(input ?? '');
+  child.stdin.end(input);
   const exit = new Promise<number | string>((resolve) => {
     child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
   onTestFinished(async () => {
-    // A server gets the chance to stop its PHP.
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    // The first gives a server the chance to stop its PHP, the second the order not to wait for what still runs.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) child.kill(signal);
     await exit;
   });
   const events = (): Record<string, unknown>[] =>
@@ -88,15 +100,13 @@ export const serve = async (
   };
 };
 
-/** A JSON POST over the network. */
-export const callUrl = async (
-  url: string,
-  name: string,
-  input: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> =>
-  await fetch(`${url}/functions/${name}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(input),
+/** After a signal: whoever comes now comes too late. */
+export const refusesConnections = async ({ url }: ServingCommand): Promise<void> =>
+  await until('it refuses new connections', async () => {
+    try {
+      await fetch(`${url}/healthz`);
+      return false;
+    } catch {
+      return true;
+    }
   });

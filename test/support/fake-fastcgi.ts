@@ -6,9 +6,7 @@
  * The first connection plays the first story, the second the second, all further ones the last. A connection reads
  * only while a step asks for it: what a story leaves unread stays in the kernel, so that closing is a reset.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Address } from '../../gateway/fastcgi/index.ts';
@@ -23,6 +21,7 @@ import {
   type WireRecord,
   type WireRequest,
 } from '../wire/codec.ts';
+import { temporaryFolder } from './lifetime.ts';
 
 /** The client has ended the connection: the story is over. */
 class Gone extends Error {}
@@ -97,11 +96,7 @@ export interface FakeServer {
   close(): Promise<void>;
 }
 
-export const socketPath = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'fpmg-fake-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, 'peer.sock');
-};
+export const socketPath = (): string => join(temporaryFolder(), 'peer.sock');
 
 /** Ends with the test. A step that throws fails it. */
 export const fakeFastCgi = async (kind: Address['kind'], ...stories: Story[]): Promise<FakeServer> => {

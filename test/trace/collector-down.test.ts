@@ -1,7 +1,8 @@
 /** Calls do not depend on the collector their traces go to, nor does the end of the gateway. */
 import { expect, test } from 'vitest';
+import { callUrl } from '../support/call.ts';
 import { exportingTo, startCollector } from '../support/collector.ts';
-import { callUrl, serve } from '../support/command.ts';
+import { serve } from '../support/command.ts';
 import { functionsProject } from '../support/project.ts';
 
 test.each([

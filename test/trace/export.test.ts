@@ -2,9 +2,11 @@
 import { expect, test } from 'vitest';
 import { samplerFromEnvironment } from '../../gateway/trace/export.ts';
 import { exportWanted } from '../../gateway/trace/tracer.ts';
+import { callUrl } from '../support/call.ts';
 import { exportingTo, plain, type Span, startCollector } from '../support/collector.ts';
-import { callUrl, serve } from '../support/command.ts';
-import { functionsProject, until } from '../support/project.ts';
+import { serve } from '../support/command.ts';
+import { functionsProject } from '../support/project.ts';
+import { until } from '../support/until.ts';
 
 const project = (): string =>
   functionsProject({

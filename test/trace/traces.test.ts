@@ -1,45 +1,38 @@
 /** One trace for each call, from the caller's span to PHP's, and who may choose its id. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Gateway, openGateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { trustsPeer } from '../../gateway/http/peer.ts';
 import { newSpanId, newTraceId } from '../../gateway/ids.ts';
-import { silentLog } from '../../gateway/log.ts';
-import { moduleImporter } from '../../gateway/modules.ts';
-import { loadProject } from '../../gateway/project.ts';
 import type { SpanRecord, TraceRecord } from '../../gateway/trace/record.ts';
 import { TraceRing } from '../../gateway/trace/ring.ts';
 import { formatTraceparent, parseTraceparent } from '../../gateway/trace/traceparent.ts';
 import { parentBasedAlwaysOn, Tracer } from '../../gateway/trace/tracer.ts';
 import { renderTrace } from '../../gateway/trace/tree.ts';
-import { anyContract, functionsProject, handler, post, startGateway } from '../support/project.ts';
-import { finishAfterAll, Runs, runtimeDir, writeSharedProject } from '../support/server.ts';
+import { post } from '../support/call.ts';
+import { startGateway, startTestServer } from '../support/gateway.ts';
+import { wholeFile } from '../support/lifetime.ts';
+import { functionsProject } from '../support/project.ts';
+import { CONTROLS } from '../support/terminal.ts';
+import { Gate } from '../support/told-handlers.ts';
 
-const finish = finishAfterAll();
-const crashes = new Runs(finish);
+const file = wholeFile();
+/** Open once the first attempt has lost its worker. */
+const crashed = new Gate(file);
 const traces: TraceRecord[] = [];
 let gateway: Gateway;
 
 beforeAll(async () => {
-  const files = {
-    'schemas/echo.ts': anyContract(),
-    'functions/echo.php': handler('return $call->traceparent();'),
-    'schemas/talk.ts': anyContract(),
-    'functions/talk.php': handler(
-      "$call->log(\"half way\\e[31m\", ['at' => 1], 'warn'); error_log('to stderr'); throw new \\DomainException('it broke');",
-    ),
-    'schemas/flaky.ts': anyContract('idempotent: true'),
-    // The first attempt loses its worker.
-    'functions/flaky.php': handler(
-      `if (!file_exists('${crashes.file}')) { touch('${crashes.file}'); posix_kill(getmypid(), 9); } return $call->traceparent();`,
-    ),
-  };
-  const project = writeSharedProject(files, finish);
-  const tracer = new Tracer(new TraceRing(100), parentBasedAlwaysOn, [(record) => traces.push(record)]);
-  const config = { runtimeDir: runtimeDir(finish), pools: { default: { workers: 2 } }, exposeErrors: false };
-  const importModule = moduleImporter(0);
-  const loaded = await loadProject({ folder: project, env: {}, importModule }, config);
-  gateway = await openGateway(loaded, { log: silentLog, tracer });
-  finish(async () => await gateway.destroy());
+  const functions = {
+    echo: 'return $call->traceparent();',
+    talk: "$call->log(\"half way\\e[31m\", ['at' => 1], 'warn'); error_log('to stderr'); throw new \\DomainException('it broke');",
+    flaky: [
+      `if (!file_exists('${crashed.file}')) { touch('${crashed.file}'); posix_kill(getmypid(), 9); } return $call->traceparent();`,
+      'idempotent: true',
+    ],
+  } as const;
+  const env = { FPMG_POOLS__DEFAULT__WORKERS: '2' };
+  const onTrace = (record: TraceRecord): void => void traces.push(record);
+  ({ gateway } = await startTestServer(functionsProject(functions, file), { env, onTrace }, file));
 });
 
 const traced = async (
@@ -48,12 +41,7 @@ const traced = async (
   peer?: string,
 ): Promise<{ response: Response; record: TraceRecord }> => {
   traces.length = 0;
-  const request = new Request(`http://localhost/functions/${name}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: '1',
-  });
-  const response = await gateway.fetch(request, peer === undefined ? {} : { peer });
+  const response = await post(gateway, name, 1, headers, peer);
   const [record] = traces;
   if (record === undefined || traces.length !== 1) throw new Error(`${traces.length} traces`);
   return { response, record };
@@ -114,7 +102,7 @@ describe('a call', () => {
   });
 
   test('whose first attempt fails has two attempts side by side', async () => {
-    crashes.clear();
+    crashed.close();
     const { response, record } = await traced('flaky');
     expect(response.status).toBe(200);
     const [first, second] = spansOf(record, ' attempt');
@@ -166,8 +154,7 @@ describe('a call', () => {
   test('as a tree for terminals, holds nothing that steers them', async () => {
     const { record } = await traced('talk');
     const plain = renderTrace(record, false);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-    expect(plain).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    expect(plain).not.toMatch(CONTROLS);
     expect(plain).toContain('half way');
     expect(plain).toContain('exception DomainException');
     expect(plain.split('\n')[0]).toMatch(/^talk 500 function-error .* trace [0-9a-f]{32}$/);
@@ -263,15 +250,10 @@ describe("a caller's trace context", () => {
   });
 
   test('is continued from a network that the config names', async () => {
-    const config = {
-      runtimeDir: runtimeDir(),
-      pools: { default: { workers: 1 } },
-      http: { trustedPeers: ['203.0.113.0/24'] },
-    };
+    const config = { pools: { default: { workers: 1 } }, http: { trustedPeers: ['203.0.113.0/24'] } };
     const own = await startGateway(config, { project: functionsProject({ echo: 'return 1;' }) });
-    const init = { method: 'POST', headers: { 'content-type': 'application/json', traceparent: CALLER }, body: '1' };
     const traceIdFor = async (peer: string): Promise<string | null> =>
-      (await own.fetch(new Request('http://localhost/functions/echo', init), { peer })).headers.get('trace-id');
+      (await post(own, 'echo', 1, { traceparent: CALLER }, peer)).headers.get('trace-id');
     expect(await traceIdFor('203.0.113.9')).toBe(TRACE_ID);
     expect(await traceIdFor('203.0.114.9')).not.toBe(TRACE_ID);
   });

@@ -1,16 +1,17 @@
 /** A FastCGI server that is not PHP: Debian's libfcgi, through the whole client. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { isGatewayError } from '../../gateway/errors.ts';
-import { type Address, type CgiResponse, Connection, collect, encodeParams } from '../../gateway/fastcgi/index.ts';
+import { type Address, type CgiResponse, type Connection, collect, encodeParams } from '../../gateway/fastcgi/index.ts';
+import { connect } from '../fault/fastcgi-client.ts';
+import { freePort } from '../support/free-port.ts';
+import { temporaryFolder, wholeFile } from '../support/lifetime.ts';
 
 const LIMITS = { headMaxBytes: 4096, bodyMaxBytes: 4_000_000, stderrMaxBytes: 4096 };
-const folder = mkdtempSync(join(tmpdir(), 'fpmg-libfcgi-'));
+const folder = temporaryFolder(wholeFile());
 const program = join(folder, 'echo');
 
 beforeAll(() => {
@@ -27,17 +28,6 @@ beforeAll(() => {
     );
   }
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const bound = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof bound !== 'object' || bound === null) throw new Error('no port');
-  return bound.port;
-};
 
 const start = async (kind: Address['kind']): Promise<Address> => {
   const port = kind === 'tcp' ? await freePort() : 0;
@@ -53,12 +43,6 @@ const start = async (kind: Address['kind']): Promise<Address> => {
   if (String(said) !== 'ready\n') throw new Error(`libfcgi-echo ended: ${said}`);
   expect(kind === 'tcp' || existsSync(path)).toBe(true);
   return kind === 'tcp' ? { kind, host: '127.0.0.1', port } : { kind, path };
-};
-
-const open = async (address: Address): Promise<Connection> => {
-  const connection = await Connection.open(address, { timeoutMs: 10_000 });
-  onTestFinished(() => connection.destroy());
-  return connection;
 };
 
 const call = async (
@@ -84,7 +68,7 @@ const echoed = ({ body }: CgiResponse): { params: Record<string, string>; body: 
 
 describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
   test('parameters of every length reach it', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     const lengths = [0, 1, 127, 128, 255, 256, 16_384, 65_000];
     const sent = lengths.map((length): [string, string] => [`LENGTH_${length}`, 'v'.repeat(length)]);
     const response = await call(connection, [...sent, ['UTF8', 'Grüße ✓']]);
@@ -99,7 +83,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
   });
 
   test('bodies of every size come back, one after another on one connection', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     for (const bytes of [0, 1, 65_535, 65_536, 70_000, 1_048_576, 3]) {
       const body = Buffer.alloc(bytes, `${bytes} `);
       expect(echoed(await call(connection, [], body)).body.equals(body)).toBe(true);
@@ -107,20 +91,20 @@ describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
   });
 
   test('STDERR between two pieces of output is told apart', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     const response = await call(connection, [['MODE', 'stderr']]);
     expect(response.body.toString()).toBe('before after');
     expect(response).toMatchObject({ stderr: 'a warning', stderrBytes: 9 });
   });
 
   test('an exit status is no failure of the exchange', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     expect((await call(connection, [['MODE', 'exit']])).status).toBe(200);
     expect(connection.usable).toBe(true);
   });
 
   test('a large answer comes whole', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     const { body } = await call(connection, [
       ['MODE', 'large'],
       ['SIZE', '3000000'],
@@ -129,7 +113,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
   });
 
   test('a hundred requests in a row, each with its own answer', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     for (let i = 0; i < 100; i += 1) {
       expect(echoed(await call(connection, [['N', String(i)]])).params).toMatchObject({ N: String(i) });
     }
@@ -137,14 +121,14 @@ describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
 
   test('without keep, the connection ends after the answer and the next one is served', async () => {
     const address = await start(kind);
-    const connection = await open(address);
+    const connection = await connect(address);
     expect(echoed(await call(connection, [['N', '1']], undefined, false)).params).toMatchObject({ N: '1' });
     await connection.closed;
-    expect(echoed(await call(await open(address), [['N', '2']])).params).toMatchObject({ N: '2' });
+    expect(echoed(await call(await connect(address), [['N', '2']])).params).toMatchObject({ N: '2' });
   });
 
   test('a ping in front of each request is answered before it', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     for (let i = 0; i < 3; i += 1) {
       const request = { params: [['N', String(i)]] as const, body: Buffer.alloc(0), ping: true, keepConnection: true };
       const { exchange, response } = collect(connection, request, LIMITS);
@@ -154,7 +138,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
   });
 
   test('a ping alone is answered too, though only when the next record comes: libfcgi reads ahead', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     const values = connection.ping();
     const response = await call(connection, [['N', '1']]);
     // libfcgi answers the names it was asked for: none.
@@ -163,7 +147,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (kind) => {
   });
 
   test('a process that dies in its output has run the request', async () => {
-    const connection = await open(await start(kind));
+    const connection = await connect(await start(kind));
     const error = await call(connection, [['MODE', 'die']]).catch((thrown: unknown) => thrown);
     expect(isGatewayError(error)).toBe(true);
     expect(error).toMatchObject({ code: 'worker-crashed', executed: 'yes' });

@@ -1,0 +1,35 @@
+/** Gateways in this process, with listeners or without, each on real php-fpm in a folder of its own. */
+import type { GatewayConfig } from '../../gateway/config.ts';
+import { createGateway, type Gateway, type GatewayParts } from '../../gateway/gateway.ts';
+import { silentLog } from '../../gateway/log.ts';
+import { type Server, type ServerOptions, startServer } from '../../gateway/server.ts';
+import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
+
+export const startGateway = async (
+  config: GatewayConfig,
+  parts: GatewayParts,
+  lifetime: Lifetime = thisTest,
+): Promise<Gateway> => {
+  const own = { runtimeDir: temporaryFolder(lifetime) };
+  const gateway = await createGateway({ ...own, ...config }, { env: {}, ...parts });
+  lifetime(async () => await gateway.destroy());
+  return gateway;
+};
+
+/** With its HTTP and admin listeners on free ports. */
+export const startTestServer = async (
+  project: string,
+  { env, ...parts }: Partial<Omit<ServerOptions, 'project'>> = {},
+  lifetime: Lifetime = thisTest,
+): Promise<Server> => {
+  const own = { FPMG_HTTP__PORT: '0', FPMG_ADMIN__PORT: '0', FPMG_RUNTIME_DIR: temporaryFolder(lifetime) };
+  const server = await startServer({
+    project,
+    log: silentLog,
+    onTrace: undefined,
+    ...parts,
+    env: { ...own, ...env },
+  });
+  lifetime(async () => await server.destroy());
+  return server;
+};
