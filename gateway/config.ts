@@ -206,7 +206,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   log: z
     .strictObject({
-      level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('least severe line written'),
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('least severe line written: `debug`, `info`, `warn`, `error` or `silent`'),
     })
     .prefault({}),
   runtimeDir: absolutePath

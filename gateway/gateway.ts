@@ -148,6 +148,7 @@ class RunningGateway implements Gateway {
         // The envelope's own line and figures come on top of what the function returns.
         bodyMaxBytes: limits.responseMaxBytes + 1_048_576,
         stderrMaxBytes: limits.stderrMaxBytes,
+        responseMaxBytes: limits.responseMaxBytes,
         issuesMax: limits.issuesMax,
       },
       log,

@@ -5,7 +5,7 @@ const name = z.string().min(1).max(200);
 
 export default defineFunction({
   summary: 'Say hello',
-  input: z.strictObject({ name }),
+  input: z.strictObject({ name }).meta({ examples: [{ name: 'Ada' }] }),
   output: z.strictObject({ hello: name }),
   idempotent: true,
 });

@@ -10,10 +10,12 @@ export default defineFunction({
     'Each Han, Hiragana and Katakana character is a word, because no spaces separate words there.',
     'A blank line ends a sentence; so does an abbreviation such as "Mr.".',
   ].join('\n'),
-  input: z.strictObject({
-    text: z.string().max(500_000),
-    top: z.int().min(1).max(100).default(10).describe('How many of the most frequent words to list'),
-  }),
+  input: z
+    .strictObject({
+      text: z.string().max(500_000),
+      top: z.int().min(1).max(100).default(10).describe('How many of the most frequent words to list'),
+    })
+    .meta({ examples: [{ text: 'To be, or not to be.', top: 3 }] }),
   output: z.strictObject({
     characters: count,
     words: count,

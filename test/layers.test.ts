@@ -12,6 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'address',
     'errors',
     'ids',
+    'ijson',
     'deadline',
     'config',
     'environment',

@@ -101,6 +101,7 @@ interface Problem {
   readonly executed?: string;
   readonly traceId?: string;
   readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+  readonly data?: unknown;
   readonly debug?: string;
 }
 
@@ -119,6 +120,7 @@ const printProblem = async (response: Response, { json }: CallOptions): Promise<
       ({ pointer, detail }) =>
         `    ${paint(process.stderr, 'cyan', printableLines(pointer) || '(root)')}  ${printableLines(detail)}`,
     ),
+    ...(problem.data === undefined ? [] : [`    data: ${escapeControls(JSON.stringify(problem.data))}`]),
     ...(problem.debug === undefined ? [] : [printableLines(problem.debug)]),
     ...(mend === undefined ? [] : [`  → ${mend}`]),
     paint(process.stderr, 'dim', `  executed: ${problem.executed} · trace ${problem.traceId ?? 'none'}`),

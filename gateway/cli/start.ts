@@ -1,5 +1,5 @@
 /** `fpm-gateway start` and `dev`: the server with its banner, logs and signals. */
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { Log } from '../log.ts';
@@ -19,26 +19,48 @@ export interface StartOptions {
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 
-/** JSON lines when piped or asked for, one readable line each on a terminal. Asynchronous: a stuck pipe stops nobody. */
-const createLog = (level: string, json: boolean): Logger => {
-  const stream: DestinationStream =
-    isTerminal(process.stdout) && !json
-      ? pretty({
-          singleLine: true,
-          ignore: 'pid,hostname',
-          translateTime: 'HH:MM:ss',
-          colorize: process.env.NO_COLOR === undefined,
-        })
-      : pino.destination({ dest: 1, sync: false, minLength: 4096, maxLength: 8 * 1_048_576, periodicFlush: 200 });
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.epochTime }, stream);
+interface ProcessLog {
+  readonly logger: Logger;
+  /** Writes what waits, for at most `LOG_END_MS`, and lets the process end. */
+  end(): Promise<void>;
+}
+
+const LOG_END_MS = 1000;
+
+const readableLog = (level: string): ProcessLog => {
+  const colorize = process.env.NO_COLOR === undefined;
+  const stream = pretty({ singleLine: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', colorize });
+  return { logger: pino({ level, base: null }, stream), end: async () => {} };
 };
 
-/** Access lines would bury the trees of `dev`, which say the same. */
+/** Asynchronous, and bounded: a pipe that nobody reads stops no call, and not the end of the process either. */
+const jsonLog = (level: string): ProcessLog => {
+  const options = { dest: 1, sync: false, minLength: 4096, maxLength: 8 * 1_048_576, periodicFlush: 200 };
+  const stream = pino.destination(options);
+  stream.on('error', () => {});
+  const end = async (): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LOG_END_MS);
+    });
+    await Promise.race([new Promise<void>((resolve) => stream.flush(() => resolve())), late]);
+    clearTimeout(timer);
+    // Else it would flush in the exit handler, and wait there for a reader that does not come.
+    stream.destroy();
+  };
+  return { logger: pino({ level, base: null }, stream), end };
+};
+
+/** JSON lines when piped or asked for, one readable line each on a terminal. */
+const createLog = (level: string, json: boolean): ProcessLog =>
+  isTerminal(process.stdout) && !json ? readableLog(level) : jsonLog(level);
+
+/** In `dev` the tree of a call says what its lines would: they are known by their call id. */
 const quieter = (log: Log): Log => ({
   debug: () => {},
   info: () => {},
-  warn: (d, m) => log.warn(d, m),
-  error: (d, m) => log.error(d, m),
+  warn: (details, message) => ('callId' in details ? undefined : log.warn(details, message)),
+  error: (details, message) => ('callId' in details ? undefined : log.error(details, message)),
 });
 
 /** How curl reaches a path of the listener. */
@@ -53,15 +75,19 @@ const curl = (url: string, { name, methods }: GatewayFunction, input: unknown, f
 
 const TRY_MAX_CHARS = 200;
 
-/** The shortest calls first: something to paste, not to read. */
+/** Those with an example in their contract first, then the shortest: something to paste, not to read. */
 const curlLines = ({ url, gateway }: Server): string[] => {
   const calls = [...gateway.functions.values()].map((fn) => {
     const { name, inputJsonSchema, output } = fn;
     const file =
       output.kind === 'binary' ? `${name}.${output.mediaType.replace(/^.*[/+]/, '').replace('*', 'bin')}` : '';
-    return curl(url, fn, sample(inputJsonSchema, '', 0), file);
+    const line = curl(url, fn, sample(inputJsonSchema, '', 0), file);
+    return { line, hasExample: inputJsonSchema.examples !== undefined };
   });
-  const short = calls.filter((line) => line.length <= TRY_MAX_CHARS).sort((a, b) => a.length - b.length);
+  const short = calls
+    .filter(({ line }) => line.length <= TRY_MAX_CHARS)
+    .sort((a, b) => Number(b.hasExample) - Number(a.hasExample) || a.line.length - b.line.length)
+    .map(({ line }) => line);
   return [...short.slice(0, 2), `curl -sS ${curlTarget(url, '/openapi.json')}`];
 };
 
@@ -118,11 +144,16 @@ const announce = (server: Server, options: StartOptions, ms: number): void => {
 };
 
 /** First signal: finish what runs. Second: now. A signal during the start is kept until there is a server to stop. */
-const onSignals = (starting: Promise<Server>, log: Log, beforeClose: () => Promise<void>): void => {
+const onSignals = (
+  starting: Promise<Server>,
+  { logger: log, end: endLog }: ProcessLog,
+  beforeClose: () => Promise<void>,
+): void => {
+  const exit = (code: number): void => void endLog().finally(() => process.exit(code));
   let asked = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (asked) {
-      void starting.then((server) => server.destroy()).finally(() => process.exit(1));
+      void starting.then((server) => server.destroy()).finally(() => exit(1));
       return;
     }
     asked = true;
@@ -131,12 +162,12 @@ const onSignals = (starting: Promise<Server>, log: Log, beforeClose: () => Promi
       .then(async (server) => {
         await beforeClose();
         await server.close();
-        process.exit(0);
+        exit(0);
       })
       .catch((error) => {
         // A start that failed has told why.
         if (!(error instanceof StartupError)) log.error({ err: error }, 'did not stop in order');
-        process.exit(1);
+        exit(1);
       });
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
@@ -165,14 +196,17 @@ export const start = async (options: StartOptions): Promise<void> => {
   const startedMs = performance.now();
   const env = dev ? { FPMG_EXPOSE_ERRORS: 'true', ...process.env } : process.env;
   const level = env.FPMG_LOG__LEVEL ?? 'info';
-  const logger = createLog(LEVELS.includes(level) ? level : 'info', json);
+  const processLog = createLog(LEVELS.includes(level) ? level : 'info', json);
+  const { logger } = processLog;
+  // An asynchronous refinement in a contract rejects after zod has given up on it: one call's failure, not everybody's.
+  process.on('unhandledRejection', (error) => logger.error({ err: error }, 'a promise failed that nobody waited for'));
   const log = dev && !json ? quieter(logger) : logger;
   const colour = isTerminal(process.stdout) && process.env.NO_COLOR === undefined;
   const onTrace =
     dev && !json ? (record: Parameters<typeof renderTrace>[0]) => say(`${renderTrace(record, colour)}\n`) : undefined;
   let stopWatching = async (): Promise<void> => {};
   const starting = startServer({ project, env, log, onTrace });
-  onSignals(starting, log, () => stopWatching());
+  onSignals(starting, processLog, () => stopWatching());
   try {
     const server = await starting;
     logger.level = server.gateway.settings.log.level;

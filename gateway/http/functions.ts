@@ -2,6 +2,7 @@
 import type { Settings } from '../config.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { newCallId } from '../ids.ts';
+import { parseIJson } from '../ijson.ts';
 import type { Output } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
@@ -10,7 +11,6 @@ import { type CallTrace, round } from '../trace/call-trace.ts';
 import { parseTraceparent } from '../trace/traceparent.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import { callerSignal, type HttpContext, peerAddress, readBody, requestHead } from './context.ts';
-import { parseIJson } from './ijson.ts';
 import type { TrustsPeer } from './peer.ts';
 import { problemResponse } from './problem.ts';
 import { assertAcceptable, assertJsonContent, assertMethod, assertRequest, timeoutHint } from './request-rules.ts';

@@ -37,6 +37,13 @@ const assertNames = (headers: RawHeaders): void => {
   }
 };
 
+/** Node takes `gzip, chunked` and hands the body on as it is: still compressed, though nobody said so. */
+const assertFraming = (headers: RawHeaders): void => {
+  const coding = headers.find(([name]) => name.toLowerCase() === 'transfer-encoding')?.[1];
+  if (coding === undefined || coding.trim().toLowerCase() === 'chunked') return;
+  throw new GatewayError('bad-request', `The Transfer-Encoding ${quote(coding)} is not taken: only chunked is.`);
+};
+
 const hostName = (host: string): string => host.toLowerCase().replace(/:\d+$/, '');
 
 const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts: readonly string[]): void => {
@@ -60,6 +67,7 @@ const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts
 /** For every route. Throws `bad-request`, `bad-host` or `misdirected-request`. */
 export const assertRequest = (head: RequestHead, allowedHosts: readonly string[]): void => {
   assertNames(head.headers);
+  assertFraming(head.headers);
   assertHost(head, allowedHosts);
 };
 

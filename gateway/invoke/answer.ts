@@ -1,6 +1,7 @@
 /** What PHP answered → the function's output, or the error that tells exactly what went wrong. Pure. */
 import { GatewayError } from '../errors.ts';
 import type { CgiResponse } from '../fastcgi/index.ts';
+import { assertIJson } from '../ijson.ts';
 import { decodeEnvelope, type Envelope, type Meta, type PhpException } from '../pool/envelope.ts';
 import type { GatewayFunction } from './function.ts';
 import { validate } from './validate.ts';
@@ -10,10 +11,14 @@ export type Output =
   | { readonly kind: 'binary'; readonly bytes: Buffer; readonly mediaType: string };
 
 export interface AnswerLimits {
+  /** Of the result itself. */
+  readonly responseMaxBytes: number;
   readonly issuesMax: number;
 }
 
-const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(?:; ?[a-z0-9-]+="?[A-Za-z0-9._-]+"?)*$/i;
+/** A Failure's message is for people; what programs need goes into its data. */
+const FAILURE_MAX_CHARS = 1000;
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(?:; ?[a-z0-9-]+=(?:[A-Za-z0-9._-]+|"[A-Za-z0-9._ -]*"))*$/i;
 
 export const readEnvelope = (response: CgiResponse, attemptId: string): Envelope =>
   decodeEnvelope(response.body, attemptId);
@@ -27,6 +32,7 @@ export const readOutput = (
 ): Output => {
   if (envelope.kind === 'none') throw noEnvelope(fn, response, envelope.stray);
   const { meta, payload } = envelope;
+  if (payload.length > limits.responseMaxBytes) throw tooLarge(fn, limits, `${payload.length} bytes`);
   if (meta.outcome !== 'output' && meta.outcome !== 'failure') throw phpError(fn, meta);
   if (envelope.stray !== '') {
     const detail = `${fn.name} printed something besides its result (an echo, or text outside <?php … ?>).`;
@@ -35,6 +41,13 @@ export const readOutput = (
   if (meta.outcome === 'failure') throw declaredError(fn, meta, payload, limits);
   return meta.encoding === 'binary' ? binaryOutput(fn, meta.mediaType, payload) : jsonOutput(fn, payload, limits);
 };
+
+/** `met`: how large it is, as far as that is known. */
+export const tooLarge = (fn: GatewayFunction, limits: AnswerLimits, met: string): GatewayError =>
+  new GatewayError(
+    'response-too-large',
+    `${fn.name} returned ${met}; limits.responseMaxBytes is ${limits.responseMaxBytes}.`,
+  );
 
 const jsonOutput = (fn: GatewayFunction, payload: Buffer, limits: AnswerLimits): Output => {
   if (fn.output.kind === 'binary') throw wrongKind(fn, 'JSON', `a Binary of ${fn.output.mediaType}`);
@@ -76,11 +89,29 @@ const wrongKind = (fn: GatewayFunction, got: string, wanted: string): GatewayErr
     reason: 'kind',
   });
 
+/** json_decode's own limit; json_encode stops there, too. */
+const OUTPUT_DEPTH = 512;
+
 const parseJson = (fn: GatewayFunction, payload: Buffer): unknown => {
+  const text = payload.toString('utf8');
+  // PHP's integers reach further than JavaScript's: 9007199254740993 would arrive as …992. Only then a scan pays.
+  if (/\d{16}/.test(text)) assertExact(fn, text);
   try {
-    return JSON.parse(payload.toString('utf8'));
+    return JSON.parse(text);
   } catch (cause) {
     throw new GatewayError('bad-function-response', `The result of ${fn.name} is no JSON.`, { executed: 'yes', cause });
+  }
+};
+
+const assertExact = (fn: GatewayFunction, text: string): void => {
+  try {
+    assertIJson(text, OUTPUT_DEPTH);
+  } catch (cause) {
+    const why = cause instanceof GatewayError ? cause.message : String(cause);
+    throw new GatewayError('invalid-function-output', `The result of ${fn.name} is not I-JSON: ${why}`, {
+      reason: 'not-json',
+      cause,
+    });
   }
 };
 
@@ -111,14 +142,19 @@ const declaredError = (
 ): GatewayError => {
   const declared = fn.errors.get(meta.code);
   if (declared === undefined) {
-    const detail = `${fn.name} threw the Failure ${JSON.stringify(meta.code)}, which its contract does not declare.`;
+    const detail = `${fn.name} threw the Failure ${JSON.stringify(meta.code.slice(0, 64))}, which its contract does not declare.`;
     return new GatewayError('function-error', detail, { reason: 'undeclared-failure', privateDetail: meta.message });
   }
   try {
     const subject = `data of the error ${meta.code} of ${fn.name}`;
     const options = { code: 'invalid-function-output', subject, issuesMax: limits.issuesMax } as const;
     const data = validate(declared.schema, parseJson(fn, payload), options);
-    return GatewayError.declared({ code: meta.code, status: declared.status, message: meta.message, data });
+    return GatewayError.declared({
+      code: meta.code,
+      status: declared.status,
+      message: meta.message.slice(0, FAILURE_MAX_CHARS),
+      data,
+    });
   } catch (error) {
     if (error instanceof GatewayError) return error;
     throw error;

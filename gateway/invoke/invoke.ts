@@ -11,7 +11,7 @@ import type { Slot } from '../pool/backend.ts';
 import { callParams } from '../pool/runtime.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
 import type { Admission } from './admission.ts';
-import { type Output, readEnvelope, readOutput } from './answer.ts';
+import { type AnswerLimits, type Output, readEnvelope, readOutput, tooLarge } from './answer.ts';
 import type { GatewayFunction } from './function.ts';
 import { recordAnswer, recordWorker } from './observe.ts';
 import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
@@ -27,9 +27,7 @@ export interface Target {
   readonly encodedParams: Buffer;
 }
 
-export interface InvokeLimits extends ResponseLimits {
-  readonly issuesMax: number;
-}
+export interface InvokeLimits extends ResponseLimits, AnswerLimits {}
 
 export interface Call {
   readonly name: string;
@@ -138,7 +136,12 @@ export class Invoker {
       traceparent,
     });
     const request = { encodedParams, params, body, limits: this.#limits, timeLimitMs };
-    const response = await slot.run(request).finally(() => trace.phase('php', connectedMs));
+    const response = await slot
+      .run(request)
+      .catch((thrown) => {
+        throw this.#ownLimit(toGatewayError(thrown), fn);
+      })
+      .finally(() => trace.phase('php', connectedMs));
     const answeredMs = nowMs();
     const envelope = readEnvelope(response, attemptId);
     const { callId, traceId } = trace;
@@ -148,6 +151,12 @@ export class Invoker {
     } finally {
       trace.phase('output', answeredMs);
     }
+  }
+
+  /** The connection ends a little above the limit that people set, which the error must name. */
+  #ownLimit(error: GatewayError, fn: GatewayFunction): GatewayError {
+    if (error.code !== 'response-too-large') return error;
+    return tooLarge(fn, this.#limits, `more than ${this.#limits.responseMaxBytes} bytes`);
   }
 
   #retryAfter(error: GatewayError, target: Target, trace: CallTrace, deadline: Deadline): number | undefined {

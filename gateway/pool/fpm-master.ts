@@ -68,7 +68,7 @@ export class FpmMaster {
 
   /** Resolves when it handles connections; rejects with StartupError and what php-fpm said. */
   static async start(options: FpmMasterOptions): Promise<FpmMaster> {
-    writeFileSync(options.configFile, options.config, { mode: 0o600 });
+    writeConfig(options);
     const args = ['--nodaemonize', '--force-stderr', '--fpm-config', options.configFile, ...options.iniArguments];
     const env = { PATH: process.env.PATH, ...options.env };
     const child = spawn(options.program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
@@ -149,6 +149,16 @@ const killGroup = (pid: number | undefined): void => {
     process.kill(-pid, 'SIGKILL');
   } catch {
     // The group has ended.
+  }
+};
+
+const writeConfig = ({ configFile, config }: FpmMasterOptions): void => {
+  try {
+    writeFileSync(configFile, config, { mode: 0o600 });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const detail = `${configFile} cannot be written: ${why}. Make room there, or set runtimeDir (FPMG_RUNTIME_DIR) to another folder.`;
+    throw new StartupError([{ file: 'runtimeDir', detail }], { cause: error });
   }
 };
 

@@ -124,7 +124,10 @@ export const lookUpUser = (user: string): UserIds | undefined => {
     const ask = (flag: string): number =>
       Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
     return { uid: ask('-u'), gid: ask('-g') };
-  } catch {
-    return undefined;
+  } catch (error) {
+    // It ran and knew no such user; anything else (too many open files) must not look like that.
+    if (typeof (error as { status?: unknown }).status === 'number') return undefined;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartupError([{ file: 'id', detail: `The user ${user} cannot be looked up: ${why}.` }], { cause: error });
   }
 };

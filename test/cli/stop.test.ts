@@ -115,3 +115,25 @@ test('a reader that goes away does not end the server', async () => {
   cli.child.kill('SIGTERM');
   expect(await cli.exit).toBe(0);
 });
+
+test('a reader of the output that has gone does not keep the gateway from stopping', async () => {
+  const cli = await serve('start', functionsProject({ echo: 'return $input;' }));
+  cli.child.stdout?.destroy();
+  cli.child.stderr?.destroy();
+  for (let at = 0; at < 50; at += 1) await callUrl(cli.url, 'echo', 'x'.repeat(1000));
+  const exited = new Promise((resolve) => cli.child.once('exit', resolve));
+  cli.child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  expect(isAlive(cli.masterPid)).toBe(false);
+});
+
+test('a refinement that rejects when zod no longer waits fails its call, and no other', async () => {
+  const project = functionsProject({
+    later: ['return 1;', "output: z.any().refine(async () => { await 1; throw new Error('later'); })"],
+    echo: 'return $input;',
+  });
+  const cli = await serve('start', project);
+  expect(await (await callUrl(cli.url, 'later', 1)).json()).toMatchObject({ code: 'contract-error' });
+  await until('it is told', () => cli.events().some(({ msg }) => String(msg).startsWith('a promise failed')));
+  expect(await (await callUrl(cli.url, 'echo', 'still here')).json()).toBe('still here');
+});

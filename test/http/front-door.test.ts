@@ -389,6 +389,10 @@ describe('framing', () => {
     await refused(head(['transfer-encoding: chunked'], chunks), 400, 'bad-request');
   });
 
+  test('a body compressed by its transfer coding: 400', async () => {
+    await refused(head(['transfer-encoding: gzip, chunked'], '2\r\n{}\r\n0\r\n\r\n'), 400, 'bad-request');
+  });
+
   test('HTTP/0.9, which has no headers: 400', async () => {
     await refused('GET /functions\r\n\r\n', 400, 'bad-host');
   });

@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { parseIJson } from '../../gateway/http/ijson.ts';
+import { parseIJson } from '../../gateway/ijson.ts';
 import { post } from '../support/call.ts';
 import { startGateway } from '../support/gateway.ts';
 import { wholeFile } from '../support/lifetime.ts';
@@ -69,6 +69,7 @@ const ambiguous: readonly (readonly [what: string, bytes: Bytes, code: string, d
   ['a very long number', `[${'9'.repeat(400)}]`, 'invalid-json', /out of range/],
   ['2^53', '9007199254740992', 'invalid-json', /beyond 2\^53/],
   ['2^53 + 1', '{"id":9007199254740993}', 'invalid-json', /beyond 2\^53/],
+  ['2^53 + 1 with a fraction of zero', '9007199254740993.0', 'invalid-json', /beyond 2\^53/],
   ['-2^53', '[-9007199254740992]', 'invalid-json', /beyond 2\^53/],
   ['a 64-bit integer', '[18446744073709551615]', 'invalid-json', /beyond 2\^53/],
   ['a lone high surrogate', '["\\ud800"]', 'invalid-json', /surrogate/],

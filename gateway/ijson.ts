@@ -5,7 +5,7 @@
  * loses its last digit), and blocks the event loop on a depth bomb. One scan of the text before it refuses all of
  * these; the scan trusts nothing about syntax, which JSON.parse then decides.
  */
-import { GatewayError } from '../errors.ts';
+import { GatewayError } from './errors.ts';
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -46,7 +46,8 @@ const assertNumber = (literal: string, at: number): void => {
   if (literal.length < 16 && !/e/i.test(literal)) return;
   const value = Number(literal);
   if (!Number.isFinite(value)) throw invalid(`The number ${literal.slice(0, 40)} at ${at} is out of range.`);
-  if (/^-?\d+$/.test(literal) && !Number.isSafeInteger(value)) {
+  // 9007199254740993.0 is that integer, too.
+  if (/^-?\d+(?:\.0*)?$/.test(literal) && !Number.isSafeInteger(value)) {
     throw invalid(`The integer ${literal.slice(0, 40)} at ${at} is beyond 2^53 and would change: send it as a string.`);
   }
 };
@@ -64,7 +65,8 @@ const addMember = (members: Set<string> | undefined, name: string, at: number): 
 
 const NUMBER = /-?\d[\d.eE+-]*/y;
 
-const scan = (text: string, maxDepth: number): void => {
+/** Throws `invalid-json`, `duplicate-key` or `json-too-deep` for valid JSON that is not I-JSON. */
+export const assertIJson = (text: string, maxDepth: number): void => {
   /** Member names of each open object; undefined for arrays. */
   const open: (Set<string> | undefined)[] = [];
   let at = 0;
@@ -107,7 +109,7 @@ export const parseIJson = (bytes: Uint8Array, maxDepth: number): unknown => {
   } catch {
     throw invalid('The body is not UTF-8.');
   }
-  scan(text, maxDepth);
+  assertIJson(text, maxDepth);
   try {
     return JSON.parse(text);
   } catch (error) {
