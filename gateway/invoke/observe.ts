@@ -42,8 +42,9 @@ export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context:
   const { meta } = envelope;
   const { php } = attempt;
   php.wallMs = meta.wallMs;
+  php.endMs = nowMs();
   php.error = meta.outcome === 'output' ? undefined : meta.outcome;
-  const startMs = nowMs() - meta.wallMs;
+  const startMs = php.endMs - meta.wallMs;
   const { log, ...call } = context;
   for (const { level, message, context: details, atMs } of meta.logs ?? []) {
     const values = { 'log.severity': level, 'log.message': message, 'log.context': JSON.stringify(details) };

@@ -70,6 +70,8 @@ class OpenSpan {
 export class PhpTrace extends OpenSpan {
   /** Undefined until PHP has told how long it ran. */
   wallMs: number | undefined;
+  /** When its answer was there, epoch ms. */
+  endMs = 0;
   error: string | undefined;
 }
 
@@ -200,14 +202,14 @@ export class CallTrace extends OpenSpan {
     };
     const { php } = attempt;
     if (php.wallMs === undefined) return [client];
-    // PHP's clock may be another machine's: its span ends with the attempt and is as long as PHP says.
+    // PHP's clock may be another machine's: its span ends when its answer was there and is as long as PHP says.
     const code: SpanRecord = {
       spanId: php.spanId,
       parentSpanId: attempt.spanId,
       name: `${name}.php`,
       kind: 'internal',
-      startMs: Math.max(attempt.startMs, endMs - php.wallMs),
-      endMs,
+      startMs: Math.max(attempt.startMs, php.endMs - php.wallMs),
+      endMs: php.endMs,
       error: php.error,
       attributes: php.attributes,
       events: php.events,
