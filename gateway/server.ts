@@ -188,9 +188,11 @@ class RunningServer implements Server {
   }
 
   async #drain(): Promise<void> {
-    const { settings, exporter } = this.#running;
+    const { options, settings, exporter } = this.#running;
     const work = Promise.all([...this.#releases].map(({ gateway }) => gateway.close()));
     await Promise.all(this.#listeners.map((listener) => listener.close(work, settings.shutdownGraceMs)));
     await exporter?.shutdown();
+    const dropped = exporter?.dropped() ?? 0;
+    if (dropped > 0) options.log.warn({ dropped }, 'traces were not exported: too many waited for the collector');
   }
 }

@@ -91,10 +91,6 @@ export class CgiParser {
     this.#sink = sink;
   }
 
-  get headComplete(): boolean {
-    return this.#pending === undefined;
-  }
-
   push(piece: Buffer): void {
     if (this.#pending === undefined) {
       this.#sink.body(piece);

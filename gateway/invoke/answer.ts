@@ -2,7 +2,7 @@
 import { GatewayError } from '../errors.ts';
 import type { CgiResponse } from '../fastcgi/index.ts';
 import { assertIJson } from '../ijson.ts';
-import { decodeEnvelope, type Envelope, type Meta, type PhpException } from '../pool/envelope.ts';
+import type { Envelope, Meta, PhpException } from '../pool/envelope.ts';
 import type { GatewayFunction } from './function.ts';
 import { validate } from './validate.ts';
 
@@ -19,9 +19,6 @@ export interface AnswerLimits {
 /** A Failure's message is for people; what programs need goes into its data. */
 const FAILURE_MAX_CHARS = 1000;
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(?:; ?[a-z0-9-]+=(?:[A-Za-z0-9._-]+|"[A-Za-z0-9._ -]*"))*$/i;
-
-export const readEnvelope = (response: CgiResponse, attemptId: string): Envelope =>
-  decodeEnvelope(response.body, attemptId);
 
 /** The output of a good answer; throws GatewayError for any other. `executed` is yes in every case: PHP answered. */
 export const readOutput = (

@@ -8,10 +8,11 @@ import { type Executed, GatewayError, toGatewayError } from '../errors.ts';
 import type { ResponseLimits } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
+import { decodeEnvelope } from '../pool/envelope.ts';
 import { callParams } from '../pool/runtime.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
 import type { Admission } from './admission.ts';
-import { type AnswerLimits, type Output, readEnvelope, readOutput, tooLarge } from './answer.ts';
+import { type AnswerLimits, type Output, readOutput, tooLarge } from './answer.ts';
 import type { GatewayFunction } from './function.ts';
 import { recordAnswer, recordWorker } from './observe.ts';
 import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
@@ -143,7 +144,7 @@ export class Invoker {
       })
       .finally(() => trace.phase('php', connectedMs));
     const answeredMs = nowMs();
-    const envelope = readEnvelope(response, attemptId);
+    const envelope = decodeEnvelope(response.body, attemptId);
     const { callId, traceId } = trace;
     recordAnswer(attempt, { worker, response, envelope }, { log: this.#log, function: fn.name, callId, traceId });
     try {

@@ -55,8 +55,8 @@ final class Call
     }
 
     /**
-     * Writes to the call's trace. At most 100 entries are kept for a call, each with 8 KiB of message and 4 KiB of
-     * context.
+     * Writes to the call's trace and to the gateway's log. At most 100 entries are kept for a call, each with 8 KiB of
+     * message and 4 KiB of context.
      *
      * @param array<mixed> $context JSON-encodable details, as they are now: later changes are not seen
      * @param string       $level   debug, info, warn or error

@@ -121,10 +121,6 @@ export class CallTrace extends OpenSpan {
     return this.#attempts.length;
   }
 
-  get context(): SpanContext {
-    return { traceId: this.traceId, spanId: this.spanId, sampled: this.sampled };
-  }
-
   /** Adds the time since `startMs` (`nowMs()`) to a phase; returns now, for the phase that follows. */
   phase(name: Phase, startMs: number): number {
     const now = nowMs();
