@@ -24,7 +24,19 @@ const iniName = z.string().regex(/^[A-Za-z0-9._-]{1,100}$/, { error: 'is not an 
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, { error: 'is not an environment variable name' });
 
 /** The gateway depends on these; another value would break its protocol or its safety. */
-const OWNED_INI = ['output_buffering', 'cgi.fix_pathinfo', 'user_ini.filename', 'enable_post_data_reading'];
+const OWNED_INI = [
+  'output_buffering',
+  'cgi.fix_pathinfo',
+  'user_ini.filename',
+  'enable_post_data_reading',
+  'file_uploads',
+  'upload_tmp_dir',
+  'upload_max_filesize',
+  'post_max_size',
+  'max_file_uploads',
+  'max_input_vars',
+  'max_input_nesting_level',
+];
 
 const retry = z.strictObject({
   attempts: z.int().min(1).max(10).optional(),
@@ -144,6 +156,18 @@ export const configSchema = z.strictObject({
         .describe('who gets `server-timing`, which tells about load'),
       headersTimeoutMs: ms(100, 300_000).default(10_000).describe('for the headers of a request to arrive'),
       requestTimeoutMs: ms(100, 300_000).default(30_000).describe('for a whole request to arrive'),
+      uploadTimeoutMs: ms(100, MAX_MS).default(600_000).describe('for a whole request with files to arrive'),
+      idleWriteTimeoutMs: ms(100, 3_600_000)
+        .default(30_000)
+        .describe('a reader that takes nothing of a stream for this long is cut off, and PHP stopped'),
+      heartbeatMs: ms(100, 3_600_000)
+        .default(15_000)
+        .describe('after this long without an item a comment goes out on a Server-Sent Events stream'),
+      allowedOrigins: z
+        .array(z.string().regex(/^https?:\/\/[^/\s]+$/, { error: 'is not an origin: https://host, without a path' }))
+        .max(100)
+        .default([])
+        .describe('other origins whose pages may send forms and files; browsers do so without asking'),
       keepAliveTimeoutMs: ms(0, 3_600_000).default(60_000).describe('how long an idle connection is kept'),
       headersMaxBytes: bytes(1024, 1_048_576).default(16_384).describe('request line and headers'),
       maxConnections: z.int().min(1).max(1_000_000).default(10_000).describe('connections open at once'),
@@ -172,11 +196,27 @@ export const configSchema = z.strictObject({
   limits: z
     .strictObject({
       bodyMaxBytes: bytes(1, MAX_BYTES).default(1_048_576).describe('request body'),
+      uploadMaxBytes: bytes(1, MAX_BYTES)
+        .default(64 * 1_048_576)
+        .describe('all files of one request; contracts with larger ones are refused at start'),
+      spoolAfterBytes: bytes(0, 16 * 1_048_576)
+        .default(262_144)
+        .describe('a file larger than this waits on disk, not in memory'),
+      spoolMaxBytes: bytes(0, 2 ** 40)
+        .default(8 * 1_073_741_824)
+        .describe('disk space for all waiting files; more get 503 `overloaded`'),
+      fieldsMax: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(1000)
+        .describe("fields of one form or query string, PHP's `max_input_vars`"),
       // php's json_decode ends at 512; recursive schemas overflow the stack far later.
       jsonDepth: z.int().min(1).max(500).default(64).describe('nesting of the request body'),
       responseMaxBytes: bytes(1024, MAX_BYTES)
         .default(8 * 1_048_576)
         .describe('result of a function'),
+      itemMaxBytes: bytes(1024, MAX_BYTES).default(1_048_576).describe('one item of a stream'),
       stderrMaxBytes: bytes(0, 16 * 1_048_576)
         .default(65_536)
         .describe('PHP warnings kept for the trace of a call'),
@@ -217,6 +257,9 @@ export const configSchema = z.strictObject({
     .describe(
       'for sockets and staged code; default: /run/fpm-gateway for root, else below $XDG_RUNTIME_DIR or the temporary folder',
     ),
+  spoolDir: absolutePath
+    .optional()
+    .describe('for files that wait on disk, here and in PHP; default: /var/tmp, or the temporary folder'),
   phpFpm: z.string().optional().describe('the php-fpm program; default: the newest found'),
   exposeErrors: z.boolean().default(false).describe('tell callers what PHP said: messages, files, lines; on in `dev`'),
   shutdownGraceMs: ms(0, 3_600_000).default(30_000).describe('how long running calls may take after SIGTERM'),

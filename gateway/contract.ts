@@ -1,8 +1,6 @@
-/**
- * What a file in `schemas/` says: the contract of one function. Pure data, safe to import anywhere;
- * only types of zod are used here, so a browser bundle that imports a contract carries no gateway code.
- */
-import type { z } from 'zod';
+/** What a file in `schemas/` says: the contract of one function. Pure data, safe to import anywhere. */
+import { z } from 'zod';
+import { FILE_KEYWORD, type FileRules, isMediaTypeIn, Upload } from './upload.ts';
 
 /** An output that is bytes, not JSON: the handler returns a `Binary` of this media type. */
 export interface BinaryOutput {
@@ -15,6 +13,37 @@ export const binary = (mediaType: string): BinaryOutput => ({ kind: 'binary', me
 
 export const isBinaryOutput = (output: unknown): output is BinaryOutput =>
   typeof output === 'object' && output !== null && 'kind' in output && output.kind === 'binary';
+
+/** An output that comes piece by piece: items of one schema, or bytes. */
+export interface StreamOutput<T extends z.ZodType | BinaryOutput = z.ZodType | BinaryOutput> {
+  readonly kind: 'stream';
+  readonly item: T;
+}
+
+/**
+ * The function answers while it runs: a handler that yields, or a script that flushes. `stream(schema)` is a stream of
+ * items (NDJSON, Server-Sent Events), each checked; `stream(binary('text/csv'))` a stream of bytes, passed through.
+ */
+export const stream = <T extends z.ZodType | BinaryOutput>(item: T): StreamOutput<T> => ({ kind: 'stream', item });
+
+export const isStreamOutput = (output: unknown): output is StreamOutput =>
+  typeof output === 'object' && output !== null && 'kind' in output && output.kind === 'stream';
+
+/**
+ * A file among the members of `input`, or a list of them in `z.array(file(…)).max(n)`; as `input` itself it is the
+ * whole request body. PHP gets an `UploadedFile`; a script, `$_FILES`.
+ */
+export const file = (rules: FileRules): z.ZodType<Upload> => {
+  const { maxBytes, mediaTypes } = rules;
+  return z
+    .custom<Upload>((value) => value instanceof Upload, { error: 'must be a file (send multipart/form-data)' })
+    .superRefine(({ size, mediaType }, { addIssue }) => {
+      if (size > maxBytes) addIssue({ code: 'custom', message: `has ${size} bytes; at most ${maxBytes} are taken` });
+      if (isMediaTypeIn(mediaType, mediaTypes)) return;
+      addIssue({ code: 'custom', message: `is ${mediaType}; ${mediaTypes.join(', ')} is taken` });
+    })
+    .meta({ type: 'string', format: 'binary', [FILE_KEYWORD]: rules });
+};
 
 /** A declared error: the schema of its data, with 422 as status, or both. */
 export type DeclaredError = z.ZodType | { readonly status: number; readonly data: z.ZodType };
@@ -29,11 +58,25 @@ export interface RetryPolicy {
   readonly maxMs?: number;
 }
 
-export type Method = 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+/** `GET` brings `HEAD` with it. `OPTIONS` is answered by the gateway unless a script takes it. */
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
+
+/** How a request carries its input; the query string always adds fields. `raw`: the body is the one file of `input`. */
+export type Content = 'json' | 'form' | 'multipart' | 'raw';
+
+/** Scripts of one folder under one contract: exactly these, at `/functions/<name>/<file>`. */
+export interface ScriptList {
+  /** Below `functions/`. */
+  readonly folder: string;
+  /** Paths below the folder. */
+  readonly files: readonly string[];
+}
+
+export type ContractOutput = z.ZodType | BinaryOutput | StreamOutput;
 
 export interface Contract<
   I extends z.ZodType = z.ZodType,
-  O extends z.ZodType | BinaryOutput = z.ZodType | BinaryOutput,
+  O extends ContractOutput = ContractOutput,
   E extends Readonly<Record<string, DeclaredError>> = Readonly<Record<string, DeclaredError>>,
 > {
   /** One line: shown in lists and in the API page. */
@@ -46,12 +89,22 @@ export interface Contract<
   readonly errors?: E;
   /** File under `functions/`; default `<name>.php`. */
   readonly handler?: string;
+  /** An existing PHP script under `functions/` instead of a handler: superglobals in, headers and output back. */
+  readonly script?: string;
+  /** Several scripts under this contract. */
+  readonly scripts?: ScriptList;
   /** Name of the pool in the config; default `default`. */
   readonly pool?: string;
   /** `fpm`: fresh state for each call. */
   readonly engine?: 'fpm';
   /** HTTP verbs; default POST alone. */
   readonly methods?: readonly Method[];
+  /** Default: JSON for handlers, and multipart where `input` has files; form, multipart and JSON for scripts. */
+  readonly contents?: readonly Content[];
+  /** Request headers a script sees besides the usual ones (docs/scripts.md). */
+  readonly requestHeaders?: readonly string[];
+  /** Response headers of a script that reach the caller besides the usual ones (docs/scripts.md). */
+  readonly responseHeaders?: readonly string[];
   /** How long PHP may run, ms, for each attempt; its worker is stopped then. Default 30,000. */
   readonly timeoutMs?: number;
   /** How long a call may wait for a free worker, ms. Default 5,000. */
@@ -66,7 +119,7 @@ export interface Contract<
 /** Declares the contract of the function whose name is this file's name. */
 export const defineFunction = <
   I extends z.ZodType,
-  O extends z.ZodType | BinaryOutput,
+  O extends ContractOutput,
   const E extends Readonly<Record<string, DeclaredError>>,
 >(
   contract: Contract<I, O, E>,

@@ -1,16 +1,27 @@
 /** One function of a release: its contract with every setting resolved. What calls, lists and OpenAPI read. */
 import { z } from 'zod';
 import type { Settings } from '../config.ts';
-import type { Contract, DeclaredError, Method } from '../contract.ts';
-import { isBinaryOutput } from '../contract.ts';
+import type { BinaryOutput, Content, Contract, DeclaredError, Method } from '../contract.ts';
+import { isBinaryOutput, isStreamOutput } from '../contract.ts';
 import { isCode } from '../errors.ts';
 import { issueProblem, type StartupProblem } from '../startup.ts';
+import { contractSchema, isZod } from './contract-rules.ts';
+import { type FileField, fileFields } from './files.ts';
 
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-export type FunctionOutput =
+/** What one answer, or one piece of a stream, is. */
+export type WholeOutput =
   | { readonly kind: 'json'; readonly schema: z.ZodType; readonly jsonSchema: JsonSchema }
   | { readonly kind: 'binary'; readonly mediaType: string };
+
+export type FunctionOutput = WholeOutput | { readonly kind: 'stream'; readonly item: WholeOutput };
+
+/** The PHP files a function runs, below `functions/`. */
+export type FunctionCode =
+  | { readonly kind: 'handler'; readonly file: string }
+  /** By the path behind the function's name in the URL, which is empty for the function itself. */
+  | { readonly kind: 'script'; readonly files: ReadonlyMap<string, string> };
 
 export interface DeclaredFailure {
   readonly status: number;
@@ -26,9 +37,14 @@ export interface GatewayFunction {
   readonly inputJsonSchema: JsonSchema;
   readonly output: FunctionOutput;
   readonly errors: ReadonlyMap<string, DeclaredFailure>;
-  /** File below `functions/`. */
-  readonly handler: string;
+  readonly code: FunctionCode;
   readonly pool: string;
+  /** Members of the input that are files; the name is empty where the whole input is one. */
+  readonly files: ReadonlyMap<string, FileField>;
+  readonly contents: readonly Content[];
+  /** In lower case, besides the usual ones. */
+  readonly requestHeaders: readonly string[];
+  readonly responseHeaders: readonly string[];
   readonly methods: readonly Method[];
   readonly timeoutMs: number;
   readonly queueTimeoutMs: number;
@@ -36,56 +52,6 @@ export interface GatewayFunction {
   readonly retry: { readonly attempts: number; readonly baseMs: number; readonly maxMs: number };
   readonly concurrency: number | undefined;
 }
-
-const isZod = (value: unknown): value is z.ZodType => typeof value === 'object' && value !== null && '_zod' in value;
-
-const zodType = z.custom<z.ZodType>(isZod, { error: 'must be a zod 4 schema' });
-const milliseconds = z
-  .int()
-  .min(1)
-  .max(24 * 3_600_000);
-
-const contractSchema = z.strictObject({
-  summary: z.string().max(200).optional(),
-  description: z.string().max(10_000).optional(),
-  input: zodType,
-  output: z.custom<Contract['output']>((value) => isZod(value) || isBinaryOutput(value), {
-    error: "must be a zod 4 schema or binary('type/subtype')",
-  }),
-  errors: z
-    .record(
-      z.string().regex(/^[a-z][a-z0-9-]{0,63}$/, { error: 'is not an error code: a to z, 0 to 9 and -' }),
-      z.union([zodType, z.strictObject({ status: z.int().min(400).max(499), data: zodType })], {
-        error: 'must be a zod 4 schema, or { status: 400 to 499, data: a zod 4 schema }',
-      }),
-    )
-    .optional(),
-  handler: z
-    .string()
-    .regex(/^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}\.php$/, { error: 'must be a .php file below functions/' })
-    .optional(),
-  pool: z.string().optional(),
-  engine: z.literal('fpm', { error: "must be 'fpm', the one engine of this version" }).optional(),
-  methods: z
-    .array(z.enum(['POST', 'PUT', 'PATCH', 'DELETE']))
-    .min(1)
-    .optional(),
-  timeoutMs: milliseconds.optional(),
-  queueTimeoutMs: z
-    .int()
-    .min(0)
-    .max(24 * 3_600_000)
-    .optional(),
-  idempotent: z.boolean().optional(),
-  retry: z
-    .strictObject({
-      attempts: z.int().min(1).max(10).optional(),
-      baseMs: z.int().min(0).max(60_000).optional(),
-      maxMs: z.int().min(0).max(60_000).optional(),
-    })
-    .optional(),
-  concurrency: z.int().min(1).max(100_000).optional(),
-});
 
 const toJsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema =>
   z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' }) as JsonSchema;
@@ -95,6 +61,45 @@ const declaredFailure = (error: DeclaredError): DeclaredFailure => {
     ? { status: 422, schema: error }
     : { status: error.status, schema: error.data };
   return { status, schema, jsonSchema: toJsonSchema(schema, 'output') };
+};
+
+const wholeOutput = (output: z.ZodType | BinaryOutput): WholeOutput =>
+  isBinaryOutput(output)
+    ? { kind: 'binary', mediaType: output.mediaType }
+    : { kind: 'json', schema: output, jsonSchema: toJsonSchema(output, 'output') };
+
+const functionOutput = ({ output }: Contract): FunctionOutput =>
+  isStreamOutput(output) ? { kind: 'stream', item: wholeOutput(output.item) } : wholeOutput(output);
+
+const functionCode = (name: string, { handler, script, scripts }: Contract): FunctionCode => {
+  if (scripts !== undefined) {
+    const folder = scripts.folder.replace(/\/+$/, '');
+    return { kind: 'script', files: new Map(scripts.files.map((path) => [path, `${folder}/${path}`])) };
+  }
+  if (script !== undefined) return { kind: 'script', files: new Map([['', script]]) };
+  return { kind: 'handler', file: handler ?? `${name}.php` };
+};
+
+/** A browser sends forms across origins without asking, so handlers, which need none, take JSON alone. */
+const usualContents = (code: FunctionCode, files: ReadonlyMap<string, FileField>): readonly Content[] => {
+  if (files.has('')) return ['raw'];
+  if (code.kind === 'script') return ['form', 'multipart', 'json'];
+  return files.size > 0 ? ['multipart', 'json'] : ['json'];
+};
+
+const contentProblems = (
+  file: string,
+  contents: readonly Content[],
+  files: ReadonlyMap<string, FileField>,
+): StartupProblem[] => {
+  const [only] = files.values();
+  if (contents.includes('raw') && (files.size !== 1 || only?.many)) {
+    const detail = 'A raw body becomes the one file of the input: give it exactly one file() that is no list.';
+    return [{ file, property: 'contents', detail }];
+  }
+  if (!files.has('') || contents.every((content) => content === 'raw')) return [];
+  const detail = "An input that is a file() itself is the raw body: leave contents out, or say ['raw'].";
+  return [{ file, property: 'contents', detail }];
 };
 
 export interface ContractSource {
@@ -140,20 +145,25 @@ export const resolveFunction = (
       detail: `baseMs (${retry.baseMs}) is larger than maxMs (${retry.maxMs}).`,
     });
   }
-  const fn = attempt(
-    problems,
-    file,
-    (): GatewayFunction => ({
+  const fn = attempt(problems, file, (): GatewayFunction => {
+    const inputJsonSchema = toJsonSchema(contract.input, 'input');
+    const { files, problems: wrongFiles } = fileFields(inputJsonSchema, settings.limits);
+    const code = functionCode(name, contract);
+    const contents = contract.contents ?? usualContents(code, files);
+    problems.push(...wrongFiles.map((wrong) => ({ file, ...wrong })), ...contentProblems(file, contents, files));
+    return {
       name,
       summary: contract.summary,
       description: contract.description,
       input: contract.input,
-      inputJsonSchema: toJsonSchema(contract.input, 'input'),
-      output: isBinaryOutput(contract.output)
-        ? { kind: 'binary', mediaType: contract.output.mediaType }
-        : { kind: 'json', schema: contract.output, jsonSchema: toJsonSchema(contract.output, 'output') },
+      inputJsonSchema,
+      output: functionOutput(contract),
       errors: new Map(Object.entries(contract.errors ?? {}).map(([code, error]) => [code, declaredFailure(error)])),
-      handler: contract.handler ?? `${name}.php`,
+      code,
+      files,
+      contents,
+      requestHeaders: contract.requestHeaders ?? [],
+      responseHeaders: contract.responseHeaders ?? [],
       pool: override.pool ?? contract.pool ?? 'default',
       methods: contract.methods ?? ['POST'],
       timeoutMs: override.timeoutMs ?? contract.timeoutMs ?? defaults.timeoutMs,
@@ -161,8 +171,8 @@ export const resolveFunction = (
       idempotent: contract.idempotent ?? false,
       retry,
       concurrency: override.concurrency ?? contract.concurrency,
-    }),
-  );
+    };
+  });
   return fn === undefined || problems.length > 0 ? { fn: undefined, problems } : { fn, problems: [] };
 };
 

@@ -1,0 +1,22 @@
+/** How an HTTP caller wrote the input of its call: a script sees it again, a handler gets the validated value alone. */
+import type { Content } from '../contract.ts';
+
+/** Name-value pairs as sent and in the order sent (`tag[]=a&tag[]=b`), by the top-level member they belong to. */
+export type FieldTexts = ReadonlyMap<string, readonly (readonly [name: string, text: string])[]>;
+
+export interface Written {
+  /** `none`: no body. */
+  readonly content: Content | 'none';
+  readonly query: FieldTexts;
+  /** Of a form or the text parts of multipart. */
+  readonly body: FieldTexts;
+  /** The Content-Type of a raw body, as sent. */
+  readonly contentType: string | undefined;
+}
+
+/** The input of a call before the contract's schema has seen it. */
+export interface CallInput {
+  /** Members of query and body in one object, texts turned into what the schema asks for; files are `Upload`s. */
+  readonly value: unknown;
+  readonly written: Written;
+}
