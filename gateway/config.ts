@@ -219,7 +219,7 @@ export const configSchema = z.strictObject({
       itemMaxBytes: bytes(1024, MAX_BYTES).default(1_048_576).describe('one item of a stream'),
       stderrMaxBytes: bytes(0, 16 * 1_048_576)
         .default(65_536)
-        .describe('PHP warnings kept for the trace of a call'),
+        .describe('PHP warnings kept for the trace of a call, besides their last 4 KiB'),
       // 100,000 of them took 334 ms and 30 MB.
       issuesMax: z.int().min(1).max(1000).default(20).describe('broken rules listed in one answer'),
     })

@@ -4,11 +4,12 @@
  */
 import { join, resolve } from 'node:path';
 import type { GatewayConfig, Settings } from './config.ts';
-import { toGatewayError } from './errors.ts';
+import { type GatewayError, toGatewayError } from './errors.ts';
 import { createApp } from './http/app.ts';
 import { newCallId } from './ids.ts';
 import { Admission } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
+import { encodeFunctionParams, inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
 import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
@@ -19,6 +20,7 @@ import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
 import { makePools, startPools } from './pool/pools.ts';
 import { loadProject, type Project } from './project.ts';
+import { Spool } from './spool.ts';
 import { StartupError, type StartupProblem } from './startup.ts';
 import { TraceRing } from './trace/ring.ts';
 import { parseTraceparent } from './trace/traceparent.ts';
@@ -40,12 +42,8 @@ export interface InvokeOptions {
   readonly signal?: AbortSignal;
   /** W3C trace context of the caller. */
   readonly traceparent?: string;
-}
-
-/** What a function with a binary output gives. */
-export interface BinaryResult {
-  readonly bytes: Uint8Array;
-  readonly mediaType: string;
+  /** Which file of a contract with `scripts`. */
+  readonly script?: string;
 }
 
 export interface Gateway {
@@ -55,7 +53,10 @@ export interface Gateway {
   readonly tracer: Tracer;
   /** The public HTTP interface as a web-standard handler. */
   fetch(request: Request, env?: object): Response | Promise<Response>;
-  /** Resolves with the validated output, or a `BinaryResult`; rejects with GatewayError. */
+  /**
+   * Resolves with the validated output; for bytes with a `BinaryResult`; for a stream with an async iterable of items
+   * or byte arrays, and leaving its loop stops PHP. Rejects with GatewayError.
+   */
   invoke(name: string, input: unknown, options?: InvokeOptions): Promise<unknown>;
   pools(): readonly PoolStatus[];
   /** Refuses new calls, lets running ones finish within `shutdownGraceMs`, stops the pools. Idempotent. */
@@ -80,7 +81,7 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
 export const openGateway = async (project: Project, parts: { log: Log; tracer: Tracer }): Promise<Gateway> => {
   const { folder, settings, registry } = project;
   const { log, tracer } = parts;
-  const instance = openInstanceDir(settings.runtimeDir, log);
+  const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   try {
@@ -132,7 +133,7 @@ class RunningGateway implements Gateway {
   #ending: Promise<void> | undefined;
 
   constructor(parts: RunningParts) {
-    const { settings, registry, tracer, pools, log } = parts;
+    const { settings, registry, tracer, pools, instance, log } = parts;
     this.#parts = parts;
     this.settings = settings;
     this.functions = registry.functions;
@@ -150,30 +151,41 @@ class RunningGateway implements Gateway {
         stderrMaxBytes: limits.stderrMaxBytes,
         responseMaxBytes: limits.responseMaxBytes,
         issuesMax: limits.issuesMax,
+        itemMaxBytes: limits.itemMaxBytes,
       },
       log,
     );
     const info = { title: 'Functions', version: VERSION };
     const notReady = (): string | undefined => this.#notReady();
-    const app = createApp({ functions: this.functions, invoker: this.#invoker, tracer, settings, info, log, notReady });
+    const spoolLimits = { afterBytes: limits.spoolAfterBytes, maxBytes: limits.spoolMaxBytes };
+    const spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
+    const invoker = this.#invoker;
+    const app = createApp({ functions: this.functions, invoker, tracer, settings, spool, info, log, notReady });
     this.fetch = (request, env) => app.fetch(request, env);
   }
 
   async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {
     const caller = parseTraceparent(options.traceparent);
-    const fn = this.functions.get(name)?.name ?? 'unknown function';
-    const trace = this.tracer.begin({ callId: newCallId(), function: fn, caller, trusted: true });
+    const fn = this.functions.get(name);
+    const function_ = fn?.name ?? 'unknown function';
+    const trace = this.tracer.begin({ callId: newCallId(), function: function_, caller, trusted: true });
+    const end = (error: GatewayError | undefined): void => {
+      if (error !== undefined) trace.recordError(error);
+      this.tracer.end(trace, error?.code);
+    };
     try {
-      const { timeoutMs, signal } = options;
-      const output = await this.#invoker.invoke({ name, input, trace, timeoutMs, signal });
-      this.tracer.end(trace, undefined);
-      return output.kind === 'json'
-        ? output.value
-        : ({ bytes: output.bytes, mediaType: output.mediaType } satisfies BinaryResult);
+      const { timeoutMs, signal, script } = options;
+      const request = inProcessRequest(fn, input, script ?? '');
+      const output = await this.#invoker.invoke({ ...request, name, trace, timeoutMs, signal });
+      if (output.kind === 'stream') {
+        void output.stream.ended.then(end);
+        return readStream(output.stream);
+      }
+      end(undefined);
+      return resultOf(function_, output);
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      trace.recordError(error);
-      this.tracer.end(trace, error.code);
+      end(error);
       throw error;
     }
   }
@@ -215,8 +227,10 @@ class RunningGateway implements Gateway {
     const admission = this.#admissions.get(fn.pool);
     // The registry has refused functions without a pool.
     if (pool === undefined || admission === undefined) return [];
-    const encodedParams = pool.encodeFunctionParams(fn.name, fn.handler);
     const { connectTimeoutMs } = pool.settings;
-    return [[fn.name, { fn, admission, retryBudget: new RetryBudget(), connectTimeoutMs, encodedParams }]];
+    const beginUpload = (): (() => void) => pool.beginUpload();
+    const encodedParams = encodeFunctionParams(pool.paths, fn);
+    const retryBudget = new RetryBudget();
+    return [[fn.name, { fn, admission, retryBudget, connectTimeoutMs, encodedParams, beginUpload }]];
   }
 }

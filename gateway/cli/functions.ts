@@ -12,11 +12,11 @@ export const listFunctions = async (project: string, json: boolean): Promise<voi
     const all = [...functions.values()];
     if (json) {
       const rows = all.map(
-        ({ name, summary, pool, handler, methods, timeoutMs, queueTimeoutMs, idempotent, concurrency }) => ({
+        ({ name, summary, pool, code, methods, timeoutMs, queueTimeoutMs, idempotent, concurrency }) => ({
           name,
           summary,
           pool,
-          handler,
+          [code.kind]: code.kind === 'handler' ? code.file : Object.fromEntries(code.files),
           methods,
           timeoutMs,
           queueTimeoutMs,

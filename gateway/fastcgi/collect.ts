@@ -4,47 +4,45 @@ import type { Exchange, ExchangeSink } from './answers.ts';
 import { GatheredBytes } from './bytes.ts';
 import type { Connection } from './connection.ts';
 import type { FastCgiRequest } from './request.ts';
-import { type CgiHead, CgiParser } from './response.ts';
+import { type CgiHead, CgiParser, missingHead } from './response.ts';
+import { StderrKeeper } from './stderr.ts';
 
 export interface ResponseLimits {
   /** CGI header block. php-fpm itself has no limit. */
   readonly headMaxBytes: number;
   readonly bodyMaxBytes: number;
-  /** STDERR past this is read and dropped: a script's warnings must not fail its call. */
+  /** Of STDERR past this only the end is kept: a script's warnings must not fail its call. */
   readonly stderrMaxBytes: number;
 }
 
 export interface CgiResponse extends CgiHead {
   readonly body: Buffer;
-  /** PHP's error log of this request, cut at `stderrMaxBytes`. */
+  /** PHP's error log of this request, its middle left out past `stderrMaxBytes`. */
   readonly stderr: string;
   /** All that was sent, dropped bytes included. */
   readonly stderrBytes: number;
 }
 
-export interface Collected {
+/** An answer on its way to one who waits for it. */
+export interface Reception<T> {
   readonly exchange: Exchange;
-  /** Rejects with a GatewayError; `response-too-large` past `bodyMaxBytes`, which also ends the connection. */
-  readonly response: Promise<CgiResponse>;
+  /** Rejects with a GatewayError; `response-too-large` past a limit, which also ends the connection. */
+  readonly response: Promise<T>;
+  /** Its reader gives up: the response, or what is left of it, fails with this at once, and what still comes is dropped. */
+  abandon(error: GatewayError): void;
 }
-
-/**
- * A request that PHP ended without a byte of output, not even headers: 8.2.32 does so when recursion has used up all
- * memory. It is answered, and STDERR says why.
- */
-const NO_OUTPUT: CgiHead = { status: 500, headers: [] };
 
 class Collector implements ExchangeSink {
   readonly #limits: ResponseLimits;
   readonly #cgi: CgiParser;
   #head: CgiHead | undefined;
   readonly #body = new GatheredBytes();
-  readonly #stderr = new GatheredBytes();
-  #stderrBytes = 0;
+  readonly #stderr: StderrKeeper;
   #stdoutBytes = 0;
 
   constructor(limits: ResponseLimits) {
     this.#limits = limits;
+    this.#stderr = new StderrKeeper(limits.stderrMaxBytes);
     this.#cgi = new CgiParser(limits.headMaxBytes, {
       head: (head) => {
         this.#head = head;
@@ -59,21 +57,15 @@ class Collector implements ExchangeSink {
   }
 
   stderr(piece: Buffer): void {
-    const room = this.#limits.stderrMaxBytes - this.#stderr.length;
-    if (room > 0) this.#stderr.append(piece.subarray(0, room));
-    this.#stderrBytes += piece.length;
+    this.#stderr.append(piece);
   }
 
   result(): CgiResponse {
-    if (this.#head === undefined && this.#stdoutBytes > 0) {
-      const detail = 'The CGI response is malformed: it ended before its headers did.';
-      throw new GatewayError('bad-function-response', detail, { executed: 'yes' });
-    }
     return {
-      ...(this.#head ?? NO_OUTPUT),
+      ...(this.#head ?? missingHead(this.#stdoutBytes)),
       body: this.#body.bytes,
-      stderr: this.#stderr.bytes.toString('utf8'),
-      stderrBytes: this.#stderrBytes,
+      stderr: this.#stderr.text,
+      stderrBytes: this.#stderr.bytes,
     };
   }
 
@@ -87,8 +79,17 @@ class Collector implements ExchangeSink {
 }
 
 /** Sends one request and keeps its whole answer. */
-export const collect = (connection: Connection, request: FastCgiRequest, limits: ResponseLimits): Collected => {
+export const collect = (
+  connection: Connection,
+  request: FastCgiRequest,
+  limits: ResponseLimits,
+): Reception<CgiResponse> => {
   const collector = new Collector(limits);
   const exchange = connection.send(request, collector);
-  return { exchange, response: exchange.done.then(() => collector.result()) };
+  let abandon: (error: GatewayError) => void = () => {};
+  const response = new Promise<CgiResponse>((resolve, reject) => {
+    abandon = reject;
+    exchange.done.then(() => resolve(collector.result())).catch(reject);
+  });
+  return { exchange, response, abandon };
 };

@@ -10,9 +10,9 @@ import { GatewayError } from '../errors.ts';
 import { Answers, type Exchange, type ExchangeSink, type Failure } from './answers.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
 import { PING } from './record.ts';
-import { encodeRequest, type FastCgiRequest } from './request.ts';
+import { END_OF_STDIN, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
 
-/** One fixed buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
+/** One buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
 const READ_BUFFER_BYTES = 65_536;
 
 export interface ConnectOptions {
@@ -29,20 +29,23 @@ export class Connection {
   #state: 'open' | 'closing' | 'closed' = 'open';
   #readToEnd = false;
   #failure: Failure | undefined;
+  /** A large body is still on its way. */
+  #sending = false;
+  #buffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
   /** Rejects with `pool-unavailable` (nothing ran) when the peer is absent, full (EAGAIN) or too slow. */
   static open(address: Address, options: ConnectOptions): Promise<Connection> {
     return new Promise((resolve, reject) => {
       let connection: Connection | undefined;
-      const buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES);
+      // Nothing is read before the connection stands: FastCGI peers speak when asked.
+      const first = Buffer.alloc(1);
       const socket = net.connect({
         ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
         noDelay: true,
         onread: {
-          buffer,
-          callback: (bytes) => {
-            if (connection !== undefined) connection.#receive(buffer.subarray(0, bytes));
-            // Always asks for more: back-pressure comes with streamed answers.
+          buffer: () => (connection === undefined ? first : connection.#buffer),
+          callback: (bytes, buffer) => {
+            if (connection !== undefined) connection.#receive(buffer.subarray(0, bytes) as Buffer);
             return true;
           },
         },
@@ -87,7 +90,7 @@ export class Connection {
   }
 
   get usable(): boolean {
-    return this.#state === 'open' && this.#socket.writable;
+    return this.#state === 'open' && !this.#sending && this.#socket.writable;
   }
 
   /** An answer is due: to a request or to a ping. */
@@ -102,8 +105,24 @@ export class Connection {
     const { progress, done } = this.#answers.expectRequest(sink, request.ping);
     // Told not to keep the connection, the worker answers this and no other, then blocks until we close.
     if (!request.keepConnection) this.#state = 'closing';
-    this.#write(chunks, progress);
+    const whole = Buffer.isBuffer(request.body);
+    this.#write(chunks, progress, whole);
+    if (!whole) void this.#writeLarge(request.body as LargeBody, progress);
     return { progress, done };
+  }
+
+  /** Reads no more until `resume()`: the peer's writes block once the kernel's buffers are full. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** For sinks that keep a piece instead of copying it: what was just received is theirs, later reads go elsewhere. */
+  keepReceived(): void {
+    this.#buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   }
 
   /** Answered when a worker has read everything written before: it is free. Undefined if the peer closed instead. */
@@ -134,13 +153,49 @@ export class Connection {
   #receive(chunk: Buffer): void {
     const failure = this.#answers.push(chunk);
     this.#failure ??= failure;
-    if (failure !== undefined || (this.#state === 'closing' && !this.busy)) this.destroy();
+    // Answered before it was all asked: what is left of the body would be read as the next request.
+    const over = !this.busy && (this.#state === 'closing' || this.#sending);
+    if (failure !== undefined || over) this.destroy();
   }
 
-  #write(chunks: readonly Buffer[], progress: Progress): void {
+  /** At the pace the peer reads. What cannot be sent to its end ends the connection: the peer would wait for the rest. */
+  async #writeLarge(body: LargeBody, progress: Progress): Promise<void> {
+    this.#sending = true;
+    try {
+      let leftBytes = body.length;
+      for await (const bytes of body.chunks()) {
+        leftBytes -= bytes.length;
+        if (leftBytes < 0) break;
+        if (!this.#write(encodeStdin(bytes), progress, false)) await this.#drained();
+        if (this.#state === 'closed') return;
+      }
+      if (leftBytes !== 0) throw new Error(`its bytes are ${leftBytes < 0 ? 'more' : 'fewer'} than its length`);
+      this.#sending = false;
+      this.#write([END_OF_STDIN], progress, true);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.#failure ??= { code: 'internal-error', detail: `The request body cannot be sent: ${why}.`, cause };
+      this.destroy();
+    }
+  }
+
+  #drained(): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      socket.on('drain', done).on('close', done);
+      if (socket.destroyed) done();
+    });
+  }
+
+  /** `last`: the request is complete with these bytes. False when the caller should wait for `drain`. */
+  #write(chunks: readonly Buffer[], progress: Progress, last: boolean): boolean {
     const socket = this.#socket;
     const written = (error?: Error | null): void => {
-      if (!error) progress.sent = 'complete';
+      if (!error && last) progress.sent = 'complete';
     };
     // Corked chunks leave in one writev.
     socket.cork();
@@ -151,7 +206,8 @@ export class Connection {
     socket.uncork();
     // An error at once is that of the first system call, which took nothing: the peer had closed before (EPIPE).
     // A kept connection that went stale unnoticed is thus known not to have run its request.
-    if (!socket.errored) progress.sent = 'partial';
+    if (!socket.errored && progress.sent === 'nothing') progress.sent = 'partial';
+    return !socket.writableNeedDrain;
   }
 
   #onClosed(): void {

@@ -10,6 +10,16 @@ import {
   writeHeader,
 } from './record.ts';
 
+/**
+ * A body that is not in memory: files on disk. Its length is known before its first byte is sent, because php-fpm
+ * hangs, and mixes up answers, if it gets fewer bytes than CONTENT_LENGTH says.
+ */
+export interface LargeBody {
+  readonly length: number;
+  /** The bytes, from the start; called once for each attempt. */
+  chunks(): AsyncIterable<Buffer>;
+}
+
 /** The id in params encoded ahead. Peers that answer in order need no other: php-fpm echoes any id and checks none. It is the id of every request. */
 export const PREENCODED_REQUEST_ID = 1;
 
@@ -18,8 +28,7 @@ export interface FastCgiRequest {
   readonly encodedParams?: Buffer;
   /** CONTENT_LENGTH is added here and must not be among them. */
   readonly params: Params;
-  /** The whole body. php-fpm hangs, and mixes up answers, if it gets fewer bytes than CONTENT_LENGTH says. */
-  readonly body: Buffer;
+  readonly body: Buffer | LargeBody;
   /** Writes a ping in front: its answer proves that a worker has begun to read this request. */
   readonly ping: boolean;
   /** False: the peer closes the connection after its answer. */
@@ -34,19 +43,21 @@ const NOTHING = Buffer.alloc(0);
 const BEGIN_AND_KEEP = encodeBeginRequest(PREENCODED_REQUEST_ID, true);
 const BEGIN_AND_CLOSE = encodeBeginRequest(PREENCODED_REQUEST_ID, false);
 const END_OF_PARAMS = encodeRecord(RecordType.PARAMS, PREENCODED_REQUEST_ID, NOTHING);
-const END_OF_STDIN = encodeRecord(RecordType.STDIN, PREENCODED_REQUEST_ID, NOTHING);
+export const END_OF_STDIN = encodeRecord(RecordType.STDIN, PREENCODED_REQUEST_ID, NOTHING);
 
-const pushStdin = (chunks: Buffer[], body: Buffer): void => {
-  for (let start = 0; start < body.length; start += FCGI_MAX_CONTENT_LEN) {
-    const content = body.subarray(start, start + FCGI_MAX_CONTENT_LEN);
+/** STDIN records around these bytes, which are not copied. */
+export const encodeStdin = (bytes: Buffer): Buffer[] => {
+  const chunks: Buffer[] = [];
+  for (let start = 0; start < bytes.length; start += FCGI_MAX_CONTENT_LEN) {
+    const content = bytes.subarray(start, start + FCGI_MAX_CONTENT_LEN);
     const header = Buffer.allocUnsafe(FCGI_HEADER_LEN);
     writeHeader(header, 0, RecordType.STDIN, PREENCODED_REQUEST_ID, content.length);
     chunks.push(header, content);
   }
-  chunks.push(END_OF_STDIN);
+  return chunks;
 };
 
-/** Buffers to be written together, in this order. */
+/** Buffers to be written together, in this order. A large body and `END_OF_STDIN` follow them. */
 export const encodeRequest = (request: FastCgiRequest): Buffer[] => {
   const { body, encodedParams } = request;
   const params: Params = [...request.params, ['CONTENT_LENGTH', String(body.length)]];
@@ -55,6 +66,7 @@ export const encodeRequest = (request: FastCgiRequest): Buffer[] => {
   chunks.push(request.keepConnection ? BEGIN_AND_KEEP : BEGIN_AND_CLOSE);
   if (encodedParams) chunks.push(encodedParams);
   chunks.push(encodeParams(PREENCODED_REQUEST_ID, params), END_OF_PARAMS);
-  pushStdin(chunks, body);
+  if (!Buffer.isBuffer(body)) return chunks;
+  chunks.push(...encodeStdin(body), END_OF_STDIN);
   return body.length <= COPY_MAX_BYTES ? [Buffer.concat(chunks)] : chunks;
 };

@@ -12,6 +12,15 @@ export interface CgiHead {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
+/**
+ * A request that PHP ended without a byte of output, not even headers: 8.2.32 does so when recursion has used up all
+ * memory. It is answered, and STDERR says why. Throws `bad-function-response` when there was output.
+ */
+export const missingHead = (stdoutBytes: number): CgiHead => {
+  if (stdoutBytes > 0) throw violation('it ended before its headers did');
+  return { status: 500, headers: [] };
+};
+
 export interface CgiSink {
   head(head: CgiHead): void;
   /** A view that is valid only during the call. */

@@ -2,13 +2,16 @@
 import { Hono } from 'hono';
 import type { Settings } from '../config.ts';
 import { type Code, codes, GatewayError, isCode, toGatewayError } from '../errors.ts';
-import type { GatewayFunction } from '../invoke/function.ts';
+import type { FunctionOutput, GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
 import type { Log } from '../log.ts';
+import type { Spool } from '../spool.ts';
 import type { Tracer } from '../trace/tracer.ts';
+import { acceptedTypes } from './contents.ts';
 import { type HttpContext, type HttpEnv, requestHead } from './context.ts';
 import { FunctionsHandler } from './functions.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
+import { offeredMethods } from './output-response.ts';
 import { trustsPeer } from './peer.ts';
 import { problemResponse } from './problem.ts';
 import { assertMethod, assertRequest } from './request-rules.ts';
@@ -18,6 +21,7 @@ export interface AppOptions {
   readonly invoker: Invoker;
   readonly tracer: Tracer;
   readonly settings: Settings;
+  readonly spool: Spool;
   readonly info: OpenApiInfo;
   readonly log: Log;
   /** Why calls would not work now, or undefined when they would. */
@@ -25,6 +29,11 @@ export interface AppOptions {
 }
 
 const READ_METHODS = ['GET', 'HEAD'];
+
+const describeOutput = (output: FunctionOutput): object => {
+  if (output.kind === 'stream') return { stream: describeOutput(output.item) };
+  return output.kind === 'json' ? output.jsonSchema : { mediaType: output.mediaType };
+};
 
 const listing = (functions: Iterable<GatewayFunction>): object[] =>
   [...functions].map((fn) => ({
@@ -35,7 +44,7 @@ const listing = (functions: Iterable<GatewayFunction>): object[] =>
     timeoutMs: fn.timeoutMs,
     idempotent: fn.idempotent,
     input: fn.inputJsonSchema,
-    output: fn.output.kind === 'json' ? fn.output.jsonSchema : { mediaType: fn.output.mediaType },
+    output: describeOutput(fn.output),
     errors: Object.fromEntries(
       [...fn.errors].map(([code, { status, jsonSchema }]) => [code, { status, data: jsonSchema }]),
     ),
@@ -60,11 +69,13 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
 
   app.options('/functions/:name', async (c) => {
     const fn = functions.get(c.req.param('name'));
-    if (fn === undefined) return await calls.handle(c);
+    if (fn === undefined || fn.methods.includes('OPTIONS')) return await calls.handle(c);
     assertRequest(requestHead(c), settings.http.allowedHosts);
-    return c.body(null, 204, { allow: [...fn.methods, 'OPTIONS'].join(', '), 'accept-post': 'application/json' });
+    const allow = [...offeredMethods(fn), 'OPTIONS'].join(', ');
+    return c.body(null, 204, { allow, 'accept-post': acceptedTypes(fn).join(', ') });
   });
   app.all('/functions/:name', (c) => calls.handle(c));
+  app.all('/functions/:name/:path{.+}', (c) => calls.handle(c));
   page('/functions', (c) => c.json(list));
   page('/openapi.json', (c) => c.json(openapi));
   page('/healthz', (c) => c.json({ status: 'ok' }));

@@ -1,54 +1,115 @@
-/** The whole request body, within a limit that counts what arrives and not what is announced. */
-import type { IncomingMessage } from 'node:http';
+/** The request body as it arrives: limits of size and time count what comes, not what is announced. */
+import { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.ts';
+import { Pieces } from '../pieces.ts';
 
-/** The rest of the body is not read, so the connection cannot be used again. */
-const tooLarge = (maxBytes: number, met: string): GatewayError =>
-  new GatewayError('body-too-large', `The body has ${met}; the limit is ${maxBytes}.`, {
-    headers: { connection: 'close' },
-  });
+/** Over a socket, or made in process. */
+export type BodySource = IncomingMessage | Request;
 
-const assertAnnounced = (contentLength: string | null | undefined, maxBytes: number): void => {
-  if (contentLength && Number(contentLength) > maxBytes) throw tooLarge(maxBytes, `${contentLength} bytes`);
-};
+/** For answers given before the whole body was read: the connection cannot be used again. */
+export const LAST_ANSWER = { connection: 'close' } as const;
 
-const gone = (): GatewayError => new GatewayError('client-closed', 'The caller left before its body had arrived.');
+export const bodyTooLarge = (maxBytes: number, met: string): GatewayError =>
+  new GatewayError('body-too-large', `The body has ${met}; the limit is ${maxBytes}.`, { headers: LAST_ANSWER });
 
-export const readIncoming = async (incoming: IncomingMessage, maxBytes: number): Promise<Buffer> => {
-  assertAnnounced(incoming.headers['content-length'], maxBytes);
-  return await new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size <= maxBytes) {
-        chunks.push(chunk);
-        return;
-      }
+const gone = (cause?: unknown): GatewayError =>
+  new GatewayError('client-closed', 'The caller left before its body had arrived.', { cause });
+
+const tooSlow = (timeoutMs: number): GatewayError =>
+  new GatewayError('request-timeout', `The request had not arrived within ${timeoutMs} ms.`, { headers: LAST_ANSWER });
+
+export interface Arrival {
+  /** For all of it to arrive, ms. */
+  readonly timeoutMs: number;
+  /** Takes a piece; while its promise is open, the sender has to wait. */
+  readonly take: (chunk: Buffer) => Promise<void> | undefined;
+}
+
+const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => fail(tooSlow(timeoutMs)), timeoutMs);
+    const fail = (error: unknown): void => {
+      clearTimeout(timer);
       incoming.off('data', onData).pause();
-      chunks.length = 0;
-      reject(tooLarge(maxBytes, `more than ${maxBytes} bytes`));
+      reject(error);
+    };
+    const onData = (chunk: Buffer): void => {
+      try {
+        const taken = take(chunk);
+        if (taken === undefined) return;
+        incoming.pause();
+        taken.then(() => incoming.resume(), fail);
+      } catch (error) {
+        fail(error);
+      }
     };
     incoming.on('data', onData);
-    incoming.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    incoming.once('end', () => {
+      clearTimeout(timer);
+      resolve();
+    });
     // `close` comes after every body, too: an error made for it cost 6 % of a call.
     const onEnd = (): void => {
-      if (!incoming.complete) reject(gone());
+      if (!incoming.complete) fail(gone());
     };
     incoming.once('error', onEnd);
     incoming.once('close', onEnd);
   });
+
+const receiveRequest = async ({ body }: Request, { timeoutMs, take }: Arrival): Promise<void> => {
+  if (body === null) return;
+  const reader = body.getReader();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    // Ends the read below; what a body says to that is of no interest.
+    reader.cancel().catch(() => {});
+  }, timeoutMs);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        throw gone(error);
+      });
+      if (late) throw tooSlow(timeoutMs);
+      if (done) return;
+      await take(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 };
 
-/** For requests made in process, without a socket. */
-export const readRequest = async (request: Request, maxBytes: number): Promise<Buffer> => {
-  assertAnnounced(request.headers.get('content-length'), maxBytes);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes, `more than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+/** Resolves when all has arrived and is taken; rejects with what `take` throws, `client-closed` or `request-timeout`. */
+export const receive = (source: BodySource, arrival: Arrival): Promise<void> =>
+  source instanceof IncomingMessage ? receiveIncoming(source, arrival) : receiveRequest(source, arrival);
+
+/** As announced; undefined for chunked and in-process ones. */
+export const contentLength = (source: BodySource): number | undefined => {
+  const announced = source instanceof Request ? source.headers.get('content-length') : source.headers['content-length'];
+  return announced ? Number(announced) : undefined;
 };
+
+export interface WholeBody {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+}
+
+export const readWhole = async (source: BodySource, { maxBytes, timeoutMs }: WholeBody): Promise<Buffer> => {
+  const announced = contentLength(source) ?? 0;
+  if (announced > maxBytes) throw bodyTooLarge(maxBytes, `${announced} bytes`);
+  const pieces = new Pieces();
+  const take = (chunk: Buffer): undefined => {
+    pieces.add(chunk);
+    if (pieces.size > maxBytes) throw bodyTooLarge(maxBytes, `more than ${maxBytes} bytes`);
+  };
+  await receive(source, { timeoutMs, take });
+  return pieces.join();
+};
+
+export const readIncoming = (incoming: IncomingMessage, maxBytes: number): Promise<Buffer> =>
+  readWhole(incoming, { maxBytes, timeoutMs: 30_000 });
+export const readRequest = (request: Request, maxBytes: number): Promise<Buffer> =>
+  readWhole(request, { maxBytes, timeoutMs: 30_000 });

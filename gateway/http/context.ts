@@ -12,6 +12,8 @@ export interface HttpEnv {
     readonly peer?: string | undefined;
     /** Aborted when the caller leaves before its answer. */
     readonly left?: AbortSignal;
+    /** Breaks the connection in the middle of an answer, which its reader cannot take for a whole one. */
+    readonly cut?: () => void;
   };
 }
 

@@ -2,18 +2,22 @@
 import type { Settings } from '../config.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { newCallId } from '../ids.ts';
-import { parseIJson } from '../ijson.ts';
 import type { Output } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
-import type { Invoker } from '../invoke/invoke.ts';
+import { scriptUrl } from '../invoke/in-process.ts';
+import type { Call, Invoker } from '../invoke/invoke.ts';
 import type { Log } from '../log.ts';
+import type { Spool } from '../spool.ts';
 import { type CallTrace, round } from '../trace/call-trace.ts';
 import { parseTraceparent } from '../trace/traceparent.ts';
 import type { Tracer } from '../trace/tracer.ts';
-import { callerSignal, type HttpContext, peerAddress, readBody, requestHead } from './context.ts';
+import { readCallInput } from './call-input.ts';
+import { callerSignal, type HttpContext, peerAddress, requestHead } from './context.ts';
+import { assertAnswerable, offeredMethods, outputResponse } from './output-response.ts';
 import type { TrustsPeer } from './peer.ts';
-import { problemResponse } from './problem.ts';
-import { assertAcceptable, assertJsonContent, assertMethod, assertRequest, timeoutHint } from './request-rules.ts';
+import { type ProblemContext, problemResponse } from './problem.ts';
+import { assertMethod, assertRequest, timeoutHint } from './request-rules.ts';
+import { requestView } from './script-view.ts';
 
 export interface FunctionsRoute {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -21,14 +25,12 @@ export interface FunctionsRoute {
   readonly tracer: Tracer;
   readonly settings: Settings;
   readonly trustsPeer: TrustsPeer;
+  readonly spool: Spool;
   readonly log: Log;
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
-
-const mediaTypeOf = ({ output }: GatewayFunction): string =>
-  output.kind === 'json' ? 'application/json' : output.mediaType;
 
 /** `validate;dur=0.1, queue;dur=0, …`: the phases of the walk in its own words. */
 const serverTiming = (trace: CallTrace): string =>
@@ -45,7 +47,7 @@ export class FunctionsHandler {
 
   async handle(c: HttpContext): Promise<Response> {
     const { functions, tracer, trustsPeer, settings } = this.#route;
-    const fn = functions.get(c.req.param('name') ?? '');
+    const fn = functions.get(functionName(c));
     const callId = newCallId();
     const trusted = trustsPeer(peerAddress(c));
     const caller = parseTraceparent(c.req.header('traceparent'));
@@ -55,11 +57,15 @@ export class FunctionsHandler {
     const requestId = REQUEST_ID.test(sentId) ? sentId : callId;
     const headers: Record<string, string> = { 'trace-id': trace.traceId, 'request-id': requestId };
     try {
-      const output = await this.#call(c, fn, trace);
+      const output = await this.#call(c, fn, trace, trusted);
       const { serverTiming: show } = settings.http;
       if (show === 'always' || (show === 'trusted' && trusted)) headers['server-timing'] = serverTiming(trace);
-      const response = outputResponse(fn?.name ?? '', output, headers);
-      this.#end(c, trace, requestId, response.status, undefined);
+      const problem: ProblemContext = { callId, traceId: trace.traceId, expose: settings.exposeErrors };
+      const response = outputResponse(c, fn?.name ?? '', output, { headers, problem, http: settings.http });
+      const { status } = response;
+      if (output.kind === 'stream')
+        void output.stream.ended.then((error) => this.#end(c, trace, requestId, status, error));
+      else this.#end(c, trace, requestId, status, undefined);
       return response;
     } catch (thrown) {
       const error = toGatewayError(thrown);
@@ -68,25 +74,30 @@ export class FunctionsHandler {
     }
   }
 
-  async #call(c: HttpContext, fn: GatewayFunction | undefined, trace: CallTrace): Promise<Output> {
-    const { invoker, settings } = this.#route;
-    const { limits, http } = settings;
-    assertRequest(requestHead(c), http.allowedHosts);
-    const name = c.req.param('name') ?? '';
-    if (fn === undefined) throw unknownFunction(name);
-    assertMethod(c.req.method, fn.methods);
-    assertAcceptable(c.req.header('accept'), mediaTypeOf(fn));
-    assertJsonContent(c.req.header('content-type'), c.req.header('content-encoding'));
+  async #call(c: HttpContext, fn: GatewayFunction | undefined, trace: CallTrace, trusted: boolean): Promise<Output> {
+    const { invoker, settings, spool } = this.#route;
+    assertRequest(requestHead(c), settings.http.allowedHosts);
+    if (fn === undefined) throw unknownFunction(functionName(c));
+    const script = scriptCall(c, fn, trusted);
+    assertMethod(c.req.method, offeredMethods(fn));
+    assertAnswerable(fn, c.req.header('accept'));
     const timeoutMs = timeoutHint({
       requestTimeoutMs: c.req.header('x-request-timeout-ms'),
       grpcTimeout: c.req.header('grpc-timeout'),
       prefer: c.req.header('prefer'),
     });
     const signal = callerSignal(c);
-    const body = await readBody(c, limits.bodyMaxBytes);
-    trace.set({ 'http.request.body.size': body.length });
-    const input = parseIJson(body, limits.jsonDepth);
-    return await invoker.invoke({ name: fn.name, input, trace, timeoutMs, signal });
+    const { input, bodyBytes, dispose } = await readCallInput(c, fn, { settings, spool });
+    let output: Output | undefined;
+    try {
+      trace.set({ 'http.request.body.size': bodyBytes });
+      output = await invoker.invoke({ name: fn.name, input, script, trace, timeoutMs, signal });
+      return output;
+    } finally {
+      // A script may still be reading its body while its output streams.
+      if (output?.kind === 'stream') void output.stream.ended.then(dispose);
+      else await dispose();
+    }
   }
 
   #end(c: HttpContext, trace: CallTrace, requestId: string, status: number, error: GatewayError | undefined): void {
@@ -133,33 +144,22 @@ const methodAttributes = (method: string): Record<string, string> =>
     ? { 'http.request.method': method }
     : { 'http.request.method': '_OTHER', 'http.request.method_original': method };
 
+const functionName = (c: HttpContext): string => c.req.param('name') ?? '';
+
+/** Which of the function's files, looked up in its contract's list; undefined for a handler. */
+const scriptCall = (c: HttpContext, fn: GatewayFunction, trusted: boolean): Call['script'] => {
+  const path = c.req.param('path') ?? '';
+  const files = fn.code.kind === 'script' ? fn.code.files : new Map([['', '']]);
+  if (!files.has(path)) {
+    const detail = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}; GET /functions lists what there is.`;
+    throw new GatewayError('not-found', detail);
+  }
+  if (fn.code.kind === 'handler') return undefined;
+  return { path, view: requestView(c, fn, scriptUrl(fn.name, path), trusted) };
+};
+
 const unknownFunction = (name: string): GatewayError =>
   new GatewayError(
     'not-found',
     `There is no function named ${JSON.stringify(name.slice(0, 128))}; GET /functions lists them.`,
   );
-
-/** A transform in an output schema may make what JSON has no word for, such as a bigint. */
-const writeJson = (fn: string, value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? 'null';
-  } catch (cause) {
-    throw new GatewayError('contract-error', `The parsed output of ${fn} cannot be written as JSON.`, {
-      executed: 'yes',
-      cause,
-      privateDetail: String(cause),
-    });
-  }
-};
-
-const outputResponse = (fn: string, output: Output, headers: Record<string, string>): Response => {
-  const common = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...headers };
-  return output.kind === 'json'
-    ? new Response(writeJson(fn, output.value), {
-        headers: { 'content-type': 'application/json', ...common },
-      })
-    : // A Buffer is a Uint8Array over an ArrayBuffer; its type allows a shared one, which sockets never give.
-      new Response(output.bytes as Uint8Array<ArrayBuffer>, {
-        headers: { 'content-type': output.mediaType, ...common },
-      });
-};

@@ -16,6 +16,8 @@ export interface ListenerOptions {
   readonly at: { readonly host: string; readonly port: number } | { readonly socket: string };
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** Of requests with files. */
+  readonly uploadTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
   readonly headersMaxBytes: number;
   readonly maxConnections: number;
@@ -153,7 +155,8 @@ const listen = (server: Server, { at, setting, log }: ListenerOptions): Promise<
 const nodeOptions = (options: ListenerOptions): ServerOptions => ({
   maxHeaderSize: options.headersMaxBytes,
   headersTimeout: Math.min(options.headersTimeoutMs, options.requestTimeoutMs),
-  requestTimeout: options.requestTimeoutMs,
+  // Those who read bodies know which are uploads, and time the others themselves.
+  requestTimeout: Math.max(options.requestTimeoutMs, options.uploadTimeoutMs),
   keepAliveTimeout: options.keepAliveTimeoutMs,
   // How late a time limit may strike; Node's default is 30 s.
   connectionsCheckingInterval: 1000,
@@ -209,7 +212,8 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   const bindings = ({ incoming, outgoing }: HttpBindings): HttpEnv['Bindings'] => {
     const connection = connections.get(incoming.socket);
     const left = connection?.unanswered.get(outgoing)?.signal ?? AbortSignal.abort();
-    return { incoming, peer: connection === undefined ? UNKNOWN_PEER : connection.peer, left };
+    const peer = connection === undefined ? UNKNOWN_PEER : connection.peer;
+    return { incoming, peer, left, cut: () => outgoing.destroy() };
   };
   const respond = getRequestListener((request, env) => fetch(request, bindings(env as HttpBindings)), {
     hostname: 'localhost',

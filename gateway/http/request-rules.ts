@@ -2,6 +2,7 @@
  * What a request must be before anything looks at its meaning. Pure. Node's parser refuses broken framing itself;
  * these are the rest: ambiguous hosts, header names that would collide in PHP, verbs, types, codings.
  */
+import type { Content } from '../contract.ts';
 import { GatewayError } from '../errors.ts';
 
 /** Names and values as received, in order, repeated ones apart. */
@@ -79,6 +80,39 @@ export const assertMethod = (method: string, allowed: readonly string[]): void =
   });
 };
 
+export interface OriginHead {
+  readonly method: string;
+  readonly content: Content | 'none';
+  /** Undefined where the request has none of this name. */
+  readonly header: (name: 'sec-fetch-site' | 'origin' | 'host') => string | undefined;
+}
+
+/** Whether the page at `origin` was served under this Host. */
+const isOwnOrigin = (origin: string, host: string | undefined): boolean => {
+  // Behind a proxy that ends TLS the schemes differ; a default port may be written or not.
+  const [, scheme, authority = ''] = /^(https?):\/\/(.+)$/i.exec(origin) ?? [];
+  const usualPort = scheme?.toLowerCase() === 'https' ? /:443$/ : /:80$/;
+  const plain = (text: string): string => text.toLowerCase().replace(usualPort, '');
+  return scheme !== undefined && host !== undefined && plain(authority) === plain(host);
+};
+
+/**
+ * Browsers send forms and files anywhere without asking, with what the user may do there; only JSON asks first.
+ * Throws `forbidden-origin` for a page of another origin that is not allowed.
+ */
+export const assertOrigin = ({ method, content, header }: OriginHead, allowedOrigins: readonly string[]): void => {
+  if (content === 'json' || ['GET', 'HEAD', 'OPTIONS'].includes(method)) return;
+  const origin = header('origin');
+  const site = header('sec-fetch-site');
+  const foreign =
+    site === undefined
+      ? origin !== undefined && !isOwnOrigin(origin, header('host'))
+      : site === 'cross-site' || site === 'same-site';
+  if (!foreign || allowedOrigins.some((allowed) => allowed.toLowerCase() === origin?.toLowerCase())) return;
+  const from = origin === undefined ? 'of another site' : `at ${quote(origin)}`;
+  throw new GatewayError('forbidden-origin', `The page ${from} is not in http.allowedOrigins.`);
+};
+
 /** Throws unless the body is JSON in UTF-8 without a content coding. */
 export const assertJsonContent = (contentType: string | undefined, contentEncoding: string | undefined): void => {
   if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity') {
@@ -123,6 +157,11 @@ export const isAcceptable = (accept: string | undefined, mediaType: string): boo
   }
   return best.specificity > 0 && !best.refused;
 };
+
+/** Whether an Accept header names this very type, not just a range that holds it. */
+export const namesType = (accept: string | undefined, mediaType: string): boolean =>
+  isAcceptable(accept, mediaType) &&
+  (accept ?? '').split(',').some((part) => part.split(';')[0]?.trim().toLowerCase() === mediaType);
 
 export const assertAcceptable = (accept: string | undefined, mediaType: string): void => {
   if (isAcceptable(accept, mediaType)) return;

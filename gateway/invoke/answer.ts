@@ -3,12 +3,26 @@ import { GatewayError } from '../errors.ts';
 import type { CgiResponse } from '../fastcgi/index.ts';
 import { assertIJson } from '../ijson.ts';
 import type { Envelope, Meta, PhpException } from '../pool/envelope.ts';
-import type { GatewayFunction } from './function.ts';
+import type { GatewayFunction, WholeOutput } from './function.ts';
+import type { OutputStream } from './output-stream.ts';
 import { validate } from './validate.ts';
 
+/** What a script says of its answer besides the body; a handler says nothing. */
+export interface ResponseHead {
+  readonly status: number;
+  /** Those that may pass, in the order sent, names in lower case. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
 export type Output =
-  | { readonly kind: 'json'; readonly value: unknown }
-  | { readonly kind: 'binary'; readonly bytes: Buffer; readonly mediaType: string };
+  | { readonly kind: 'json'; readonly value: unknown; readonly head: ResponseHead | undefined }
+  | {
+      readonly kind: 'binary';
+      readonly bytes: Buffer;
+      readonly mediaType: string;
+      readonly head: ResponseHead | undefined;
+    }
+  | { readonly kind: 'stream'; readonly stream: OutputStream };
 
 export interface AnswerLimits {
   /** Of the result itself. */
@@ -21,22 +35,36 @@ const FAILURE_MAX_CHARS = 1000;
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(?:; ?[a-z0-9-]+=(?:[A-Za-z0-9._-]+|"[A-Za-z0-9._ -]*"))*$/i;
 
 /** The output of a good answer; throws GatewayError for any other. `executed` is yes in every case: PHP answered. */
-export const readOutput = (
-  fn: GatewayFunction,
-  response: CgiResponse,
-  envelope: Envelope,
-  limits: AnswerLimits,
-): Output => {
+export const readOutput = (fn: GatewayFunction, response: Ended, envelope: Envelope, limits: AnswerLimits): Output => {
   if (envelope.kind === 'none') throw noEnvelope(fn, response, envelope.stray);
   const { meta, payload } = envelope;
   if (payload.length > limits.responseMaxBytes) throw tooLarge(fn, limits, `${payload.length} bytes`);
   if (meta.outcome !== 'output' && meta.outcome !== 'failure') throw phpError(fn, meta);
-  if (envelope.stray !== '') {
-    const detail = `${fn.name} printed something besides its result (an echo, or text outside <?php … ?>).`;
-    throw new GatewayError('function-stray-output', detail, { privateDetail: `It printed: ${envelope.stray}` });
-  }
+  if (envelope.stray !== '') throw strayOutput(fn, envelope.stray);
   if (meta.outcome === 'failure') throw declaredError(fn, meta, payload, limits);
   return meta.encoding === 'binary' ? binaryOutput(fn, meta.mediaType, payload) : jsonOutput(fn, payload, limits);
+};
+
+/** The end of a handler's stream; throws for any but a good one. */
+export const assertStreamed = (
+  fn: GatewayFunction,
+  response: Ended,
+  envelope: Envelope,
+  limits: AnswerLimits,
+): void => {
+  if (envelope.kind === 'none') throw noEnvelope(fn, response, envelope.stray);
+  const { meta, payload, stray } = envelope;
+  if (meta.outcome === 'failure') throw declaredError(fn, meta, payload, limits);
+  if (meta.outcome !== 'streamed') throw phpError(fn, meta);
+  if (stray !== '') throw strayOutput(fn, stray);
+};
+
+/** What is known of PHP when its answer is over. */
+type Ended = Pick<CgiResponse, 'status' | 'stderr'>;
+
+const strayOutput = (fn: GatewayFunction, stray: string): GatewayError => {
+  const detail = `${fn.name} printed something besides its result (an echo, or text outside <?php … ?>).`;
+  return new GatewayError('function-stray-output', detail, { privateDetail: `It printed: ${stray}` });
 };
 
 /** `met`: how large it is, as far as that is known. */
@@ -47,23 +75,28 @@ export const tooLarge = (fn: GatewayFunction, limits: AnswerLimits, met: string)
   );
 
 const jsonOutput = (fn: GatewayFunction, payload: Buffer, limits: AnswerLimits): Output => {
-  if (fn.output.kind === 'binary') throw wrongKind(fn, 'JSON', `a Binary of ${fn.output.mediaType}`);
+  const { output } = fn;
+  if (output.kind === 'binary') throw wrongKind(fn, 'JSON', `a Binary of ${output.mediaType}`);
+  if (output.kind === 'stream') throw wrongKind(fn, 'one value', STREAM);
+  return { kind: 'json', value: readJson(fn, output, payload, limits), head: undefined };
+};
+
+export type JsonOutput = Extract<WholeOutput, { kind: 'json' }>;
+
+/** The validated value of these bytes. */
+export const readJson = (fn: GatewayFunction, output: JsonOutput, payload: Buffer, limits: AnswerLimits): unknown => {
   const value = parseJson(fn, payload);
   const subject = `output of ${fn.name}`;
   try {
-    const parsed = validate(fn.output.schema, value, {
-      code: 'invalid-function-output',
-      subject,
-      issuesMax: limits.issuesMax,
-    });
-    return { kind: 'json', value: parsed };
+    const { issuesMax } = limits;
+    return validate(output.schema, value, { code: 'invalid-function-output', subject, issuesMax });
   } catch (error) {
     throw value === null ? noValue(fn, error) : withEmptyArrayHint(error, payload);
   }
 };
 
 const binaryOutput = (fn: GatewayFunction, mediaType: string | null, bytes: Buffer): Output => {
-  if (fn.output.kind !== 'binary') throw wrongKind(fn, 'a Binary', 'JSON');
+  if (fn.output.kind !== 'binary') throw wrongKind(fn, 'a Binary', fn.output.kind === 'stream' ? STREAM : 'JSON');
   const expected = fn.output.mediaType;
   const isFamily = expected.endsWith('/*');
   const actual = mediaType ?? (isFamily ? undefined : expected);
@@ -78,8 +111,10 @@ const binaryOutput = (fn: GatewayFunction, mediaType: string | null, bytes: Buff
       `one of ${expected}`,
     );
   }
-  return { kind: 'binary', bytes, mediaType: actual };
+  return { kind: 'binary', bytes, mediaType: actual, head: undefined };
 };
+
+const STREAM = 'stream(): yield, or return something iterable';
 
 const wrongKind = (fn: GatewayFunction, got: string, wanted: string): GatewayError =>
   new GatewayError('invalid-function-output', `${fn.name} returned ${got}; its contract says ${wanted}.`, {
@@ -161,7 +196,7 @@ const declaredError = (
 const describe = ({ class: name, message, file, line, trace }: PhpException): string =>
   [`${name}: ${message} in ${file}:${line}`, trace].filter(Boolean).join('\n');
 
-const phpError = (fn: GatewayFunction, meta: Meta): GatewayError => {
+export const phpError = (fn: GatewayFunction, meta: Meta): GatewayError => {
   switch (meta.outcome) {
     case 'exception':
       return new GatewayError('function-error', `${fn.name} threw an exception.`, {
@@ -195,7 +230,7 @@ const phpError = (fn: GatewayFunction, meta: Meta): GatewayError => {
 };
 
 /** The runtime did not come to write its envelope: a worse fatal error, or `fastcgi_finish_request()`. */
-const noEnvelope = (fn: GatewayFunction, response: CgiResponse, stray: string): GatewayError => {
+const noEnvelope = (fn: GatewayFunction, response: Ended, stray: string): GatewayError => {
   const { stderr, status } = response;
   const privateDetail = `status ${status}; STDERR: ${stderr || 'nothing'}; body: ${stray || 'nothing'}`;
   if (stderr.includes('Allowed memory size of')) {

@@ -4,6 +4,7 @@ import type { Settings } from '../config.ts';
 import type { BinaryOutput, Content, Contract, DeclaredError, Method } from '../contract.ts';
 import { isBinaryOutput, isStreamOutput } from '../contract.ts';
 import { isCode } from '../errors.ts';
+import type { FunctionCode } from '../pool/runtime.ts';
 import { issueProblem, type StartupProblem } from '../startup.ts';
 import { contractSchema, isZod } from './contract-rules.ts';
 import { type FileField, fileFields } from './files.ts';
@@ -16,12 +17,6 @@ export type WholeOutput =
   | { readonly kind: 'binary'; readonly mediaType: string };
 
 export type FunctionOutput = WholeOutput | { readonly kind: 'stream'; readonly item: WholeOutput };
-
-/** The PHP files a function runs, below `functions/`. */
-export type FunctionCode =
-  | { readonly kind: 'handler'; readonly file: string }
-  /** By the path behind the function's name in the URL, which is empty for the function itself. */
-  | { readonly kind: 'script'; readonly files: ReadonlyMap<string, string> };
 
 export interface DeclaredFailure {
   readonly status: number;

@@ -4,19 +4,19 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Deadline } from '../deadline.ts';
-import { type Executed, GatewayError, toGatewayError } from '../errors.ts';
-import type { ResponseLimits } from '../fastcgi/index.ts';
+import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
-import { decodeEnvelope } from '../pool/envelope.ts';
-import { callParams } from '../pool/runtime.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
 import type { Admission } from './admission.ts';
-import { type AnswerLimits, type Output, readOutput, tooLarge } from './answer.ts';
+import type { Output } from './answer.ts';
+import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';
-import { recordAnswer, recordWorker } from './observe.ts';
+import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
 import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
+import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
+import type { CallInput } from './written.ts';
 
 /** A function joined with the pool that runs it. */
 export interface Target {
@@ -24,29 +24,31 @@ export interface Target {
   readonly admission: Admission;
   readonly retryBudget: RetryBudget;
   readonly connectTimeoutMs: number;
-  /** FastCGI parameters that never change. */
-  readonly encodedParams: Buffer;
+  /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
+  readonly encodedParams: ReadonlyMap<string, Buffer>;
+  /** PHP is about to keep uploaded files for a call; the result is called when they are no longer needed. */
+  readonly beginUpload: () => () => void;
 }
-
-export interface InvokeLimits extends ResponseLimits, AnswerLimits {}
 
 export interface Call {
   readonly name: string;
-  readonly input: unknown;
+  readonly input: CallInput;
+  /** Which of a function's scripts, and what it sees of the request; undefined for handlers. */
+  readonly script: { readonly path: string; readonly view: RequestView } | undefined;
   readonly trace: CallTrace;
   /** Less than the contract allows, if given, ms. */
   readonly timeoutMs: number | undefined;
-  /** Aborted while the call waits: it never runs. Aborted later: it runs to its end. */
+  /** Aborted while the call waits: it never runs. Aborted later: it runs to its end, unless its output is a stream. */
   readonly signal: AbortSignal | undefined;
 }
 
 export class Invoker {
   readonly #targets: ReadonlyMap<string, Target>;
-  readonly #limits: InvokeLimits;
+  readonly #limits: AttemptLimits;
   readonly #log: Log;
 
   /** `log` receives what handlers log. */
-  constructor(targets: ReadonlyMap<string, Target>, limits: InvokeLimits, log: Log) {
+  constructor(targets: ReadonlyMap<string, Target>, limits: AttemptLimits, log: Log) {
     this.#targets = targets;
     this.#limits = limits;
     this.#log = log;
@@ -57,14 +59,15 @@ export class Invoker {
     const { trace } = call;
     const target = this.#find(call.name);
     const startedMs = nowMs();
-    const body = this.#parseInput(target.fn, call.input);
+    const encodedParams = scriptOf(target, call);
+    const input = this.#encodeInput(target.fn, call);
     trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call.timeoutMs));
     target.retryBudget.deposit();
     let executed: Executed = 'no';
     for (;;) {
       try {
-        return await this.#attempt(target, call, body, deadline);
+        return await this.#attempt(target, call, { input, encodedParams, deadline });
       } catch (thrown) {
         const error = toGatewayError(thrown).afterAttempt(executed);
         executed = error.executed;
@@ -83,12 +86,16 @@ export class Invoker {
   }
 
   /** PHP gets the validated value written anew, defaults applied, never the caller's bytes. */
-  #parseInput(fn: GatewayFunction, input: unknown): Buffer {
+  #encodeInput(fn: GatewayFunction, { input, script }: Call): EncodedInput {
     const { issuesMax } = this.#limits;
-    const value = validate(fn.input, input, { code: 'validation-failed', subject: `input of ${fn.name}`, issuesMax });
+    const subject = `input of ${fn.name}`;
+    const value = validate(fn.input, input.value, { code: 'validation-failed', subject, issuesMax });
     try {
-      return Buffer.from(JSON.stringify(value) ?? 'null');
+      return script === undefined
+        ? encodeHandlerInput(value, fn.files.size > 0)
+        : encodeScriptRequest(value, input, script.view);
     } catch (cause) {
+      if (isGatewayError(cause)) throw cause;
       throw new GatewayError('contract-error', `The parsed input of ${fn.name} cannot be written as JSON.`, {
         executed: 'no',
         cause,
@@ -97,67 +104,52 @@ export class Invoker {
     }
   }
 
-  async #attempt(target: Target, call: Call, body: Buffer, deadline: Deadline): Promise<Output> {
+  async #attempt(target: Target, call: Call, prepared: Prepared): Promise<Output> {
     const { fn, admission } = target;
     const { trace, signal } = call;
+    const { deadline } = prepared;
     const queuedMs = nowMs();
     const slot = await admission.enter({ fn, remainingMs: deadline.remainingMs(), signal });
     const admittedMs = trace.phase('queue', queuedMs);
-    const attempt = trace.beginAttempt();
+    const record = trace.beginAttempt();
+    const over = (error: GatewayError | undefined): void => {
+      record.end(error?.code);
+      // Behind the answer of a script, or without an envelope, PHP may go on (`fastcgi_finish_request()`).
+      slot.release(fn.code.kind === 'script' || error?.reason === 'ended-early');
+    };
     try {
-      const output = await this.#run(slot, target, { trace, attempt, body, deadline, admittedMs });
-      attempt.end(undefined);
-      slot.release(false);
+      const worker = await slot.connect(deadline.remainingMs());
+      trace.phase('connect', admittedMs);
+      const output = await runAttempt(this.#attemptOf(target, call, prepared, slot, record), worker);
+      if (output.kind === 'stream') void output.stream.ended.then(over);
+      else over(undefined);
       return output;
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      attempt.end(error.code);
-      // Without an envelope the script may go on behind its answer.
-      slot.release(error.reason === 'ended-early');
+      over(error);
       throw error;
     }
   }
 
-  async #run(slot: Slot, target: Target, run: Run): Promise<Output> {
-    const { fn, encodedParams } = target;
-    const { trace, attempt, body, deadline, admittedMs } = run;
-    const worker = await slot.connect(deadline.remainingMs());
-    recordWorker(attempt, worker);
-    const connectedMs = trace.phase('connect', admittedMs);
+  #attemptOf(target: Target, { trace }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
+    const { fn, beginUpload } = target;
+    const { input, encodedParams, deadline } = prepared;
     const timeLimitMs = Math.min(fn.timeoutMs, deadline.remainingMs());
     if (timeLimitMs <= 0)
       throw new GatewayError('deadline-exceeded', `The deadline of ${fn.name} passed before it began.`);
-    const attemptId = `${trace.callId}.${attempt.number}`;
-    const traceparent = trace.phpTraceparent(attempt);
-    const params = callParams({
-      callId: trace.callId,
-      attemptId,
-      attempt: attempt.number,
-      budgetMs: timeLimitMs,
-      traceparent,
-    });
-    const request = { encodedParams, params, body, limits: this.#limits, timeLimitMs };
-    const response = await slot
-      .run(request)
-      .catch((thrown) => {
-        throw this.#ownLimit(toGatewayError(thrown), fn);
-      })
-      .finally(() => trace.phase('php', connectedMs));
-    const answeredMs = nowMs();
-    const envelope = decodeEnvelope(response.body, attemptId);
-    const { callId, traceId } = trace;
-    recordAnswer(attempt, { worker, response, envelope }, { log: this.#log, function: fn.name, callId, traceId });
-    try {
-      return readOutput(fn, response, envelope, this.#limits);
-    } finally {
-      trace.phase('output', answeredMs);
-    }
-  }
-
-  /** The connection ends a little above the limit that people set, which the error must name. */
-  #ownLimit(error: GatewayError, fn: GatewayFunction): GatewayError {
-    if (error.code !== 'response-too-large') return error;
-    return tooLarge(fn, this.#limits, `more than ${this.#limits.responseMaxBytes} bytes`);
+    const onFreed = input.hasFiles ? beginUpload() : undefined;
+    return {
+      fn,
+      slot,
+      trace,
+      record,
+      input,
+      encodedParams,
+      timeLimitMs,
+      limits: this.#limits,
+      log: this.#log,
+      onFreed,
+    };
   }
 
   #retryAfter(error: GatewayError, target: Target, trace: CallTrace, deadline: Deadline): number | undefined {
@@ -169,13 +161,19 @@ export class Invoker {
   }
 }
 
-interface Run {
-  readonly trace: CallTrace;
-  readonly attempt: AttemptTrace;
-  readonly body: Buffer;
+/** What every attempt of a call shares. */
+interface Prepared {
+  readonly input: EncodedInput;
+  readonly encodedParams: Buffer;
   readonly deadline: Deadline;
-  readonly admittedMs: number;
 }
+
+const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
+  const path = script?.path ?? '';
+  const found = encodedParams.get(path);
+  if (found !== undefined) return found;
+  throw new GatewayError('not-found', `${fn.name} has no script ${JSON.stringify(path.slice(0, 200))}.`);
+};
 
 /** Waiting, connecting and running, or what the caller allows if that is less. */
 const budgetMs = ({ fn, connectTimeoutMs }: Target, callerMs: number | undefined): number =>

@@ -1,7 +1,6 @@
 /** What an attempt leaves behind: in its trace the worker, PHP's own figures, STDERR; in trace and log what it logged. */
-import type { CgiResponse } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
-import type { Envelope, PhpException } from '../pool/envelope.ts';
+import type { Meta, PhpException } from '../pool/envelope.ts';
 import type { Worker } from '../pool/worker.ts';
 import { type AttemptTrace, nowMs, type PhpTrace } from '../trace/call-trace.ts';
 
@@ -25,25 +24,27 @@ export interface LogContext {
   readonly traceId: string;
 }
 
+const GOOD = new Set(['output', 'streamed', 'script-ended']);
+
 export interface Answered {
   readonly worker: Worker;
-  readonly response: CgiResponse;
-  readonly envelope: Envelope;
+  readonly stderr: string;
+  readonly stderrBytes: number;
+  /** PHP's own word; undefined when it did not come to give it. */
+  readonly meta: Meta | undefined;
 }
 
 export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context: LogContext): void => {
-  const { worker, response, envelope } = answered;
-  const { stderr, stderrBytes } = response;
-  if (stderrBytes > 0) {
+  const { worker, stderr, stderrBytes, meta } = answered;
+  if (stderr !== '') {
     const values = { 'log.message': stderr.trim(), 'fpm_gateway.stderr_bytes': stderrBytes };
     attempt.event('stderr', values, nowMs());
   }
-  if (envelope.kind === 'none') return;
-  const { meta } = envelope;
+  if (meta === undefined) return;
   const { php } = attempt;
   php.wallMs = meta.wallMs;
   php.endMs = nowMs();
-  php.error = meta.outcome === 'output' ? undefined : meta.outcome;
+  php.error = GOOD.has(meta.outcome) ? undefined : meta.outcome;
   const startMs = php.endMs - meta.wallMs;
   const { log, ...call } = context;
   for (const { level, message, context: details, atMs } of meta.logs ?? []) {

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config.ts';
+import { codeFiles } from '../pool/runtime.ts';
 import type { StartupProblem } from '../startup.ts';
 import { unboundedMembers } from './bounds.ts';
 import { type GatewayFunction, resolveFunction } from './function.ts';
@@ -49,19 +50,18 @@ export const problemFromError = (error: unknown, fallbackFile: string, project: 
   return { file: file ?? fallbackFile, ...(file && at?.[2] ? { line: Number(at[2]) } : {}), detail: firstLine.trim() };
 };
 
-const handlerProblem = (project: string, fn: GatewayFunction, file: string): StartupProblem | undefined => {
+const codeProblems = (project: string, { code }: GatewayFunction, file: string): StartupProblem[] => {
   const folder = join(project, 'functions');
-  const path = join(folder, fn.handler);
-  if (!existsSync(path)) {
-    return {
-      file,
-      property: 'handler',
-      detail: `There is no functions/${fn.handler}: write the handler or name another file.`,
-    };
-  }
-  const inside = relative(realpathSync(folder), realpathSync(path));
-  if (!inside.startsWith('..')) return undefined;
-  return { file, property: 'handler', detail: `functions/${fn.handler} points outside the functions folder.` };
+  return codeFiles(code).flatMap((name) => {
+    const path = join(folder, name);
+    if (!existsSync(path)) {
+      const detail = `There is no functions/${name}: write the ${code.kind} or name another file.`;
+      return [{ file, property: code.kind, detail }];
+    }
+    const inside = relative(realpathSync(folder), realpathSync(path));
+    if (!inside.startsWith('..')) return [];
+    return [{ file, property: code.kind, detail: `functions/${name} points outside the functions folder.` }];
+  });
 };
 
 const loadContract = async (
@@ -83,8 +83,8 @@ const loadContract = async (
   }
   const { fn, problems } = resolveFunction({ name, file, exported }, settings);
   if (fn === undefined) return { fn, problems };
-  const found = [handlerProblem(project, fn, file), poolProblem(fn, settings, file)];
-  return { fn, problems: found.filter((problem) => problem !== undefined) };
+  const pool = poolProblem(fn, settings, file);
+  return { fn, problems: [...codeProblems(project, fn, file), ...(pool === undefined ? [] : [pool])] };
 };
 
 const poolProblem = (fn: GatewayFunction, settings: Settings, file: string): StartupProblem | undefined => {
@@ -109,7 +109,7 @@ const orphanHandlers = (
   known: Iterable<GatewayFunction>,
   contracts: readonly string[],
 ): StartupProblem[] => {
-  const used = new Set([...known].map((fn) => fn.handler));
+  const used = new Set([...known].flatMap((fn) => codeFiles(fn.code)));
   const named = new Set(contracts.map((file) => `${file.replace(CONTRACT_FILE, '')}.php`));
   return filesIn(join(project, 'functions'), /\.php$/)
     .filter((file) => !used.has(file) && !named.has(file))

@@ -8,18 +8,24 @@ namespace FpmGateway;
 final class Runtime
 {
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
-    public const VERSION = 1;
+    public const VERSION = 2;
 
+    private const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
+    private const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';
     private const MAX_STRAY_BYTES = 512;
     private const MAX_TRACE_BYTES = 8192;
     private const FATAL = E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR | E_RECOVERABLE_ERROR;
 
     private readonly int $startedNs;
     private readonly float $startedCpuMs;
-    private readonly int $outputLevel;
+    private int $outputLevel;
     private readonly string $attemptId;
     private ?Call $call = null;
     private bool $answered = false;
+    private bool $streaming = false;
+    /** What a streaming handler printed besides its items. */
+    private string $stray = '';
+    private int $strayBytes = 0;
     private ?string $reserve;
 
     /** @param array<string, mixed> $server */
@@ -33,10 +39,10 @@ final class Runtime
         ob_start();
         $this->outputLevel = ob_get_level();
         // What a handler says in headers means nothing here, and a malformed one would break the answer.
-        header_register_callback(static function (): void {
+        header_register_callback(function (): void {
             header_remove();
             http_response_code(200);
-            header('Content-Type: application/vnd.fpm-gateway');
+            header('Content-Type: ' . ($this->streaming ? self::STREAM_TYPE : self::ENVELOPE_TYPE));
         });
         register_shutdown_function($this->afterEnd(...));
     }
@@ -47,6 +53,7 @@ final class Runtime
             match ($this->param('FPMG_OPERATION')) {
                 'call' => $this->serveCall(),
                 'check' => $this->serveCheck(),
+                'lint' => $this->serveLint(),
                 'prime' => $this->answer(['outcome' => 'primed'] + self::facts(), ''),
             };
         } catch (Failure $failure) {
@@ -67,10 +74,15 @@ final class Runtime
             $this->param('FPMG_TRACEPARENT'),
         );
         $handler = $this->loadHandler();
-        $input = json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR);
-        $result = $handler($input, $this->call);
+        $result = $handler(Input::read($this->server), $this->call);
+        $stream = $this->param('FPMG_STREAM');
+        if ($stream !== '' && is_iterable($result)) {
+            $this->stream($result, $stream === 'bytes');
+
+            return;
+        }
         if ($result instanceof \Generator) {
-            throw new \UnexpectedValueException('A handler with `yield` in it returns before it has run: return an array instead.');
+            throw new \UnexpectedValueException('A handler with `yield` in it streams: say output: stream(…) in its contract, or return an array.');
         }
         if ($result instanceof Binary) {
             $this->answer(['outcome' => 'output', 'encoding' => 'binary', 'mediaType' => $result->mediaType], $result->bytes);
@@ -87,9 +99,74 @@ final class Runtime
         $this->answer(['outcome' => 'output', 'encoding' => 'json'], $json);
     }
 
+    /**
+     * Sends each piece as soon as the handler yields it; this blocks while the reader is slow.
+     *
+     * @param iterable<mixed> $pieces
+     */
+    private function stream(iterable $pieces, bool $bytes): void
+    {
+        $this->streaming = true;
+        foreach ($pieces as $piece) {
+            if (!$bytes) {
+                try {
+                    $this->frame('I', Envelope::json($piece));
+                } catch (\JsonException $unencodable) {
+                    $this->answer(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()], '');
+
+                    return;
+                }
+            } elseif (is_string($piece)) {
+                $this->frame('B', $piece);
+            } else {
+                throw new \UnexpectedValueException(sprintf('A stream of bytes is made of strings; this handler yielded %s.', get_debug_type($piece)));
+            }
+        }
+        $this->answer(['outcome' => 'streamed'], '');
+    }
+
+    private function frame(string $type, string $payload): void
+    {
+        $this->keepStray($this->takeStrayOutput());
+        // Buffers of php.ini lie below ours, in pools the gateway does not configure.
+        while (ob_get_level() > 0 && @ob_end_flush()) {
+        }
+        echo $type, pack('N', strlen($payload)), $payload;
+        flush();
+        ob_start();
+        $this->outputLevel = ob_get_level();
+    }
+
+    private function keepStray(string $printed): void
+    {
+        $this->stray .= substr($printed, 0, self::MAX_STRAY_BYTES - strlen($this->stray));
+        $this->strayBytes += strlen($printed);
+    }
+
     private function serveCheck(): void
     {
         $this->loadHandler();
+        $this->answer(['outcome' => 'checked'], '');
+    }
+
+    /** Reads a script for mistakes without running it; where it can, into opcache. */
+    private function serveLint(): void
+    {
+        $file = $this->param('FPMG_HANDLER');
+        $code = @file_get_contents($file);
+        if ($code === false) {
+            throw new \UnexpectedValueException(sprintf('%s cannot be read by the user of this pool.', basename($file)));
+        }
+        if (function_exists('token_get_all')) {
+            try {
+                token_get_all($code, TOKEN_PARSE);
+            } catch (\ParseError $error) {
+                $exception = ['file' => $file] + self::describe($error);
+                $this->answer(['outcome' => 'exception', 'exception' => $exception], '');
+
+                return;
+            }
+        }
         $this->answer(['outcome' => 'checked'], '');
     }
 
@@ -157,7 +234,7 @@ final class Runtime
     /** @param array<string, mixed> $meta */
     private function answer(array $meta, string $payload): void
     {
-        $stray = $this->takeStrayOutput();
+        $this->keepStray($this->takeStrayOutput());
         $this->answered = true;
         $meta += [
             'pid' => getmypid(),
@@ -168,10 +245,11 @@ final class Runtime
         if ($this->call !== null && $this->call->logs() !== []) {
             $meta += ['logs' => $this->call->logs(), 'droppedLogs' => $this->call->droppedLogs()];
         }
-        if ($stray !== '') {
-            $meta += ['stray' => substr($stray, 0, self::MAX_STRAY_BYTES), 'strayBytes' => strlen($stray)];
+        if ($this->strayBytes > 0) {
+            $meta += ['stray' => $this->stray, 'strayBytes' => $this->strayBytes];
         }
-        echo Envelope::encode($this->attemptId, $meta, $payload);
+        $envelope = Envelope::encode($this->attemptId, $meta, $payload);
+        echo $this->streaming ? 'E' . pack('N', strlen($envelope)) . $envelope : $envelope;
     }
 
     /** Everything printed and still in a buffer; what was flushed already is found by the gateway. */
@@ -205,7 +283,22 @@ final class Runtime
             'opcache' => $opcache,
             // Equal to the gateway's own: same machine and pid namespace, so a kill by pid hits this worker.
             'pidNamespace' => self::namespaceId(),
+            'limits' => [
+                'postMaxBytes' => self::iniBytes('post_max_size'),
+                'uploadMaxBytes' => self::iniBytes('upload_max_filesize'),
+                'uploadsMax' => (bool) ini_get('file_uploads') ? (int) ini_get('max_file_uploads') : 0,
+                'inputVarsMax' => (int) ini_get('max_input_vars'),
+            ],
         ];
+    }
+
+    /** `8M` → 8388608; 0 for no limit. */
+    private static function iniBytes(string $setting): int
+    {
+        $text = trim((string) ini_get($setting));
+        $factor = ['k' => 1024, 'm' => 1024 ** 2, 'g' => 1024 ** 3][strtolower(substr($text, -1))] ?? 1;
+
+        return max(0, (int) $text * $factor);
     }
 
     private static function namespaceId(): string

@@ -1,10 +1,10 @@
 /** Loads every handler file in its pool before the first call: a syntax error is found at start, with its line. */
 import { randomUUID } from 'node:crypto';
-import type { ResponseLimits } from '../fastcgi/index.ts';
+import { collect, type ResponseLimits } from '../fastcgi/index.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { decodeEnvelope } from './envelope.ts';
 import type { Pool } from './pool.ts';
-import { checkParams } from './runtime.ts';
+import { checkParams, codeFiles, type FunctionCode } from './runtime.ts';
 
 const CHECK_TIMEOUT_MS = 10_000;
 const CHECK_LIMITS: ResponseLimits = { headMaxBytes: 16_384, bodyMaxBytes: 262_144, stderrMaxBytes: 16_384 };
@@ -12,22 +12,27 @@ const NOTHING = Buffer.alloc(0);
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Undefined when the file loads and returns a callable. It also compiles it into the pool's opcache. */
-const checkHandler = async (pool: Pool, handler: string): Promise<StartupProblem | undefined> => {
-  const file = `functions/${handler}`;
+interface CheckedFile {
+  readonly kind: 'handler' | 'script';
+  readonly file: string;
+}
+
+/** Undefined when a handler loads and returns a callable, which also compiles it into opcache; a script is only parsed. */
+const checkFile = async (pool: Pool, { kind, file: name }: CheckedFile): Promise<StartupProblem | undefined> => {
+  const file = `functions/${name}`;
   const slot = pool.take(() => {});
   if (slot === undefined) return { file, detail: `It was not checked: the pool ${pool.name} has no free worker.` };
   const attemptId = randomUUID();
   try {
-    const params = checkParams(pool.paths, handler, attemptId);
+    const params = checkParams(pool.paths, kind, name, attemptId);
     const request = {
       encodedParams: NOTHING,
       params,
       body: NOTHING,
-      limits: CHECK_LIMITS,
       timeLimitMs: CHECK_TIMEOUT_MS,
+      onFreed: undefined,
     };
-    const response = await slot.run(request);
+    const response = await slot.run(request, (connection, ask) => collect(connection, ask, CHECK_LIMITS));
     const envelope = decodeEnvelope(response.body, attemptId);
     if (envelope.kind === 'none') {
       const said = (response.stderr || envelope.stray).trim().slice(0, 300);
@@ -55,21 +60,25 @@ const checkHandler = async (pool: Pool, handler: string): Promise<StartupProblem
 };
 
 interface Checked {
-  readonly handler: string;
+  readonly code: FunctionCode;
   readonly pool: string;
 }
 
-/** Rejects with StartupError. Each handler is loaded once for each pool that runs it. */
+/** Rejects with StartupError. Each file is checked once for each pool that runs it. */
 export const checkHandlers = async (functions: Iterable<Checked>, pools: ReadonlyMap<string, Pool>): Promise<void> => {
-  const handlers = new Map<string, Set<string>>();
-  for (const { handler, pool } of functions) handlers.set(pool, (handlers.get(pool) ?? new Set()).add(handler));
+  const byPool = new Map<string, Map<string, CheckedFile>>();
+  for (const { code, pool } of functions) {
+    const files = byPool.get(pool) ?? new Map<string, CheckedFile>();
+    for (const file of codeFiles(code)) files.set(`${code.kind} ${file}`, { kind: code.kind, file });
+    byPool.set(pool, files);
+  }
   const problems = await Promise.all(
-    [...handlers].map(async ([name, files]) => {
+    [...byPool].map(async ([name, files]) => {
       const pool = pools.get(name);
       const found: StartupProblem[] = [];
       // One after another: each may take a worker, and there may be only one.
-      for (const file of pool === undefined ? [] : files) {
-        const problem = pool && (await checkHandler(pool, file));
+      for (const file of pool === undefined ? [] : files.values()) {
+        const problem = pool && (await checkFile(pool, file));
         if (problem) found.push(problem);
       }
       return found;

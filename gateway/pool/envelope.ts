@@ -5,7 +5,7 @@
  */
 
 /** Must equal `Runtime::VERSION` in PHP. */
-export const RUNTIME_VERSION = 1;
+export const RUNTIME_VERSION = 2;
 
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -45,6 +45,16 @@ export interface PrimedMeta extends Common {
   readonly phpVersion: string;
   readonly opcache: boolean;
   readonly pidNamespace: string;
+  /** PHP's own limits in this pool. */
+  readonly limits: PhpLimits;
+}
+
+/** What PHP takes of a request's body, by its ini settings; 0 bytes: any size. */
+export interface PhpLimits {
+  readonly postMaxBytes: number;
+  readonly uploadMaxBytes: number;
+  readonly uploadsMax: number;
+  readonly inputVarsMax: number;
 }
 
 export type Meta =
@@ -54,7 +64,7 @@ export type Meta =
   | (Common & { readonly outcome: 'failure'; readonly code: string; readonly message: string })
   | (Common & { readonly outcome: 'exception' | 'fatal' | 'out-of-memory'; readonly exception: PhpException })
   | (Common & { readonly outcome: 'unencodable'; readonly message: string })
-  | (Common & { readonly outcome: 'exit' | 'checked' });
+  | (Common & { readonly outcome: 'exit' | 'checked' | 'streamed' | 'script-ended' });
 
 export type Envelope =
   | { readonly kind: 'envelope'; readonly meta: Meta; readonly payload: Buffer; readonly stray: string }
@@ -72,6 +82,8 @@ const OUTCOMES = [
   'unencodable',
   'exit',
   'checked',
+  'streamed',
+  'script-ended',
 ];
 
 const excerpt = (bytes: Buffer): string => bytes.toString('utf8', 0, STRAY_MAX_BYTES);
@@ -108,4 +120,24 @@ export const decodeEnvelope = (body: Buffer, attemptId: string): Envelope => {
   const around = start > 0 ? body.subarray(0, start) : body.subarray(end);
   const stray = meta.stray ?? (around.length > 0 ? excerpt(around) : '');
   return { kind: 'envelope', meta, payload: body.subarray(payloadStart, end), stray };
+};
+
+/**
+ * How a script ended: `FPMG1 <attempt id> <meta bytes> <meta: JSON>` among its STDERR, because STDOUT is the script's own.
+ * Absent when PHP died too hard to say, or had closed its answer before (`fastcgi_finish_request()`).
+ */
+export const takeScriptMark = (stderr: string, attemptId: string): { meta: Meta | undefined; stderr: string } => {
+  const mark = `FPMG1 ${attemptId} `;
+  let meta: Meta | undefined;
+  let rest = stderr;
+  // A shutdown function that fails behind the first mark makes a second, which counts.
+  for (let start = rest.indexOf(mark); start !== -1; start = rest.indexOf(mark)) {
+    const length = /^(\d{1,6}) /.exec(rest.slice(start + mark.length, start + mark.length + 8))?.[1];
+    if (length === undefined) break;
+    const jsonStart = start + mark.length + length.length + 1;
+    const jsonEnd = jsonStart + Number(length);
+    meta = parseMeta(rest.slice(jsonStart, jsonEnd)) ?? meta;
+    rest = rest.slice(0, start).replace(/(?:; )?PHP message: $/, '') + rest.slice(jsonEnd);
+  }
+  return { meta, stderr: rest.replace(/^[\s;]+/, '') };
 };

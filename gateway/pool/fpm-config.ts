@@ -1,5 +1,6 @@
 /** The php-fpm configuration of a pool we run, from typed settings. Pure: each fixed value says why. */
 import type { ManagedPoolSettings } from '../config.ts';
+import type { UploadNeeds } from './uploads.ts';
 
 export interface FpmConfigInput {
   readonly pool: string;
@@ -72,7 +73,11 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
 };
 
 /** Later ones win: the pool's own `ini` may change the second group, never the third. */
-export const phpIni = (settings: ManagedPoolSettings): Readonly<Record<string, string>> => ({
+export const phpIni = (
+  settings: ManagedPoolSettings,
+  needs: UploadNeeds,
+  uploadDir: string,
+): Readonly<Record<string, string>> => ({
   memory_limit: '128M',
   // It counts CPU time only; the gateway's deadline counts all and stops the worker.
   max_execution_time: '0',
@@ -98,6 +103,16 @@ export const phpIni = (settings: ManagedPoolSettings): Readonly<Record<string, s
   // No per-folder settings: an uploaded .user.ini would change the worker.
   'user_ini.filename': '',
   enable_post_data_reading: '1',
+  // The gateway has checked sizes and numbers before; PHP must not refuse, or silently drop, what it let through.
+  file_uploads: '1',
+  upload_tmp_dir: uploadDir,
+  upload_max_filesize: String(needs.uploadMaxBytes),
+  post_max_size: String(needs.postMaxBytes),
+  max_file_uploads: String(needs.uploadsMax),
+  max_input_vars: String(needs.inputVarsMax),
+  max_input_nesting_level: String(needs.nestingMax),
+  // Scripts tell on STDERR how they ended.
+  'fastcgi.logging': '1',
 });
 
 const iniValue = (value: string | number | boolean): string =>

@@ -166,6 +166,7 @@ const writeConfig = ({ configFile, config }: FpmMasterOptions): void => {
 const relay = ({ log, pool }: FpmMasterOptions, line: string): void => {
   const [, level, text] = /^\[[^\]]+\] (\w+): (.*)$/.exec(line) ?? [];
   if (level === undefined || text === undefined) log.warn({ pool, line }, 'a php worker wrote to its stderr');
-  else if (level === 'NOTICE') log.debug({ pool }, `php-fpm: ${text}`);
+  // A worker ended by SIGTERM is our doing, told where it is done.
+  else if (level === 'NOTICE' || text.includes('exited on signal 15')) log.debug({ pool }, `php-fpm: ${text}`);
   else log.warn({ pool, level }, `php-fpm: ${text}`);
 };

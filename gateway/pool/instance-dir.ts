@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../log.ts';
@@ -15,10 +15,14 @@ export interface InstanceDir {
   readonly path: string;
   /** 0700: whoever reaches a socket in it owns the pool. */
   readonly sockets: string;
+  /** On disk, for files that wait; made with the first of them. Its owner is the gateway; others may pass through. */
+  readonly spool: string;
   /** Unique on this machine; part of the FPM process titles. */
   readonly id: string;
   remove(): void;
 }
+
+const SPOOL_PREFIX = 'fpm-gateway-';
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
 
@@ -88,10 +92,25 @@ const signalAll = (pids: readonly number[], name: NodeJS.Signals): void => {
   }
 };
 
+/** Instances in a folder whose gateway is gone. */
+const orphansIn = (base: string, prefix: string): string[] =>
+  readdirSync(base).filter((name) => {
+    if (!name.startsWith(prefix)) return false;
+    const [, pid, ticks] = /^(\d+)-(\d+)-[0-9a-f]{6}$/.exec(name.slice(prefix.length)) ?? [];
+    return pid !== undefined && startTicks(Number(pid)) !== ticks;
+  });
+
+const sweepSpools = (base: string): void => {
+  for (const name of orphansIn(base, SPOOL_PREFIX)) {
+    const path = join(base, name);
+    // The folder is everybody's: what another user made there is left alone.
+    if (lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.())
+      rmSync(path, { recursive: true, force: true });
+  }
+};
+
 const sweep = (base: string, log: Log): void => {
-  for (const name of readdirSync(base)) {
-    const [, pid, ticks] = /^(\d+)-(\d+)-[0-9a-f]{6}$/.exec(name) ?? [];
-    if (pid === undefined || ticks === undefined || startTicks(Number(pid)) === ticks) continue;
+  for (const name of orphansIn(base, '')) {
     const path = join(base, name);
     const orphans = fpmProcesses((title) => title.includes(`(${path}/`) || title.includes(`@${name}`));
     // A master told to end politely may wait for its workers; nobody is left who could call them.
@@ -101,7 +120,27 @@ const sweep = (base: string, log: Log): void => {
   }
 };
 
-export const openInstanceDir = (runtimeDir: string | undefined, log: Log): InstanceDir => {
+/** Not the runtime folder: that is memory on most systems. */
+const defaultSpoolBase = (): string => (existsSync('/var/tmp') ? '/var/tmp' : tmpdir());
+
+const makeSpool = (base: string, id: string): string => {
+  const path = join(base, `${SPOOL_PREFIX}${id}`);
+  try {
+    sweepSpools(base);
+    mkdirSync(path, { mode: 0o711 });
+    return path;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const detail = `The folder ${base} cannot hold waiting files: ${why}. Set spoolDir (FPMG_SPOOL_DIR) to one that exists and may be written.`;
+    throw new StartupError([{ file: 'spoolDir', detail }], { cause: error });
+  }
+};
+
+export const openInstanceDir = (
+  runtimeDir: string | undefined,
+  spoolDir: string | undefined,
+  log: Log,
+): InstanceDir => {
   const base = runtimeDir ?? defaultBase();
   openBase(base);
   sweep(base, log);
@@ -110,7 +149,11 @@ export const openInstanceDir = (runtimeDir: string | undefined, log: Log): Insta
   const sockets = join(path, 's');
   mkdirSync(path, { mode: 0o711 });
   mkdirSync(sockets, { mode: 0o700 });
-  return { path, sockets, id, remove: () => rmSync(path, { recursive: true, force: true }) };
+  const spool = makeSpool(spoolDir ?? defaultSpoolBase(), id);
+  const remove = (): void => {
+    for (const folder of [path, spool]) rmSync(folder, { recursive: true, force: true });
+  };
+  return { path, sockets, spool, id, remove };
 };
 
 export interface UserIds {

@@ -9,6 +9,7 @@ import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig }
 import { FpmMaster } from './fpm-master.ts';
 import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
 import type { PhpPaths } from './runtime.ts';
+import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
 
 export interface ManagedOptions {
@@ -18,6 +19,7 @@ export interface ManagedOptions {
   readonly instance: InstanceDir;
   readonly paths: PhpPaths;
   readonly longestCallMs: number;
+  readonly uploads: UploadNeeds;
   readonly log: Log;
   readonly onFree: () => void;
 }
@@ -55,6 +57,7 @@ export const poolUser = (name: string, user: string): { name: string; uid: numbe
 
 export class ManagedPool {
   readonly #options: ManagedOptions;
+  readonly #uploadDir: UploadDir;
   #state: State = { kind: 'stopped' };
   #generations = 0;
   #restartDelayMs = RESTART_FIRST_MS;
@@ -65,6 +68,13 @@ export class ManagedPool {
 
   constructor(options: ManagedOptions) {
     this.#options = options;
+    const { instance, name, settings } = options;
+    this.#uploadDir = new UploadDir(instance.spool, name, poolUser(name, settings.user));
+  }
+
+  /** A call with files begins; the result is called when its worker is free again. */
+  beginUpload(): () => void {
+    return this.#uploadDir.begin();
   }
 
   get backends(): readonly Backend[] {
@@ -133,7 +143,7 @@ export class ManagedPool {
   }
 
   async #launch(): Promise<Generation> {
-    const { name, settings, program, instance, paths, longestCallMs, log, onFree } = this.#options;
+    const { name, settings, program, instance, paths, longestCallMs, uploads, log, onFree } = this.#options;
     this.#generations += 1;
     const socket = this.#socketPath();
     const user = poolUser(name, settings.user);
@@ -142,7 +152,7 @@ export class ManagedPool {
       program,
       configFile: join(instance.path, `${name}.${this.#generations}.conf`),
       config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
-      iniArguments: iniArguments(phpIni(settings)),
+      iniArguments: iniArguments(phpIni(settings, uploads, this.#uploadDir.path)),
       env: masterEnvironment(settings),
       log,
     });

@@ -8,9 +8,11 @@ import { GatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend, type BackendStatus, type Slot } from './backend.ts';
+import type { PhpLimits, PrimedMeta } from './envelope.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
-import { encodeFunctionParams, type PhpPaths } from './runtime.ts';
+import type { PhpPaths } from './runtime.ts';
+import { type UploadNeeds, uploadProblems } from './uploads.ts';
 
 export interface PoolOptions {
   readonly name: string;
@@ -20,6 +22,8 @@ export interface PoolOptions {
   readonly paths: PhpPaths;
   /** The longest `timeoutMs` of its functions. */
   readonly longestCallMs: number;
+  /** What its functions may send. */
+  readonly uploads: UploadNeeds;
   readonly log: Log;
 }
 
@@ -28,6 +32,8 @@ export interface PoolStatus {
   readonly kind: 'managed' | 'attached';
   readonly workers: number;
   readonly phpVersion: string | undefined;
+  /** What PHP takes of a request, as the pool's workers tell; undefined until one has. */
+  readonly phpLimits: PhpLimits | undefined;
   readonly masterPid: number | undefined;
   readonly backends: readonly BackendStatus[];
 }
@@ -42,13 +48,15 @@ export class Pool {
   onFree: () => void = () => {};
   readonly #managed: ManagedPool | undefined;
   readonly #attached: readonly Backend[];
-  #phpVersion: string | undefined;
+  readonly #uploads: UploadNeeds;
+  #facts: PrimedMeta | undefined;
 
   constructor(options: PoolOptions) {
     const { name, settings, paths, log } = options;
     this.name = name;
     this.settings = settings;
     this.paths = paths;
+    this.#uploads = options.uploads;
     const onFree = (): void => this.onFree();
     if (isAttached(settings)) {
       const { workers, idleMs, connectTimeoutMs } = settings;
@@ -79,7 +87,8 @@ export class Pool {
       name: this.name,
       kind: this.#managed === undefined ? 'attached' : 'managed',
       workers: backends.reduce((sum, backend) => sum + backend.workers, 0),
-      phpVersion: this.#phpVersion,
+      phpVersion: this.#facts?.phpVersion,
+      phpLimits: this.#facts?.limits,
       masterPid: this.#managed?.masterPid,
       backends,
     };
@@ -88,16 +97,20 @@ export class Pool {
   /** Resolves once a worker behind each address has answered; rejects with StartupError. */
   async start(): Promise<void> {
     if (this.#managed !== undefined) {
-      this.#phpVersion = (await this.#managed.start()).facts.phpVersion;
+      this.#facts = (await this.#managed.start()).facts;
       return;
     }
     for (const backend of this.#attached) {
       try {
-        this.#phpVersion = (await backend.probe()).facts.phpVersion;
+        this.#facts = (await backend.probe()).facts;
       } catch (error) {
         const detail = error instanceof Error ? error.message : String(error);
         throw new StartupError([{ file: `pools.${this.name}`, property: 'address', detail }], { cause: error });
       }
+      const lacking = uploadProblems(this.#uploads, this.#facts.limits);
+      if (lacking.length === 0) continue;
+      const detail = `php-fpm at ${backend.status.address} would refuse what the gateway lets through: ${lacking.join('; ')}.`;
+      throw new StartupError([{ file: `pools.${this.name}`, property: 'address', detail }]);
     }
   }
 
@@ -110,9 +123,9 @@ export class Pool {
     return best?.take(onFreed);
   }
 
-  /** FastCGI parameters that are the same for every call of this function. */
-  encodeFunctionParams(functionName: string, handler: string): Buffer {
-    return encodeFunctionParams(this.paths, functionName, handler);
+  /** A call with files begins; the result is called when its worker is free again. Attached pools clean up themselves. */
+  beginUpload(): () => void {
+    return this.#managed?.beginUpload() ?? (() => {});
   }
 
   /** Refuses nothing itself (admission does): waits for running calls, then stops. */

@@ -8,13 +8,15 @@ import { findPhpFpm } from './fpm-master.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { poolUser } from './managed.ts';
 import { isAttached, Pool } from './pool.ts';
-import type { PhpPaths } from './runtime.ts';
+import { codeFiles, type FunctionCode, type PhpPaths } from './runtime.ts';
 import { canRead, stage } from './stage.ts';
+import { uploadNeeds } from './uploads.ts';
 
 interface PooledFunction {
   readonly pool: string;
-  readonly handler: string;
+  readonly code: FunctionCode;
   readonly timeoutMs: number;
+  readonly files: ReadonlyMap<string, { readonly maxBytes: number; readonly maxCount: number }>;
 }
 
 export interface PoolsOptions {
@@ -28,7 +30,7 @@ export interface PoolsOptions {
   readonly log: Log;
 }
 
-interface Code {
+interface Place {
   readonly root: string;
   readonly runtime: string;
 }
@@ -42,7 +44,9 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     if (own.length === 0) return [];
     const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
     const program = (): string => findPhpFpm(settings.phpFpm);
-    return [new Pool({ name, settings: pool, program, instance, paths: pathsOf(name, pool), longestCallMs, log })];
+    const uploads = uploadNeeds(own, settings.limits);
+    const paths = pathsOf(name, pool);
+    return [new Pool({ name, settings: pool, program, instance, paths, longestCallMs, uploads, log })];
   });
 };
 
@@ -59,10 +63,13 @@ export const startPools = async (pools: Iterable<Pool>): Promise<void> => {
 /** In place, in a readable copy, or where an attached pool has it. */
 const phpPaths = (options: PoolsOptions): ((name: string, pool: PoolSettings) => PhpPaths) => {
   const { project, runtime, functions, instance } = options;
-  const needed = [join(runtime, 'run.php'), ...functions.map((fn) => join(project, 'functions', fn.handler))];
+  const needed = [
+    join(runtime, 'run.php'),
+    ...functions.flatMap((fn) => codeFiles(fn.code)).map((file) => join(project, 'functions', file)),
+  ];
   /** By group: pools of one user share a copy. */
-  const staged = new Map<number, Code>();
-  const stagedFor = (gid: number): Code => {
+  const staged = new Map<number, Place>();
+  const stagedFor = (gid: number): Place => {
     const known = staged.get(gid);
     if (known !== undefined) return known;
     const base = join(instance.path, `code-${gid}`);
@@ -73,7 +80,7 @@ const phpPaths = (options: PoolsOptions): ((name: string, pool: PoolSettings) =>
     staged.set(gid, copy);
     return copy;
   };
-  const codeOf = (name: string, pool: PoolSettings): Code => {
+  const codeOf = (name: string, pool: PoolSettings): Place => {
     if (isAttached(pool)) return attachedCode(name, pool, options);
     const files = pool.bootstrap === undefined ? needed : [...needed, bootstrapFile(name, pool.bootstrap, project)];
     const user = poolUser(name, pool.user);
@@ -96,7 +103,7 @@ const attachedCode = (
   name: string,
   pool: { readonly root: string; readonly runtime?: string | undefined },
   { project, runtime }: PoolsOptions,
-): Code => {
+): Place => {
   const inside = relative(project, runtime);
   if (pool.runtime === undefined && inside.startsWith('..')) {
     const detail = `Set it: the PHP runtime (${runtime}) lies outside the project, so its place behind this pool is unknown.`;

@@ -1,4 +1,4 @@
-/** How the gateway asks the PHP runtime for something: the FastCGI parameters of its three operations. Pure. */
+/** How the gateway asks the PHP runtime for something: the FastCGI parameters of its operations. Pure. */
 import { encodeParams } from '../fastcgi/params.ts';
 import { PREENCODED_REQUEST_ID } from '../fastcgi/request.ts';
 
@@ -6,50 +6,90 @@ import { PREENCODED_REQUEST_ID } from '../fastcgi/request.ts';
 export interface PhpPaths {
   /** The project: `functions/` is below it. */
   readonly root: string;
-  /** The folder of `run.php`. */
+  /** The folder of `run.php` and `run-script.php`. */
   readonly runtime: string;
   /** Absolute, or empty for none. */
   readonly bootstrap: string;
 }
 
-type Operation = 'prime' | 'check' | 'call';
+/** The PHP files a function runs, below `functions/`. */
+export type FunctionCode =
+  | { readonly kind: 'handler'; readonly file: string }
+  /** By the path behind the function's name in the URL, which is empty for the function itself. */
+  | { readonly kind: 'script'; readonly files: ReadonlyMap<string, string> };
+
+export const codeFiles = (code: FunctionCode): readonly string[] =>
+  code.kind === 'handler' ? [code.file] : [...code.files.values()];
+
+/** `check` loads a handler, `lint` reads a script without running it. */
+type Operation = 'prime' | 'check' | 'lint' | 'call';
+
+export type Param = readonly [name: string, value: string];
+
+const COMMON: readonly Param[] = [
+  ['GATEWAY_INTERFACE', 'CGI/1.1'],
+  ['SERVER_SOFTWARE', 'fpm-gateway'],
+];
 
 /**
  * All parameters PHP may get: a list of ours, never a copy of the caller's names. `PHP_VALUE` and its like would
  * change the worker for every later call.
  */
-const operationParams = (paths: PhpPaths, operation: Operation): [string, string][] => [
-  ['GATEWAY_INTERFACE', 'CGI/1.1'],
-  ['SERVER_SOFTWARE', 'fpm-gateway'],
+const operationParams = (paths: PhpPaths, operation: Operation): Param[] => [
+  ...COMMON,
   ['SERVER_PROTOCOL', 'HTTP/1.1'],
   ['REQUEST_METHOD', 'POST'],
-  ['CONTENT_TYPE', 'application/json'],
   ['SCRIPT_FILENAME', `${paths.runtime}/run.php`],
   ['SCRIPT_NAME', '/run.php'],
   ['FPMG_OPERATION', operation],
   ['FPMG_BOOTSTRAP', paths.bootstrap],
 ];
 
-export const handlerPath = (paths: PhpPaths, handler: string): string => `${paths.root}/functions/${handler}`;
+/** Where workers see a file of `functions/`. */
+export const codePath = (paths: PhpPaths, file: string): string => `${paths.root}/functions/${file}`;
 
-export const primeParams = (paths: PhpPaths, attemptId: string): [string, string][] => [
+export const primeParams = (paths: PhpPaths, attemptId: string): Param[] => [
   ...operationParams(paths, 'prime'),
   ['FPMG_ATTEMPT_ID', attemptId],
 ];
 
-export const checkParams = (paths: PhpPaths, handler: string, attemptId: string): [string, string][] => [
-  ...operationParams(paths, 'check'),
-  ['FPMG_HANDLER', handlerPath(paths, handler)],
+export const checkParams = (paths: PhpPaths, kind: 'handler' | 'script', file: string, attemptId: string): Param[] => [
+  ...operationParams(paths, kind === 'handler' ? 'check' : 'lint'),
+  ['FPMG_HANDLER', codePath(paths, file)],
   ['FPMG_ATTEMPT_ID', attemptId],
 ];
 
-/** What is the same for every call of one function, encoded once. */
-export const encodeFunctionParams = (paths: PhpPaths, functionName: string, handler: string): Buffer =>
+/** What is the same for every call of one handler, encoded once. */
+export const encodeHandlerParams = (paths: PhpPaths, handler: HandlerCode): Buffer =>
   encodeParams(PREENCODED_REQUEST_ID, [
     ...operationParams(paths, 'call'),
-    ['REQUEST_URI', `/functions/${functionName}`],
-    ['FPMG_FUNCTION', functionName],
-    ['FPMG_HANDLER', handlerPath(paths, handler)],
+    ['REQUEST_URI', `/functions/${handler.functionName}`],
+    ['FPMG_FUNCTION', handler.functionName],
+    ['FPMG_HANDLER', codePath(paths, handler.file)],
+    ...(handler.takesFiles ? [] : [['CONTENT_TYPE', 'application/json'] as const]),
+    ...(handler.streams === undefined ? [] : [['FPMG_STREAM', handler.streams] as const]),
+  ]);
+
+export interface HandlerCode {
+  readonly functionName: string;
+  readonly file: string;
+  /** Its body is not always JSON: each call says what it is. */
+  readonly takesFiles: boolean;
+  /** What its contract promises a stream of. */
+  readonly streams: 'items' | 'bytes' | undefined;
+}
+
+/** The same for a script; `url` is its path in URLs. `buffers`: what it prints may wait until it ends. */
+export const encodeScriptParams = (paths: PhpPaths, url: string, file: string, buffers: boolean): Buffer =>
+  encodeParams(PREENCODED_REQUEST_ID, [
+    ...COMMON,
+    ['SCRIPT_FILENAME', `${paths.runtime}/run-script.php`],
+    ['SCRIPT_NAME', url],
+    ['DOCUMENT_URI', url],
+    ['DOCUMENT_ROOT', `${paths.root}/functions`],
+    ['REDIRECT_STATUS', '200'],
+    ['FPMG_SCRIPT', codePath(paths, file)],
+    ['FPMG_BUFFERS', buffers ? '1' : ''],
   ]);
 
 export interface CallParams {
@@ -60,11 +100,17 @@ export interface CallParams {
   readonly traceparent: string;
 }
 
-/** What differs from call to call. */
-export const callParams = (call: CallParams): [string, string][] => [
+/** What differs from call to call of a handler. */
+export const callParams = (call: CallParams): Param[] => [
   ['FPMG_CALL_ID', call.callId],
   ['FPMG_ATTEMPT_ID', call.attemptId],
   ['FPMG_ATTEMPT', String(call.attempt)],
   ['FPMG_BUDGET_MS', call.budgetMs.toFixed(3)],
   ['FPMG_TRACEPARENT', call.traceparent],
+];
+
+/** A script gets the trace context as the header it is for everybody else. */
+export const scriptCallParams = (call: CallParams): Param[] => [
+  ['FPMG_ATTEMPT_ID', call.attemptId],
+  ['HTTP_TRACEPARENT', call.traceparent],
 ];

@@ -3,18 +3,22 @@
  * worker is (invariant 2), which after a timeout takes a kill, and after `fastcgi_finish_request()` a ping.
  */
 import { GatewayError } from '../errors.ts';
-import { type CgiResponse, collect, type Exchange, type ResponseLimits } from '../fastcgi/index.ts';
+import type { Connection, Exchange, FastCgiRequest, LargeBody, Params, Reception } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
 
 export interface SlotRequest {
   readonly encodedParams: Buffer;
-  readonly params: [string, string][];
-  readonly body: Buffer;
-  readonly limits: ResponseLimits;
+  readonly params: Params;
+  readonly body: Buffer | LargeBody;
+  /** Runs when the worker is free of it. */
+  readonly onFreed: (() => void) | undefined;
   /** How long PHP may run. */
   readonly timeLimitMs: number;
 }
+
+/** How an answer is taken: whole (`collect`) or as it comes (`stream`). */
+export type Receive<T> = (connection: Connection, request: FastCgiRequest) => Reception<T>;
 
 export interface Slot {
   /**
@@ -23,7 +27,9 @@ export interface Slot {
    */
   connect(withinMs: number): Promise<Worker>;
   /** Runs one request on the connected worker; rejects with a GatewayError whose `executed` is proved. */
-  run(request: SlotRequest): Promise<CgiResponse>;
+  run<T>(request: SlotRequest, receive: Receive<T>): Promise<T>;
+  /** Nobody reads the rest of the answer: it fails with this error, and PHP is stopped. Nothing if it is complete. */
+  cancel(error: GatewayError): void;
   /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
   release(doubtful: boolean): void;
 }
@@ -40,14 +46,15 @@ export interface SlotOwner {
 /** On a busy machine a healthy worker may take this long to come to its turn. */
 const BEGIN_MIN_MS = 1000;
 
-/** `held` by the attempt → `released` by it; free once no exchange is under way either. */
+/** `held` by the attempt → `released` by it; free once no answer is under way either. */
 export class WorkerSlot implements Slot {
   readonly #owner: SlotOwner;
   readonly #onFreed: () => void;
   #worker: Worker | undefined;
   #connecting: Promise<Worker> | undefined;
-  #exchange: Exchange | undefined;
+  #reception: Reception<unknown> | undefined;
   #timeLimitMs = 0;
+  #onRequestFreed: (() => void) | undefined;
   #released = false;
   #doubtful = false;
   #destroyed = false;
@@ -66,39 +73,50 @@ export class WorkerSlot implements Slot {
     return await within(this.#connecting, withinMs);
   }
 
-  async run(request: SlotRequest): Promise<CgiResponse> {
+  async run<T>(request: SlotRequest, receive: Receive<T>): Promise<T> {
     const worker = this.#worker ?? (await this.connect(this.#owner.options.connectTimeoutMs));
-    const { encodedParams, params, body, limits, timeLimitMs } = request;
-    const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
-    const { exchange, response } = collect(worker.connection, fastCgi, limits);
-    this.#exchange = exchange;
+    const { timeLimitMs, onFreed, ...fastCgi } = request;
+    this.#onRequestFreed = onFreed;
+    const reception = receive(worker.connection, { ...fastCgi, ping: worker.pings, keepConnection: true });
+    const { exchange } = reception;
+    this.#reception = reception;
     this.#timeLimitMs = timeLimitMs;
     const begin = this.#expectBeginning(worker, exchange);
-    return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.late = true;
-        this.#stop(worker, 'its call ran past the time limit');
-        reject(timeoutError(timeLimitMs));
-      }, timeLimitMs);
-      const fail = (error: unknown): void => {
-        // We closed in the middle of an answer, and the script may go on for long.
-        if (isOurVerdict(error) && !exchange.progress.ended) stopSender(worker);
-        reject(error);
-      };
-      response.then(resolve, fail).finally(() => {
-        clearTimeout(timer);
-        clearTimeout(begin);
-        this.#exchange = undefined;
-        if (this.#released) void this.#free();
-      });
+    const timer = setTimeout(() => {
+      this.late = true;
+      this.#stop(worker, 'its call ran past the time limit');
+      reception.abandon(timeoutError(timeLimitMs, exchange));
+    }, timeLimitMs);
+    const over = (): void => {
+      clearTimeout(timer);
+      clearTimeout(begin);
+      this.#reception = undefined;
+      if (this.#released) void this.#free();
+    };
+    exchange.done.then(over, (error) => {
+      // We closed in the middle of an answer, and the script may go on for long.
+      if (isOurVerdict(error) && !exchange.progress.ended) stopSender(worker);
+      over();
     });
+    return await reception.response;
+  }
+
+  cancel(error: GatewayError): void {
+    const worker = this.#worker;
+    if (worker === undefined || this.#reception === undefined) return;
+    this.late = true;
+    this.#reception.abandon(error);
+    const stopped = stopWorker(worker);
+    // Elsewhere PHP meets the end of the connection at its next write.
+    if (!stopped) worker.connection.destroy();
+    this.#owner.options.log.info({ pid: worker.facts.pid, stopped }, `worker stopped: ${error.message}`);
   }
 
   release(doubtful: boolean): void {
     if (this.#released) return;
     this.#released = true;
     this.#doubtful = doubtful;
-    if (this.#exchange === undefined) void this.#free();
+    if (this.#reception === undefined) void this.#free();
   }
 
   destroy(): void {
@@ -141,6 +159,7 @@ export class WorkerSlot implements Slot {
       if (this.#doubtful) await this.#settle(worker);
       this.#owner.park(worker);
     }
+    this.#onRequestFreed?.();
     this.#onFreed();
     this.#owner.freed(this);
   }
@@ -174,7 +193,8 @@ const within = (connecting: Promise<Worker>, withinMs: number): Promise<Worker> 
     connecting.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 
-const timeoutError = (timeLimitMs: number): GatewayError =>
-  new GatewayError('function-timeout', `PHP did not answer within ${Math.round(timeLimitMs)} ms.`, {
-    executed: 'unknown',
-  });
+const timeoutError = (timeLimitMs: number, { progress }: Exchange): GatewayError => {
+  const executed = progress.bytesReceived > 0 ? 'yes' : 'unknown';
+  const what = executed === 'yes' ? 'PHP did not complete its answer' : 'PHP did not answer';
+  return new GatewayError('function-timeout', `${what} within ${Math.round(timeLimitMs)} ms.`, { executed });
+};

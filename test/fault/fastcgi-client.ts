@@ -4,11 +4,11 @@ import { isGatewayError } from '../../gateway/errors.ts';
 import {
   type Address,
   type CgiResponse,
-  type Collected,
   Connection,
   collect,
   type FastCgiRequest,
   type Progress,
+  type Reception,
   type ResponseLimits,
 } from '../../gateway/fastcgi/index.ts';
 
@@ -37,7 +37,7 @@ export interface Outcome {
   readonly response?: CgiResponse;
 }
 
-export const outcomeOf = async ({ exchange, response }: Collected): Promise<Outcome> => {
+export const outcomeOf = async ({ exchange, response }: Reception<CgiResponse>): Promise<Outcome> => {
   try {
     return { code: 'ok', response: await response, progress: { ...exchange.progress } };
   } catch (error) {

@@ -71,10 +71,25 @@ test('values of environment variables are never in the file', () => {
 });
 
 test('a pool’s ini changes the defaults and nothing the gateway depends on', () => {
-  const ini = phpIni(settingsOf({ ini: { memory_limit: '1G', 'opcache.enable': false, precision: 5 } }));
+  const own = settingsOf({ ini: { memory_limit: '1G', 'opcache.enable': false, precision: 5 } });
+  const ini = phpIni(own, NEEDS, '/uploads');
   expect(ini).toMatchObject({ memory_limit: '1G', 'opcache.enable': '0', precision: '5', output_buffering: '0' });
   const forced = { ...settingsOf({}), ini: { output_buffering: '4096' } };
-  expect(phpIni(forced).output_buffering).toBe('0');
+  expect(phpIni(forced, NEEDS, '/uploads').output_buffering).toBe('0');
+});
+
+const NEEDS = { postMaxBytes: 9, uploadMaxBytes: 7, uploadsMax: 3, inputVarsMax: 1000, nestingMax: 64 };
+
+test('PHP takes exactly what the gateway lets through', () => {
+  expect(phpIni(settingsOf({}), NEEDS, '/uploads')).toMatchObject({
+    file_uploads: '1',
+    upload_tmp_dir: '/uploads',
+    post_max_size: '9',
+    upload_max_filesize: '7',
+    max_file_uploads: '3',
+    max_input_vars: '1000',
+    max_input_nesting_level: '64',
+  });
 });
 
 test('ini settings become arguments', () => {

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/lifetime.ts';
 
 test('a folder of its own, with one for sockets that nobody else enters, gone when removed', () => {
   const base = join(temporaryFolder(), 'deep', 'base');
-  const instance = openInstanceDir(base, silentLog);
+  const instance = openInstanceDir(base, base, silentLog);
   expect(instance.path).toBe(join(base, instance.id));
   expect(statSync(instance.sockets).mode & 0o777).toBe(0o700);
   instance.remove();
@@ -17,8 +17,8 @@ test('a folder of its own, with one for sockets that nobody else enters, gone wh
 
 test('two of the same process do not meet, and leave each other alone', () => {
   const base = temporaryFolder();
-  const first = openInstanceDir(base, silentLog);
-  const second = openInstanceDir(base, silentLog);
+  const first = openInstanceDir(base, base, silentLog);
+  const second = openInstanceDir(base, base, silentLog);
   expect(readdirSync(base).sort()).toEqual([first.id, second.id].sort());
 });
 
@@ -29,7 +29,7 @@ test('what a process left that is gone is removed, also when its pid is anotherâ
     mkdirSync(join(base, name, 's'), { recursive: true });
     writeFileSync(join(base, name, 'default.1.conf'), '');
   }
-  const { id } = openInstanceDir(base, silentLog);
+  const { id } = openInstanceDir(base, base, silentLog);
   expect(readdirSync(base)).toEqual([id]);
 });
 
@@ -37,14 +37,14 @@ test('what is not a gatewayâ€™s stays', () => {
   const base = temporaryFolder();
   const others = ['notes.txt', '1-2', '1-2-ABCDEF', '1-2-abcdef.bak', 'x-1-2-abcdef'];
   for (const name of others) writeFileSync(join(base, name), '');
-  openInstanceDir(base, silentLog);
+  openInstanceDir(base, base, silentLog);
   for (const name of others) expect(existsSync(join(base, name))).toBe(true);
 });
 
 test('a link instead of the folder is refused: somebody else might have made it', () => {
   const folder = temporaryFolder();
   symlinkSync(folder, join(folder, 'link'));
-  expect(() => openInstanceDir(join(folder, 'link'), silentLog)).toThrow(/Set runtimeDir/);
+  expect(() => openInstanceDir(join(folder, 'link'), undefined, silentLog)).toThrow(/Set runtimeDir/);
 });
 
 test('processes are told apart by when they started', () => {

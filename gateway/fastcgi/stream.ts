@@ -1,0 +1,160 @@
+/** A CGI response read while it comes, at the reader's pace: PHP's writes block when the reader is slow. */
+import type { GatewayError } from '../errors.ts';
+import type { ExchangeSink } from './answers.ts';
+import { GatheredBytes } from './bytes.ts';
+import type { Reception, ResponseLimits } from './collect.ts';
+import type { Connection } from './connection.ts';
+import type { FastCgiRequest } from './request.ts';
+import { type CgiHead, CgiParser, missingHead } from './response.ts';
+import { StderrKeeper } from './stderr.ts';
+
+/** Held for a reader at most, and one read more. */
+const WINDOW_BYTES = 65_536;
+/** A smaller piece is copied: it would keep a whole read buffer alive. */
+const KEEP_MIN_BYTES = 16_384;
+
+/** Its reader's half of a response. */
+export interface StreamedResponse extends CgiHead {
+  /** The bytes that have come since; undefined at the proved end (END_REQUEST). Rejects with GatewayError. One at a time. */
+  read(): Promise<Buffer | undefined>;
+  /** PHP's error log so far. */
+  readonly stderr: string;
+  readonly stderrBytes: number;
+}
+
+type End = { readonly kind: 'complete' } | { readonly kind: 'failed'; readonly error: unknown };
+
+interface Settlers<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class StreamReceiver implements ExchangeSink {
+  readonly #connection: Connection;
+  readonly #cgi: CgiParser;
+  readonly #stderr: StderrKeeper;
+  readonly #pieces: (Buffer | GatheredBytes)[] = [];
+  #heldBytes = 0;
+  #stdoutBytes = 0;
+  #started = false;
+  #end: End | undefined;
+  #reader: Settlers<Buffer | undefined> | undefined;
+  #opener: Settlers<StreamedResponse> | undefined;
+  readonly response: Promise<StreamedResponse>;
+
+  constructor(connection: Connection, limits: ResponseLimits) {
+    this.#connection = connection;
+    this.#stderr = new StderrKeeper(limits.stderrMaxBytes);
+    this.response = new Promise((resolve, reject) => {
+      this.#opener = { resolve, reject };
+    });
+    this.#cgi = new CgiParser(limits.headMaxBytes, {
+      head: (head) => this.#begin(head),
+      body: (piece) => this.#keep(piece),
+    });
+  }
+
+  stdout(piece: Buffer): void {
+    if (this.#end !== undefined) return;
+    this.#stdoutBytes += piece.length;
+    this.#cgi.push(piece);
+    this.#serve();
+    if (this.#heldBytes >= WINDOW_BYTES) this.#connection.pause();
+  }
+
+  stderr(piece: Buffer): void {
+    this.#stderr.append(piece);
+  }
+
+  complete(): void {
+    if (!this.#started) this.#begin(missingHead(this.#stdoutBytes));
+    this.#finish({ kind: 'complete' });
+  }
+
+  fail(error: unknown): void {
+    if (this.#end !== undefined) return;
+    this.#opener?.reject(error);
+    this.#finish({ kind: 'failed', error });
+  }
+
+  /** What is held is dropped, too. */
+  abandon(error: GatewayError): void {
+    this.#pieces.length = 0;
+    this.#heldBytes = 0;
+    this.fail(error);
+  }
+
+  #begin(head: CgiHead): void {
+    this.#started = true;
+    const stderr = this.#stderr;
+    this.#opener?.resolve({
+      ...head,
+      read: () => this.#read(),
+      get stderr() {
+        return stderr.text;
+      },
+      get stderrBytes() {
+        return stderr.bytes;
+      },
+    });
+  }
+
+  #keep(piece: Buffer): void {
+    this.#heldBytes += piece.length;
+    if (piece.length >= KEEP_MIN_BYTES) {
+      this.#pieces.push(piece);
+      this.#connection.keepReceived();
+      return;
+    }
+    const last = this.#pieces.at(-1);
+    const gathering = last instanceof GatheredBytes && last.length < KEEP_MIN_BYTES ? last : new GatheredBytes();
+    if (gathering !== last) this.#pieces.push(gathering);
+    gathering.append(piece);
+  }
+
+  #finish(end: End): void {
+    this.#end ??= end;
+    // What is still held is no reason to hold up the connection: its next request may be under way before it is read.
+    this.#connection.resume();
+    this.#serve();
+  }
+
+  async #read(): Promise<Buffer | undefined> {
+    return await new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+      this.#serve();
+    });
+  }
+
+  /** Gives the waiting reader what there is. */
+  #serve(): void {
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    const piece = this.#pieces.shift();
+    if (piece === undefined && this.#end === undefined) return;
+    this.#reader = undefined;
+    if (piece !== undefined) {
+      const bytes = piece instanceof GatheredBytes ? piece.bytes : piece;
+      const wasFull = this.#heldBytes >= WINDOW_BYTES;
+      this.#heldBytes -= bytes.length;
+      if (wasFull && this.#heldBytes < WINDOW_BYTES && this.#end === undefined) this.#connection.resume();
+      reader.resolve(bytes);
+    } else if (this.#end?.kind === 'failed') {
+      reader.reject(this.#end.error);
+    } else {
+      reader.resolve(undefined);
+    }
+  }
+}
+
+/** Sends one request; `response` resolves with the head as soon as it has come. */
+export const stream = (
+  connection: Connection,
+  request: FastCgiRequest,
+  limits: ResponseLimits,
+): Reception<StreamedResponse> => {
+  const receiver = new StreamReceiver(connection, limits);
+  const exchange = connection.send(request, receiver);
+  exchange.done.then(() => receiver.complete()).catch((error) => receiver.fail(error));
+  return { exchange, response: receiver.response, abandon: (error) => receiver.abandon(error) };
+};

@@ -1,0 +1,166 @@
+/** A request becomes the input of a call, whatever it carries: query string, JSON, a form, files, one raw file. */
+import type { Settings } from '../config.ts';
+import type { Content } from '../contract.ts';
+import { GatewayError } from '../errors.ts';
+import { parseIJson } from '../ijson.ts';
+import type { GatewayFunction } from '../invoke/function.ts';
+import type { CallInput } from '../invoke/written.ts';
+import type { Spool } from '../spool.ts';
+import { type BodySource, contentLength, readWhole, receive } from './body.ts';
+import { asksForList, coerce } from './coerce.ts';
+import { contentOf } from './contents.ts';
+import { type HttpContext, requestHead } from './context.ts';
+import { FieldCount, Fields } from './fields.ts';
+import { boundaryOf, MultipartReader } from './multipart.ts';
+import { assertOrigin } from './request-rules.ts';
+import { fileTooLarge, Uploads } from './uploads.ts';
+
+export interface CallInputParts {
+  readonly settings: Settings;
+  readonly spool: Spool;
+}
+
+export interface ReadInput {
+  readonly input: CallInput;
+  /** As received. */
+  readonly bodyBytes: number;
+  /** Removes the files of the call; any number of times. */
+  dispose(): Promise<void>;
+}
+
+interface Reading {
+  readonly source: BodySource;
+  readonly contentType: string | undefined;
+  readonly fn: GatewayFunction;
+  readonly settings: Settings;
+  readonly count: FieldCount;
+  readonly uploads: Uploads;
+}
+
+/** What the body says; the query is added later. */
+interface Body {
+  readonly value: unknown;
+  readonly fields: Fields;
+  readonly bytes: number;
+}
+
+const newFields = ({ fn, settings, count }: Reading): Fields =>
+  new Fields({
+    count,
+    maxDepth: settings.limits.jsonDepth,
+    isList: (name) => asksForList(name, fn.inputJsonSchema),
+  });
+
+const coerced = (fields: Fields, { inputJsonSchema }: GatewayFunction): unknown =>
+  coerce(fields.value(), inputJsonSchema, inputJsonSchema);
+
+const readJson = async (reading: Reading): Promise<Body> => {
+  const { source, settings } = reading;
+  const { limits, http } = settings;
+  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs });
+  return { value: parseIJson(bytes, limits.jsonDepth), fields: newFields(reading), bytes: bytes.length };
+};
+
+const readForm = async (reading: Reading): Promise<Body> => {
+  const { source, settings, fn } = reading;
+  const { limits, http } = settings;
+  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs });
+  const fields = newFields(reading);
+  fields.addEncoded(bytes.toString('latin1'));
+  return { value: coerced(fields, fn), fields, bytes: bytes.length };
+};
+
+const readMultipart = async (reading: Reading): Promise<Body> => {
+  const { source, contentType, settings, fn, count, uploads } = reading;
+  const { limits, http } = settings;
+  const fields = newFields(reading);
+  const reader = new MultipartReader({ files: fn.files, fields, count, uploads });
+  const bytes = await reader.read(source, boundaryOf(contentType ?? ''), {
+    timeoutMs: fn.files.size > 0 ? http.uploadTimeoutMs : http.requestTimeoutMs,
+    textMaxBytes: limits.bodyMaxBytes,
+    filesMaxBytes: limits.uploadMaxBytes,
+  });
+  const files = [...reader.files].map(([name, sent]) => [name, fn.files.get(name)?.many ? sent : sent[0]] as const);
+  return { value: joined(coerced(fields, fn), Object.fromEntries(files)), fields, bytes };
+};
+
+const readRaw = async (reading: Reading): Promise<Body> => {
+  const { source, contentType, settings, fn, uploads } = reading;
+  const [name, rules] = [...fn.files][0] ?? [];
+  if (name === undefined || rules === undefined) throw new Error(`${fn.name} takes a raw body without a file`);
+  if ((contentLength(source) ?? 0) > rules.maxBytes) throw fileTooLarge(name, rules.maxBytes);
+  const file = uploads.file(rules, { field: name, name: 'body', contentType });
+  await receive(source, { timeoutMs: settings.http.uploadTimeoutMs, take: (chunk) => file.write(chunk) });
+  const upload = await file.end();
+  return { value: name === '' ? upload : { [name]: upload }, fields: newFields(reading), bytes: upload.size };
+};
+
+const readNone = async (reading: Reading): Promise<Body> => ({ value: {}, fields: newFields(reading), bytes: 0 });
+
+const readers: Readonly<Record<Content | 'none', (reading: Reading) => Promise<Body>>> = {
+  json: readJson,
+  form: readForm,
+  multipart: readMultipart,
+  raw: readRaw,
+  none: readNone,
+};
+
+/** Members of both; throws `duplicate-key` where one is in both, `invalid-form` where there is nothing to add to. */
+const joined = (value: unknown, more: unknown): unknown => {
+  const names = Object.keys(more as object);
+  if (names.length === 0) return value;
+  const prototype: unknown = typeof value === 'object' && value !== null ? Object.getPrototypeOf(value) : undefined;
+  if (prototype !== Object.prototype)
+    throw new GatewayError('invalid-form', 'The query string has fields, but the body is no object they could join.');
+  const twice = names.find((name) => Object.hasOwn(value as object, name));
+  if (twice !== undefined) {
+    const detail = `The member ${JSON.stringify(twice.slice(0, 100))} came twice: send it once, in query or body.`;
+    throw new GatewayError('duplicate-key', detail);
+  }
+  return { ...(value as object), ...(more as object) };
+};
+
+const hasBody = (c: HttpContext, source: BodySource): boolean => {
+  if ('body' in source) return source.body !== null;
+  return c.req.header('transfer-encoding') !== undefined || (contentLength(source) ?? 0) > 0;
+};
+
+const queryOf = (target: string): string => /^[^?#]*\?([^#]*)/.exec(target)?.[1] ?? '';
+
+/**
+ * Rejects with what is wrong with the request; files that had arrived are removed then. Otherwise they stay until
+ * `dispose`.
+ */
+export const readCallInput = async (
+  c: HttpContext,
+  fn: GatewayFunction,
+  { settings, spool }: CallInputParts,
+): Promise<ReadInput> => {
+  const { limits, http } = settings;
+  const source = c.env?.incoming ?? c.req.raw;
+  const head = requestHead(c);
+  const { method } = c.req;
+  const contentType = c.req.header('content-type');
+  const contentEncoding = c.req.header('content-encoding');
+  const content = contentOf({ method, contentType, contentEncoding, hasBody: hasBody(c, source) }, fn);
+  assertOrigin({ method, content, header: (name) => c.req.header(name) }, http.allowedOrigins);
+  const uploads = new Uploads(spool, limits.uploadMaxBytes);
+  const count = new FieldCount(limits.fieldsMax);
+  const reading: Reading = { source, contentType, fn, settings, count, uploads };
+  try {
+    const query = newFields(reading);
+    query.addEncoded(queryOf(head.target));
+    const { value, fields, bytes } = await readers[content](reading);
+    const written = {
+      content,
+      query: query.written,
+      body: fields.written,
+      contentType: content === 'raw' ? contentType : undefined,
+    };
+    const input: CallInput = { value: joined(value, coerced(query, fn)), written };
+    return { input, bodyBytes: bytes, dispose: async () => await uploads.discard() };
+  } catch (error) {
+    await uploads.discard();
+    throw error;
+  }
+};

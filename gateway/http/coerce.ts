@@ -1,0 +1,143 @@
+/**
+ * Form texts become what the contract asks for: "12" a number, "on" a boolean, one value a list of one. What does not
+ * read as such stays text, and the contract says what is wrong with it. Guided by the JSON Schema; pure; never throws.
+ */
+import type { JsonSchema } from '../invoke/function.ts';
+
+/** Schemas that refer to each other in a circle end here. */
+const HOPS_MAX = 20;
+/** A longer text is no number anybody meant. */
+const NUMBER_MAX_CHARACTERS = 64;
+/** What HTML calls a valid floating-point number. */
+const NUMBER = /^-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ...['true', '1', 'on', 'yes'].map((text) => [text, true] as const),
+  ...['false', '0', 'off', 'no'].map((text) => [text, false] as const),
+]);
+
+type Members = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const memberOf = (object: unknown, name: string): unknown =>
+  isObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
+
+/** `#/$defs/node` in the whole schema. */
+const resolveRef = (ref: string, root: JsonSchema): unknown =>
+  ref
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce(memberOf, root as unknown);
+
+/** The plain schemas a value may match, references and unions resolved; parts of an intersection count as one each. */
+const alternatives = (schema: unknown, root: JsonSchema, hops: number): readonly Members[] => {
+  if (!isObject(schema) || hops > HOPS_MAX) return [];
+  if (typeof schema.$ref === 'string') return alternatives(resolveRef(schema.$ref, root), root, hops + 1);
+  const parts = [schema.anyOf, schema.oneOf, schema.allOf].filter(Array.isArray).flat();
+  return parts.length === 0 ? [schema] : parts.flatMap((part) => alternatives(part, root, hops + 1));
+};
+
+const allows = (schema: Members, type: string): boolean =>
+  schema.type === type || (Array.isArray(schema.type) && schema.type.includes(type));
+
+const fixedValues = (schema: Members): readonly unknown[] | undefined => {
+  if (Array.isArray(schema.enum)) return schema.enum;
+  return Object.hasOwn(schema, 'const') ? [schema.const] : undefined;
+};
+
+/** Whether this very text is wanted: any text, one of these, or anything at all. */
+const takesText = (schema: Members, text: string): boolean => {
+  const fixed = fixedValues(schema);
+  if (fixed !== undefined) return fixed.includes(text);
+  return schema.type === undefined || allows(schema, 'string');
+};
+
+const toNumber = (text: string, schema: Members): number | undefined => {
+  if (!(allows(schema, 'number') || allows(schema, 'integer'))) return undefined;
+  if (text.length > NUMBER_MAX_CHARACTERS || !NUMBER.test(text)) return undefined;
+  const value = Number(text);
+  // An integer beyond 2^53 would change.
+  return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value)) ? value : undefined;
+};
+
+const readText = (text: string, schema: Members): unknown => {
+  const value = toNumber(text, schema);
+  if (value !== undefined) return value;
+  const truth = allows(schema, 'boolean') ? BOOLEANS.get(text.toLowerCase()) : undefined;
+  if (truth !== undefined) return truth;
+  if (allows(schema, 'null') && (text === '' || text === 'null')) return null;
+  return fixedValues(schema)?.find((fixed) => String(fixed) === text);
+};
+
+const coerceText = (text: string, options: readonly Members[], root: JsonSchema): unknown => {
+  if (options.some((schema) => takesText(schema, text))) return text;
+  for (const schema of options) {
+    const value = readText(text, schema);
+    if (value !== undefined) return value;
+  }
+  const list = options.find((schema) => allows(schema, 'array'));
+  return list === undefined ? text : coerceList([text], list, root);
+};
+
+const coerceList = (values: readonly unknown[], schema: Members, root: JsonSchema): unknown[] => {
+  const { prefixItems, items } = schema;
+  return values.map((value, at) =>
+    coerce(value, Array.isArray(prefixItems) ? (prefixItems[at] ?? items) : items, root),
+  );
+};
+
+/** Whether the fixed members of a variant of a union are those of the value. */
+const fits = (value: Members, schema: Members, root: JsonSchema): boolean =>
+  Object.entries(value).every(([name, member]) => {
+    const [only, ...others] = alternatives(memberOf(schema.properties, name), root, 0);
+    const fixed = only === undefined || others.length > 0 ? undefined : fixedValues(only);
+    return fixed === undefined || fixed.some((one) => String(one) === String(member));
+  });
+
+const coerceObject = (value: Members, schema: Members, root: JsonSchema): Members => {
+  const required = Array.isArray(schema.required) ? schema.required : [];
+  const members = Object.entries(value).flatMap(([name, member]): [string, unknown][] => {
+    const known = memberOf(schema.properties, name) ?? schema.additionalProperties;
+    const leftOut = isEmpty(member) && !required.includes(name) && isNoText(known, root);
+    return leftOut ? [] : [[name, coerce(member, known, root)]];
+  });
+  return Object.fromEntries(members);
+};
+
+/** Browsers send every input of a form, also those left empty; `tags=` is a list of one by now. */
+const isEmpty = (value: unknown): boolean =>
+  value === '' || (Array.isArray(value) && value.length === 1 && value[0] === '');
+
+const isNoText = (schema: unknown, root: JsonSchema): boolean => {
+  const options = alternatives(schema, root, 0);
+  return options.length > 0 && !options.some((option) => takesText(option, ''));
+};
+
+/** The value with its texts read as the schema asks; `root` holds the `$defs`. */
+export const coerce = (value: unknown, schema: unknown, root: JsonSchema): unknown => {
+  const options = alternatives(schema, root, 0);
+  if (typeof value === 'string') return coerceText(value, options, root);
+  if (Array.isArray(value)) {
+    const list = options.find((option) => allows(option, 'array'));
+    if (list !== undefined) return coerceList(value, list, root);
+    // `scores[0]=1` is a record whose keys happen to count.
+    const record = options.find((option) => allows(option, 'object'));
+    return record === undefined ? value : coerceObject({ ...value }, record, root);
+  }
+  if (!isObject(value)) return value;
+  const variants = options.filter((option) => allows(option, 'object') && fits(value, option, root));
+  const isUnion = isObject(schema) && !Array.isArray(schema.allOf);
+  return (isUnion ? variants.slice(0, 1) : variants).reduce(
+    (seen, variant) => coerceObject(seen, variant, root),
+    value,
+  );
+};
+
+/** Whether a member of the input is to be a list, so that one value or a repeated name makes one. */
+export const asksForList = (name: string, root: JsonSchema): boolean =>
+  alternatives(root, root, 0).some((schema) => {
+    const options = alternatives(memberOf(schema.properties, name), root, 0);
+    return options.some((option) => allows(option, 'array')) && !options.some((option) => takesText(option, ''));
+  });

@@ -1,0 +1,42 @@
+/** A request as a curl command that sends the same. Pure. */
+
+/** @import { Body, Outgoing } from './request.js' */
+
+/** One word of a POSIX shell. @param {string} text */
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/** curl reads `;` and `,` in a file's name unless it stands in quotes. @param {string} name */
+const fileName = (name) => `"${name.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+
+/** @param {Body} body @returns {string[]} */
+const bodyWords = (body) => {
+  switch (body.kind) {
+    case 'none':
+      return [];
+    case 'text':
+      return [`--data-raw ${quoted(body.text)}`];
+    case 'file':
+      return [`--data-binary ${quoted(`@${body.file?.name ?? 'FILE'}`)}`];
+    case 'parts':
+      return body.parts.map(([name, value]) =>
+        value instanceof File
+          ? `-F ${quoted(`${name}=@${fileName(value.name)}${value.type === '' ? '' : `;type=${value.type}`}`)}`
+          : `--form-string ${quoted(`${name}=${value}`)}`,
+      );
+  }
+};
+
+/**
+ * @param {Outgoing} request
+ * @param {'text' | 'stream' | 'bytes'} answer
+ */
+export const curlCommand = ({ method, url, headers, body }, answer) => {
+  // curl's own choice where nothing is said.
+  const usual = body.kind === 'none' ? 'GET' : 'POST';
+  const options = { text: '', stream: ' -N', bytes: ' -OJ' }[answer];
+  return [
+    `curl -sS${options}${method === usual ? '' : ` -X ${method}`} ${quoted(url)}`,
+    ...headers.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
+    ...bodyWords(body),
+  ].join(' \\\n  ');
+};

@@ -1,0 +1,119 @@
+/** A multipart body: its texts into fields, its files into the spool, each stopped as soon as it breaks a limit. */
+import { GatewayError } from '../errors.ts';
+import type { FileField } from '../invoke/files.ts';
+import { Pieces } from '../pieces.ts';
+import type { Upload } from '../upload.ts';
+import { type BodySource, bodyTooLarge, contentLength, LAST_ANSWER, receive } from './body.ts';
+import { decodeText, type FieldCount, type Fields } from './fields.ts';
+import { parseHeaderValue } from './header-value.ts';
+import { MultipartParser, malformed, type PartHead } from './multipart-parser.ts';
+import type { ArrivingFile, Uploads } from './uploads.ts';
+
+export interface MultipartTarget {
+  /** Of the contract, by name. */
+  readonly files: ReadonlyMap<string, FileField>;
+  readonly fields: Fields;
+  readonly count: FieldCount;
+  readonly uploads: Uploads;
+}
+
+export interface MultipartLimits {
+  readonly timeoutMs: number;
+  /** Of all that is no file: texts, headers, boundaries. */
+  readonly textMaxBytes: number;
+  readonly filesMaxBytes: number;
+}
+
+export const boundaryOf = (contentType: string): string => {
+  const boundary = parseHeaderValue(contentType)?.parameters.get('boundary') ?? '';
+  // RFC 2046, 5.1.1.
+  if (/^[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]$/.test(boundary)) return boundary;
+  throw malformed('The Content-Type has no boundary of 1 to 70 characters as RFC 2046 allows them.');
+};
+
+/** What one part becomes while it arrives. */
+type Open =
+  | { readonly kind: 'text'; readonly name: string; readonly pieces: Pieces }
+  | { readonly kind: 'file'; readonly name: string; readonly file: ArrivingFile; readonly mayBeEmpty: boolean };
+
+export class MultipartReader {
+  readonly #target: MultipartTarget;
+  readonly #found = new Map<string, Upload[]>();
+  #open: Open | undefined;
+
+  constructor(target: MultipartTarget) {
+    this.#target = target;
+  }
+
+  /** Files by the name of their member, in the order sent. */
+  get files(): ReadonlyMap<string, readonly Upload[]> {
+    return this.#found;
+  }
+
+  /** Resolves to the size of the whole body, in bytes. */
+  async read(source: BodySource, boundary: string, limits: MultipartLimits): Promise<number> {
+    const { timeoutMs, textMaxBytes, filesMaxBytes } = limits;
+    const announced = contentLength(source) ?? 0;
+    if (announced > textMaxBytes + filesMaxBytes)
+      throw bodyTooLarge(textMaxBytes + filesMaxBytes, `${announced} bytes`);
+    const parser = new MultipartParser(boundary);
+    let size = 0;
+    const take = async (chunk: Buffer): Promise<void> => {
+      size += chunk.length;
+      for (const event of parser.push(chunk)) {
+        if (event.kind === 'part') this.#begin(event.head);
+        else if (event.kind === 'data') await this.#write(event.bytes);
+        else await this.#end();
+      }
+      if (size - this.#target.uploads.size > textMaxBytes)
+        throw bodyTooLarge(textMaxBytes, `more than ${textMaxBytes} bytes besides its files`);
+    };
+    await receive(source, { timeoutMs, take });
+    parser.end();
+    return size;
+  }
+
+  #begin({ name, fileName, contentType }: PartHead): void {
+    const { files, uploads, count } = this.#target;
+    if (fileName === undefined) {
+      const charset = parseHeaderValue(contentType ?? '')?.parameters.get('charset') ?? 'utf-8';
+      if (!/^(?:utf-8|us-ascii)$/i.test(charset))
+        throw malformed(`The text ${JSON.stringify(name.slice(0, 100))} is in ${charset.slice(0, 100)}; send UTF-8.`);
+      this.#open = { kind: 'text', name, pieces: new Pieces() };
+      return;
+    }
+    count.add(LAST_ANSWER);
+    const known = [...files].find(([member, { many }]) => name === member || (many && name === `${member}[]`));
+    if (known === undefined) throw unknownFile(name, files);
+    const [member, rules] = known;
+    const file = uploads.file(rules, { field: member, name: fileName, contentType });
+    this.#open = { kind: 'file', name: member, file, mayBeEmpty: fileName === '' };
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    if (this.#open?.kind === 'file') await this.#open.file.write(bytes);
+    else this.#open?.pieces.add(bytes);
+  }
+
+  async #end(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open?.kind === 'text')
+      this.#target.fields.add(open.name, decodeText(open.pieces.join(), `The text ${JSON.stringify(open.name)}`));
+    // What browsers send for a file input that was left empty.
+    if (open?.kind !== 'file' || (open.mayBeEmpty && open.file.size === 0)) return;
+    const uploads = this.#found.get(open.name) ?? [];
+    const maxCount = this.#target.files.get(open.name)?.maxCount ?? 0;
+    if (uploads.length === maxCount) {
+      const detail = `There are more files named ${JSON.stringify(open.name)} than ${maxCount}.`;
+      throw new GatewayError('too-many-fields', detail, { headers: LAST_ANSWER });
+    }
+    this.#found.set(open.name, [...uploads, await open.file.end()]);
+  }
+}
+
+const unknownFile = (name: string, files: ReadonlyMap<string, FileField>): GatewayError => {
+  const known = [...files].map(([member, { many }]) => JSON.stringify(many ? `${member}[]` : member));
+  const taken = known.length === 0 ? 'it takes no files' : `it takes ${known.join(', ')}`;
+  return malformed(`The function takes no file named ${JSON.stringify(name.slice(0, 100))}; ${taken}.`);
+};

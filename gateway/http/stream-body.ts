@@ -1,0 +1,124 @@
+/**
+ * A stream as the body of an HTTP answer. The reader's pace is PHP's: nothing is read from PHP before the last piece
+ * was taken. A reader that takes nothing for too long is cut off; one that leaves stops PHP.
+ */
+import { GatewayError, toGatewayError } from '../errors.ts';
+import type { OutputStream } from '../invoke/output-stream.ts';
+import type { StreamFormat } from './stream-format.ts';
+
+export interface StreamBodyOptions {
+  readonly format: StreamFormat;
+  readonly heartbeatMs: number;
+  readonly idleWriteTimeoutMs: number;
+  readonly problem: (error: GatewayError) => object;
+  /** Breaks the connection, so that the reader sees an answer that is not whole; absent in process. */
+  readonly cut: (() => void) | undefined;
+}
+
+type Controller = ReadableStreamDefaultController<Uint8Array>;
+
+const HEARTBEAT = Symbol('heartbeat');
+
+export class StreamBody {
+  readonly #stream: OutputStream;
+  readonly #options: StreamBodyOptions;
+  /** Under way while heartbeats go out. */
+  #reading: Promise<unknown[] | undefined> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #isEmpty = true;
+  #ended = false;
+
+  constructor(stream: OutputStream, options: StreamBodyOptions) {
+    this.#stream = stream;
+    this.#options = options;
+  }
+
+  readable(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => this.#pull(controller),
+        cancel: () =>
+          this.#leave(new GatewayError('client-closed', 'The reader of the stream left.', { executed: 'yes' })),
+      },
+      // Nothing ahead of demand.
+      { highWaterMark: 0 },
+    );
+  }
+
+  async #pull(controller: Controller): Promise<void> {
+    clearTimeout(this.#idle);
+    if (this.#ended) {
+      controller.close();
+      return;
+    }
+    const { format, idleWriteTimeoutMs } = this.#options;
+    try {
+      const pieces = await this.#next();
+      if (pieces === undefined) this.#finish(controller);
+      else this.#send(controller, pieces);
+    } catch (thrown) {
+      this.#fail(controller, toGatewayError(thrown));
+      return;
+    }
+    this.#idle = setTimeout(() => {
+      const detail = `The reader took nothing for ${idleWriteTimeoutMs} ms: http.idleWriteTimeoutMs.`;
+      this.#leave(new GatewayError('slow-reader', detail));
+      this.#options.cut?.();
+    }, idleWriteTimeoutMs);
+  }
+
+  /** The next pieces, undefined at the end, or HEARTBEAT when there was nothing for a while. */
+  async #next(): Promise<unknown[] | undefined | typeof HEARTBEAT> {
+    const { format, heartbeatMs } = this.#options;
+    this.#reading ??= this.#stream.read();
+    const reading = this.#reading;
+    if (format.heartbeat === undefined) {
+      this.#reading = undefined;
+      return await reading;
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<typeof HEARTBEAT>((resolve) => {
+      timer = setTimeout(() => resolve(HEARTBEAT), heartbeatMs);
+    });
+    try {
+      const next = await Promise.race([reading, silence]);
+      if (next !== HEARTBEAT) this.#reading = undefined;
+      return next;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #send(controller: Controller, pieces: unknown[] | typeof HEARTBEAT): void {
+    const { format } = this.#options;
+    if (pieces === HEARTBEAT) {
+      if (format.heartbeat !== undefined) controller.enqueue(format.heartbeat);
+      return;
+    }
+    controller.enqueue(format.encode(pieces, this.#isEmpty));
+    this.#isEmpty = false;
+  }
+
+  #finish(controller: Controller): void {
+    const { end } = this.#options.format;
+    if (end === undefined) controller.close();
+    else this.#sendLast(controller, end(this.#isEmpty));
+  }
+
+  #sendLast(controller: Controller, bytes: Uint8Array): void {
+    this.#ended = true;
+    controller.enqueue(bytes);
+  }
+
+  #fail(controller: Controller, error: GatewayError): void {
+    const { format, problem, cut } = this.#options;
+    if (format.failure !== undefined) this.#sendLast(controller, format.failure(problem(error)));
+    else if (cut !== undefined) cut();
+    else controller.error(error);
+  }
+
+  #leave(error: GatewayError): void {
+    clearTimeout(this.#idle);
+    this.#stream.cancel(error);
+  }
+}

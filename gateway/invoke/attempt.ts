@@ -1,0 +1,175 @@
+/** One attempt on a worker: the request PHP gets, and the answer read as its contract promises it. */
+import { type GatewayError, toGatewayError } from '../errors.ts';
+import { collect, type ResponseLimits, stream as receiveStream, type StreamedResponse } from '../fastcgi/index.ts';
+import type { Log } from '../log.ts';
+import type { Slot } from '../pool/backend.ts';
+import { decodeEnvelope, takeScriptMark } from '../pool/envelope.ts';
+import { STREAM_TYPE } from '../pool/frames.ts';
+import { callParams, scriptCallParams } from '../pool/runtime.ts';
+import type { SlotRequest } from '../pool/slot.ts';
+import type { Worker } from '../pool/worker.ts';
+import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
+import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
+import {
+  BytesDecoder,
+  type Decoder,
+  EnvelopeDecoder,
+  FrameDecoder,
+  LinesDecoder,
+  type StreamLimits,
+} from './decoders.ts';
+import type { GatewayFunction, WholeOutput } from './function.ts';
+import type { EncodedInput } from './handler-body.ts';
+import { recordAnswer, recordWorker } from './observe.ts';
+import { OutputStream } from './output-stream.ts';
+import { assertMediaType, contentTypeOf, isGood, readScriptOutput, responseHead } from './script-answer.ts';
+
+export interface AttemptLimits extends ResponseLimits, StreamLimits {}
+
+export interface Attempt {
+  readonly fn: GatewayFunction;
+  readonly slot: Slot;
+  readonly trace: CallTrace;
+  readonly record: AttemptTrace;
+  readonly input: EncodedInput;
+  /** FastCGI parameters that never change. */
+  readonly encodedParams: Buffer;
+  readonly timeLimitMs: number;
+  readonly limits: AttemptLimits;
+  readonly log: Log;
+  /** The worker is free again: its files can be cleared away. */
+  readonly onFreed: (() => void) | undefined;
+}
+
+/** An early failure gets its own status; a first item that comes later than this does not hold up the head. */
+const HEAD_WAIT_MS = 1000;
+
+const attemptIdOf = ({ trace, record }: Attempt): string => `${trace.callId}.${record.number}`;
+
+const requestOf = (attempt: Attempt): SlotRequest => {
+  const { fn, trace, record, input, encodedParams, timeLimitMs, onFreed } = attempt;
+  const call = {
+    callId: trace.callId,
+    attemptId: attemptIdOf(attempt),
+    attempt: record.number,
+    budgetMs: timeLimitMs,
+    traceparent: trace.phpTraceparent(record),
+  };
+  const params = [...(fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call)), ...input.params];
+  return { encodedParams, params, body: input.body, timeLimitMs, onFreed };
+};
+
+const contextOf = ({ fn, trace, log }: Attempt) => ({
+  log,
+  function: fn.name,
+  callId: trace.callId,
+  traceId: trace.traceId,
+});
+
+/** Resolves with a checked output; rejects with GatewayError. */
+export const runAttempt = async (attempt: Attempt, worker: Worker): Promise<Output> => {
+  const { output } = attempt.fn;
+  recordWorker(attempt.record, worker);
+  return output.kind === 'stream'
+    ? await runStream(attempt, worker, output.item)
+    : await runWhole(attempt, worker, output);
+};
+
+const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): Promise<Output> => {
+  const { fn, slot, trace, record, limits } = attempt;
+  const startedMs = nowMs();
+  const response = await slot
+    .run(requestOf(attempt), (connection, request) => collect(connection, request, limits))
+    .catch((thrown) => {
+      throw ownLimit(toGatewayError(thrown), fn, limits);
+    })
+    .finally(() => trace.phase('php', startedMs));
+  const answeredMs = nowMs();
+  const attemptId = attemptIdOf(attempt);
+  try {
+    if (fn.code.kind === 'script') {
+      const { meta, stderr } = takeScriptMark(response.stderr, attemptId);
+      const { stderrBytes } = response;
+      recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
+      return readScriptOutput(fn, output, { ...response, stderr }, meta, limits);
+    }
+    const envelope = decodeEnvelope(response.body, attemptId);
+    const meta = envelope.kind === 'envelope' ? envelope.meta : undefined;
+    const { stderr, stderrBytes } = response;
+    recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
+    return readOutput(fn, response, envelope, limits);
+  } finally {
+    trace.phase('output', answeredMs);
+  }
+};
+
+/** The connection ends a little above the limit that people set, which the error must name. */
+const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimits): GatewayError => {
+  if (error.code !== 'response-too-large') return error;
+  return tooLarge(fn, limits, `more than ${limits.responseMaxBytes} bytes`);
+};
+
+const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
+  const { slot, trace, record, limits } = attempt;
+  const startedMs = nowMs();
+  const stream = new OutputStream({
+    response: slot.run(requestOf(attempt), (connection, request) => receiveStream(connection, request, limits)),
+    attemptId: attemptIdOf(attempt),
+    item,
+    begin: (response, emit) => beginStream(attempt, item, response, emit),
+    stop: (error) => slot.cancel(error),
+    concluded: ({ stderrBytes }, { meta, stderr }) =>
+      recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt)),
+  });
+  try {
+    // A script's status and type are in its head; a handler's are known.
+    if (attempt.fn.code.kind === 'script') await stream.opened();
+    await within(stream.filled(), HEAD_WAIT_MS);
+  } finally {
+    trace.phase('php', startedMs);
+  }
+  return { kind: 'stream', stream };
+};
+
+/** Resolves after this time at the latest; rejects if the promise does before. */
+const within = async (promise: Promise<void>, ms: number): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    // Later it fails for the reader, who reads on from it.
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+interface Begun {
+  readonly decoder: Decoder;
+  readonly head: ResponseHead | undefined;
+  readonly item: WholeOutput;
+}
+
+const beginStream = (
+  { fn, limits }: Attempt,
+  item: WholeOutput,
+  response: StreamedResponse,
+  emit: (piece: unknown) => void,
+): Begun => {
+  const contentType = contentTypeOf(response);
+  if (fn.code.kind === 'handler') {
+    const parts = { fn, item, limits, emit };
+    // Without a first item the runtime answers as for any other handler.
+    const decoder = contentType === STREAM_TYPE ? new FrameDecoder(parts) : new EnvelopeDecoder(parts);
+    return { decoder, head: undefined, item };
+  }
+  const head = responseHead(fn, response);
+  assertMediaType(fn, item, response);
+  if (item.kind === 'json' && isGood(head.status)) {
+    return { decoder: new LinesDecoder({ fn, item, limits, emit }, item), head, item };
+  }
+  // What a script refuses with is its own to say.
+  const bytes: WholeOutput = { kind: 'binary', mediaType: contentType ?? 'application/octet-stream' };
+  return { decoder: new BytesDecoder({ fn, item: bytes, limits, emit }), head, item: bytes };
+};

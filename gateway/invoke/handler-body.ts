@@ -1,0 +1,52 @@
+/** What a handler gets as request body: its validated input, written anew, with the files in it. */
+import type { LargeBody } from '../fastcgi/index.ts';
+import type { Param } from '../pool/runtime.ts';
+import { Upload } from '../upload.ts';
+import { encodeMultipart, type Part } from './multipart.ts';
+
+export interface EncodedInput {
+  readonly params: readonly Param[];
+  readonly body: Buffer | LargeBody;
+  /** PHP writes its files to its own temporary folder. */
+  readonly hasFiles: boolean;
+}
+
+type Place = { readonly path: readonly (string | number)[]; readonly upload: Upload };
+
+/** Files are members of the input, or in a list there (`fileFields`). */
+const places = (value: unknown): Place[] => {
+  if (value instanceof Upload) return [{ path: [], upload: value }];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]): Place[] => {
+    if (member instanceof Upload) return [{ path: [key], upload: member }];
+    if (!Array.isArray(member)) return [];
+    return member.flatMap((upload, index) => (upload instanceof Upload ? [{ path: [key, index], upload }] : []));
+  });
+};
+
+const withoutFiles = (_key: string, value: unknown): unknown => (value instanceof Upload ? null : value);
+
+/** JSON; with files multipart, whose part `input` is that JSON and whose part `files` says where they belong. */
+export const encodeHandlerInput = (value: unknown, mayHaveFiles: boolean): EncodedInput => {
+  const files = mayHaveFiles ? places(value) : [];
+  const json = JSON.stringify(value, files.length > 0 ? withoutFiles : undefined) ?? 'null';
+  if (files.length === 0) {
+    return {
+      params: mayHaveFiles ? [['CONTENT_TYPE', 'application/json']] : [],
+      body: Buffer.from(json),
+      hasFiles: false,
+    };
+  }
+  const index = files.map(({ path, upload }) => ({ path, mediaType: upload.mediaType }));
+  const parts: Part[] = [
+    { kind: 'text', name: 'input', text: json },
+    { kind: 'text', name: 'files', text: JSON.stringify(index) },
+    ...files.map(({ upload }, number): Part => ({ kind: 'file', name: `f${number}`, upload })),
+  ];
+  const { contentType, body } = encodeMultipart(parts);
+  const params: Param[] = [
+    ['CONTENT_TYPE', contentType],
+    ['FPMG_FILES', '1'],
+  ];
+  return { params, body, hasFiles: true };
+};

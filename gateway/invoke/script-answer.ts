@@ -1,0 +1,109 @@
+/** What a script answered → status, the headers that may pass, and its body; or the error that tells what went wrong. Pure. */
+import { GatewayError } from '../errors.ts';
+import type { CgiHead, CgiResponse } from '../fastcgi/index.ts';
+import type { Meta } from '../pool/envelope.ts';
+import { isMediaTypeIn } from '../upload.ts';
+import { type AnswerLimits, type Output, phpError, type ResponseHead, readJson, tooLarge } from './answer.ts';
+import type { GatewayFunction, WholeOutput } from './function.ts';
+
+/** What scripts usually say and no proxy or connection depends on. Framing, and the gateway's own, never pass. */
+const USUAL = new Set([
+  'accept-ranges',
+  'allow',
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-range',
+  'content-security-policy',
+  'content-type',
+  'etag',
+  'expires',
+  'last-modified',
+  'link',
+  'location',
+  'pragma',
+  'referrer-policy',
+  'refresh',
+  'retry-after',
+  'set-cookie',
+  'vary',
+  'www-authenticate',
+  'x-content-type-options',
+  'x-frame-options',
+  'x-robots-tag',
+]);
+
+/** Of which one more than once would contradict the other. */
+const REPEATABLE = new Set(['set-cookie', 'link', 'vary', 'www-authenticate', 'cache-control']);
+
+export const responseHead = (fn: GatewayFunction, { status, headers }: CgiHead): ResponseHead => {
+  const passing = headers.filter(([name]) => USUAL.has(name) || fn.responseHeaders.includes(name));
+  const seen = new Set<string>();
+  for (const [name] of passing) {
+    if (seen.has(name) && !REPEATABLE.has(name) && !fn.responseHeaders.includes(name)) {
+      throw new GatewayError('bad-function-response', `${fn.name} sent the header ${name} twice.`, { executed: 'yes' });
+    }
+    seen.add(name);
+  }
+  return { status, headers: passing };
+};
+
+const essence = (contentType: string): string => (contentType.split(';')[0] ?? '').trim().toLowerCase();
+
+export const contentTypeOf = ({ headers }: CgiHead): string | undefined =>
+  headers.find(([name]) => name === 'content-type')?.[1];
+
+/** Redirects, refusals and failures of a script's own are its answer as they are; what it promised is a good one. */
+export const isGood = (status: number): boolean => status >= 200 && status < 300;
+
+/** The Content-Type of a good answer must be the promised one. */
+export const assertMediaType = (fn: GatewayFunction, item: WholeOutput, head: CgiHead): void => {
+  const contentType = contentTypeOf(head);
+  if (item.kind !== 'binary' || !isGood(head.status) || head.status === 204) return;
+  if (contentType !== undefined && isMediaTypeIn(essence(contentType), [item.mediaType])) return;
+  const met =
+    contentType === undefined ? 'no Content-Type' : `the Content-Type ${JSON.stringify(contentType.slice(0, 100))}`;
+  throw new GatewayError(
+    'invalid-function-output',
+    `${fn.name} answered with ${met}; its contract says ${item.mediaType}.`,
+    {
+      reason: 'kind',
+    },
+  );
+};
+
+/** Throws for a script that died, whatever it had printed by then: its answer is not whole. */
+export const assertWhole = (
+  fn: GatewayFunction,
+  { status, stderr }: { readonly status: number; readonly stderr: string },
+  meta: Meta | undefined,
+): void => {
+  if (meta !== undefined && meta.outcome !== 'script-ended') throw phpError(fn, meta);
+  // Without its mark PHP died too hard to write it, unless it had closed its answer itself.
+  if (meta !== undefined || !/PHP Fatal error|Allowed memory size of/.test(stderr)) return;
+  throw new GatewayError('function-error', `${fn.name} ended with a fatal error.`, {
+    reason: 'fatal',
+    privateDetail: `status ${status}; STDERR: ${stderr}`,
+  });
+};
+
+/** The output of a script whose whole answer is here. */
+export const readScriptOutput = (
+  fn: GatewayFunction,
+  output: WholeOutput,
+  response: CgiResponse,
+  meta: Meta | undefined,
+  limits: AnswerLimits,
+): Output => {
+  assertWhole(fn, response, meta);
+  const { body } = response;
+  if (body.length > limits.responseMaxBytes) throw tooLarge(fn, limits, `${body.length} bytes`);
+  const head = responseHead(fn, response);
+  if (output.kind === 'json' && isGood(head.status)) {
+    return { kind: 'json', value: readJson(fn, output, body, limits), head };
+  }
+  assertMediaType(fn, output, response);
+  return { kind: 'binary', bytes: body, mediaType: contentTypeOf(response) ?? 'application/octet-stream', head };
+};

@@ -1,0 +1,119 @@
+/**
+ * The request a script gets: what the contract let through, written as its caller wrote it. A member that validation
+ * left as it was keeps its own text ("on" stays "on"); what was changed or added by a default is written anew. Pure.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { GatewayError } from '../errors.ts';
+import type { Param } from '../pool/runtime.ts';
+import { Upload } from '../upload.ts';
+import type { EncodedInput } from './handler-body.ts';
+import { encodeMultipart, type Part, uploadBody } from './multipart.ts';
+import type { CallInput, FieldTexts, Written } from './written.ts';
+
+/** What a script sees of the HTTP request around its input. */
+export interface RequestView {
+  readonly method: string;
+  /** The script's path in URLs, without the query. */
+  readonly url: string;
+  /** Parameters made from headers and the connection, all of names we chose. */
+  readonly params: readonly Param[];
+}
+
+type Pair = readonly [name: string, text: string];
+
+/** As PHP's `http_build_query` writes it. */
+const pairsOf = (name: string, value: unknown): Pair[] => {
+  if (value === null || value === undefined) return [];
+  if (typeof value === 'boolean') return [[name, value ? '1' : '0']];
+  if (value instanceof Date) return [[name, value.toISOString()]];
+  if (typeof value === 'object')
+    return Object.entries(value).flatMap(([key, child]) => pairsOf(`${name}[${key}]`, child));
+  return [[name, String(value)]];
+};
+
+const memberOf = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as Record<string, unknown>)[key]
+    : undefined;
+
+const urlEncode = (text: string): string => encodeURIComponent(text).replaceAll('%20', '+');
+
+const urlEncoded = (pairs: readonly Pair[]): string =>
+  pairs.map(([name, text]) => `${urlEncode(name)}=${urlEncode(text)}`).join('&');
+
+interface Members {
+  readonly query: Pair[];
+  readonly body: Pair[];
+  readonly files: Part[];
+  /** Those of a JSON body. */
+  readonly json: Record<string, unknown>;
+}
+
+const sortMembers = (parsed: object, { value, written }: CallInput): Members => {
+  const members: Members = { query: [], body: [], files: [], json: Object.create(null) };
+  for (const [key, member] of Object.entries(parsed)) {
+    const uploads = [member].flat().filter((each) => each instanceof Upload);
+    if (uploads.length > 0) {
+      const name = Array.isArray(member) ? `${key}[]` : key;
+      members.files.push(...uploads.map((upload): Part => ({ kind: 'file', name, upload })));
+      continue;
+    }
+    const pairs = (texts: FieldTexts): readonly Pair[] =>
+      isDeepStrictEqual(member, memberOf(value, key)) ? (texts.get(key) ?? pairsOf(key, member)) : pairsOf(key, member);
+    if (written.query.has(key) || written.content === 'none' || written.content === 'raw')
+      members.query.push(...pairs(written.query));
+    else if (written.content === 'json') members.json[key] = member;
+    else members.body.push(...pairs(written.body));
+  }
+  return members;
+};
+
+const isMap = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Upload);
+
+const bodyOf = (parsed: unknown, members: Members, written: Written): EncodedInput => {
+  switch (written.content) {
+    case 'none':
+      return { params: [], body: Buffer.alloc(0), hasFiles: false };
+    case 'form': {
+      const params: Param[] = [['CONTENT_TYPE', 'application/x-www-form-urlencoded']];
+      return { params, body: Buffer.from(urlEncoded(members.body)), hasFiles: false };
+    }
+    case 'json': {
+      const json = JSON.stringify(isMap(parsed) ? members.json : parsed) ?? 'null';
+      return { params: [['CONTENT_TYPE', 'application/json']], body: Buffer.from(json), hasFiles: false };
+    }
+    case 'multipart': {
+      const texts = members.body.map(([name, text]): Part => ({ kind: 'text', name, text }));
+      const { contentType, body } = encodeMultipart([...texts, ...members.files]);
+      return { params: [['CONTENT_TYPE', contentType]], body, hasFiles: true };
+    }
+    case 'raw': {
+      const [file] =
+        parsed instanceof Upload ? [{ upload: parsed }] : members.files.filter((part) => part.kind === 'file');
+      const body = file === undefined ? Buffer.alloc(0) : uploadBody(file.upload);
+      return { params: [['CONTENT_TYPE', written.contentType ?? 'application/octet-stream']], body, hasFiles: false };
+    }
+  }
+};
+
+/** `parsed`: the input as the contract's schema gave it back. */
+export const encodeScriptRequest = (parsed: unknown, input: CallInput, view: RequestView): EncodedInput => {
+  const members = isMap(parsed) ? sortMembers(parsed, input) : { query: [], body: [], files: [], json: {} };
+  if (!isMap(parsed) && ['form', 'multipart', 'none'].includes(input.written.content) && !(parsed instanceof Upload)) {
+    throw new GatewayError('contract-error', 'The input of a script that is sent as fields must be an object.');
+  }
+  const query = urlEncoded(members.query);
+  const { params, body, hasFiles } = bodyOf(parsed, members, input.written);
+  return {
+    params: [
+      ['REQUEST_METHOD', view.method],
+      ['QUERY_STRING', query],
+      ['REQUEST_URI', query === '' ? view.url : `${view.url}?${query}`],
+      ...view.params,
+      ...params,
+    ],
+    body,
+    hasFiles,
+  };
+};

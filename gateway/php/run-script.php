@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+/**
+ * The one script php-fpm runs for every script call. The user's file is required here, at the top level, so that its
+ * variables are globals, as they are when a web server runs it.
+ */
+
+require __DIR__ . '/Script.php';
+
+return require \FpmGateway\Script::begin();

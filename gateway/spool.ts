@@ -1,0 +1,156 @@
+/**
+ * Where files of requests wait until PHP has read them: in memory while small, on disk past a limit, and never more on
+ * disk than the limit for all. A fast sender waits for the disk: about QUEUE_MAX_BYTES of a file lie in between.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GatewayError } from './errors.ts';
+import { Pieces } from './pieces.ts';
+import type { UploadContent } from './upload.ts';
+
+/** Enough for the disk to be busy while the next pieces arrive. */
+const QUEUE_MAX_BYTES = 1_048_576;
+/** Files are gone when their calls are over: seconds, not minutes. */
+const RETRY_AFTER_MS = 5000;
+
+export interface SpoolLimits {
+  /** A file larger than this goes to disk. */
+  readonly afterBytes: number;
+  /** Of all files on disk. */
+  readonly maxBytes: number;
+}
+
+const noRoom = (maxBytes: number): GatewayError =>
+  new GatewayError('overloaded', `There is no room for another file: those that wait may have ${maxBytes} bytes.`, {
+    retryAfterMs: RETRY_AFTER_MS,
+    privateDetail: 'limits.spoolMaxBytes is reached',
+  });
+
+const diskFailed = (cause: unknown): GatewayError => {
+  if (cause instanceof GatewayError) return cause;
+  const privateDetail = cause instanceof Error ? cause.message : String(cause);
+  const detail = 'The file could not be kept until its call.';
+  return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS, privateDetail, cause });
+};
+
+export class Spool {
+  /** Made when the first file needs it. */
+  readonly dir: string;
+  readonly limits: SpoolLimits;
+  #usedBytes = 0;
+  #closed = false;
+
+  constructor(dir: string, limits: SpoolLimits) {
+    this.dir = dir;
+    this.limits = limits;
+  }
+
+  /** On disk, or about to be. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** A new file, empty. */
+  file(): SpoolFile {
+    return new SpoolFile(this);
+  }
+
+  /** Throws `overloaded` where there is no room. */
+  reserve(bytes: number): void {
+    if (this.#usedBytes + bytes > this.limits.maxBytes) throw noRoom(this.limits.maxBytes);
+    this.#usedBytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes;
+  }
+
+  async open(): Promise<{ path: string; handle: FileHandle }> {
+    if (this.#closed) throw new GatewayError('shutting-down', 'The gateway is stopping.');
+    // Each time: what cleans temporary folders takes those that were not used for days.
+    await mkdir(this.dir, { recursive: true, mode: 0o700 });
+    const path = join(this.dir, randomBytes(16).toString('hex'));
+    return { path, handle: await open(path, 'wx', 0o600) };
+  }
+
+  /** Refuses new files on disk and removes those that are left. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** One file on its way in. It keeps its place until it is discarded. */
+export class SpoolFile {
+  readonly #spool: Spool;
+  /** Not on disk, or not yet. */
+  readonly #queue = new Pieces();
+  #size = 0;
+  #reservedBytes = 0;
+  #disk: { readonly path: string; readonly handle: FileHandle } | undefined;
+  /** Until the queue is empty; stays when that fails. */
+  #writing: Promise<void> | undefined;
+  /** Until what was taken from the queue last is written. */
+  #batch: Promise<void> | undefined;
+  #discarded = false;
+
+  constructor(spool: Spool) {
+    this.#spool = spool;
+  }
+
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** A promise where the writer should wait; throws or rejects with `overloaded`. */
+  write(chunk: Buffer): Promise<void> | undefined {
+    // A caller that is slow to stop must not take its place again.
+    if (this.#discarded) return undefined;
+    this.#size += chunk.length;
+    this.#queue.add(chunk);
+    if (this.#size <= this.#spool.limits.afterBytes) return undefined;
+    this.#spool.reserve(this.#size - this.#reservedBytes);
+    this.#reservedBytes = this.#size;
+    if (this.#writing === undefined) {
+      this.#writing = this.#writeQueue();
+      // Whoever writes or ends next is told; until then nobody listens.
+      this.#writing.catch(() => {});
+    }
+    return this.#queue.size > QUEUE_MAX_BYTES ? (this.#batch ?? this.#writing) : undefined;
+  }
+
+  /** All of it, there until `discard`. */
+  async end(): Promise<UploadContent> {
+    await this.#writing;
+    if (this.#disk === undefined) return { kind: 'memory', bytes: this.#queue.join() };
+    await this.#disk.handle.close();
+    return { kind: 'disk', path: this.#disk.path };
+  }
+
+  /** Gives its place back, at any time and any number of times. */
+  async discard(): Promise<void> {
+    if (this.#discarded) return;
+    this.#discarded = true;
+    this.#queue.take();
+    // A descriptor closed under a write may be another file's by the time the kernel sees the write.
+    await this.#writing?.catch(() => {});
+    await this.#disk?.handle.close().catch(() => {});
+    if (this.#disk !== undefined) await unlink(this.#disk.path).catch(() => {});
+    this.#spool.release(this.#reservedBytes);
+  }
+
+  async #writeQueue(): Promise<void> {
+    try {
+      this.#disk ??= await this.#spool.open();
+      while (this.#queue.size > 0) {
+        this.#batch = this.#disk.handle.writeFile(this.#queue.take());
+        await this.#batch;
+      }
+      this.#writing = undefined;
+    } catch (error) {
+      throw diskFailed(error);
+    }
+  }
+}
