@@ -145,7 +145,7 @@ export class SpoolFile {
     try {
       this.#disk ??= await this.#spool.open();
       while (this.#queue.size > 0) {
-        this.#batch = this.#disk.handle.writeFile(this.#queue.take());
+        this.#batch = writeAll(this.#disk.handle, this.#queue.take());
         await this.#batch;
       }
       this.#writing = undefined;
@@ -154,3 +154,11 @@ export class SpoolFile {
     }
   }
 }
+
+/** One system call for many pieces: one for each made an upload three times as slow. */
+const writeAll = async (handle: FileHandle, pieces: readonly Buffer[]): Promise<void> => {
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const { bytesWritten } = await handle.writev(pieces);
+  // A disk that is nearly full takes a part, and says why on the next try.
+  if (bytesWritten < bytes) await handle.writeFile(Buffer.concat(pieces).subarray(bytesWritten));
+};

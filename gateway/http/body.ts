@@ -33,9 +33,10 @@ const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival
       incoming.off('data', onData).pause();
       reject(error);
     };
+    let taken: Promise<void> | undefined;
     const onData = (chunk: Buffer): void => {
       try {
-        const taken = take(chunk);
+        taken = take(chunk);
         if (taken === undefined) return;
         incoming.pause();
         taken.then(() => incoming.resume(), fail);
@@ -46,7 +47,9 @@ const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival
     incoming.on('data', onData);
     incoming.once('end', () => {
       clearTimeout(timer);
-      resolve();
+      // Comes while paused, too, when the last piece was read with the end behind it.
+      if (taken === undefined) resolve();
+      else taken.then(resolve, reject);
     });
     // `close` comes after every body, too: an error made for it cost 6 % of a call.
     const onEnd = (): void => {

@@ -51,7 +51,7 @@ export class StreamBody {
       controller.close();
       return;
     }
-    const { format, idleWriteTimeoutMs } = this.#options;
+    const { idleWriteTimeoutMs } = this.#options;
     try {
       const pieces = await this.#next();
       if (pieces === undefined) this.#finish(controller);

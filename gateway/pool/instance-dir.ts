@@ -145,11 +145,11 @@ export const openInstanceDir = (
   openBase(base);
   sweep(base, log);
   const id = `${process.pid}-${startTicks(process.pid) ?? 0}-${randomBytes(3).toString('hex')}`;
+  const spool = makeSpool(spoolDir ?? defaultSpoolBase(), id);
   const path = join(base, id);
   const sockets = join(path, 's');
   mkdirSync(path, { mode: 0o711 });
   mkdirSync(sockets, { mode: 0o700 });
-  const spool = makeSpool(spoolDir ?? defaultSpoolBase(), id);
   const remove = (): void => {
     for (const folder of [path, spool]) rmSync(folder, { recursive: true, force: true });
   };

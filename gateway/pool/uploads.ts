@@ -1,5 +1,5 @@
 /** What a pool's PHP must take of uploads, and the folder where it keeps them while a call runs. */
-import { chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Settings } from '../config.ts';
 import type { PhpLimits } from './envelope.ts';
@@ -80,6 +80,8 @@ export class UploadDir {
   }
 
   #clear(): void {
+    // A gateway that ends at once takes the folder with it.
+    if (!existsSync(this.path)) return;
     // The file system's clock ticks coarsely (4 ms): a file of the oldest call may look older than its call.
     const before = Math.min(Date.now(), ...this.#underWay.values()) - CLOCK_TICK_MS;
     const all = this.#underWay.size === 0;

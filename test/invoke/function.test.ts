@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { configSchema } from '../../gateway/config.ts';
-import { binary, defineFunction } from '../../gateway/contract.ts';
+import { binary, defineFunction, file, stream } from '../../gateway/contract.ts';
 import { unboundedMembers } from '../../gateway/invoke/bounds.ts';
 import { type JsonSchema, resolveFunction } from '../../gateway/invoke/function.ts';
 
@@ -13,7 +13,8 @@ const good = { input: z.strictObject({}), output: z.strictObject({}) };
 test('a contract that says nothing gets the defaults', () => {
   const { fn } = resolve(defineFunction(good));
   expect(fn).toMatchObject({
-    handler: 'f.php',
+    code: { kind: 'handler', file: 'f.php' },
+    contents: ['json'],
     pool: 'default',
     methods: ['POST'],
     timeoutMs: settings.defaults.timeoutMs,
@@ -63,6 +64,140 @@ test('a binary output keeps its media type', () => {
   expect(resolve(defineFunction({ ...good, output: binary('image/*') })).fn?.output).toEqual({
     kind: 'binary',
     mediaType: 'image/*',
+  });
+});
+
+const problemsOf = (contract: object, config: unknown = {}): string[] =>
+  resolve({ ...good, ...contract }, config).problems.map(({ property, detail }) => `${property}: ${detail}`);
+
+describe('scripts', () => {
+  test('one script answers at the name of its function', () => {
+    const { fn } = resolve(defineFunction({ ...good, script: 'old/form.php' }));
+    expect(fn?.code).toEqual({ kind: 'script', files: new Map([['', 'old/form.php']]) });
+    expect(fn?.contents).toEqual(['form', 'multipart', 'json']);
+  });
+
+  test('several answer below it, by the paths that are listed', () => {
+    const scripts = { folder: 'old/', files: ['a.php', 'admin/b.php'] };
+    const { fn } = resolve(defineFunction({ ...good, scripts }));
+    const files = new Map([
+      ['a.php', 'old/a.php'],
+      ['admin/b.php', 'old/admin/b.php'],
+    ]);
+    expect(fn?.code).toEqual({ kind: 'script', files });
+  });
+
+  const refused: [string, object, RegExp][] = [
+    ['a handler beside it', { handler: 'a.php', script: 'b.php' }, /^script: A function has one of/],
+    ['declared errors', { script: 'b.php', errors: { gone: z.string() } }, /^errors: A script cannot throw/],
+    ['a path out of its folder', { script: '../b.php' }, /^script: must be a .php file below functions/],
+    [
+      'a list with a path out of its folder',
+      { scripts: { folder: 'a', files: ['../b.php'] } },
+      /^scripts.files.0: must/,
+    ],
+    ['a folder out of functions/', { scripts: { folder: '/etc', files: ['b.php'] } }, /^scripts.folder: must/],
+    ['an empty list', { scripts: { folder: 'a', files: [] } }, /^scripts.files: /],
+    ['a header that frames the answer', { script: 'b.php', responseHeaders: ['Content-Length'] }, /own header/],
+    ['a header of ours', { script: 'b.php', responseHeaders: ['trace-id'] }, /own header/],
+    ['a request header that is a CGI variable of ours', { script: 'b.php', requestHeaders: ['Proxy'] }, /own header/],
+    ['headers of a handler', { requestHeaders: ['x-a'] }, /^requestHeaders: Only scripts see headers/],
+    ['OPTIONS of a handler', { methods: ['OPTIONS'] }, /^methods: OPTIONS is answered by the gateway/],
+  ];
+  test.each(refused)('%s is refused by name', (_what, contract, problem) => {
+    expect(problemsOf(contract)).toContainEqual(expect.stringMatching(problem));
+  });
+});
+
+describe('files', () => {
+  const picture = file({ maxBytes: 1000, mediaTypes: ['image/png'] });
+
+  test('members that are files are known, with their limits and numbers', () => {
+    const input = z.strictObject({ avatar: picture, pages: z.array(picture).max(3), name: z.string().max(9) });
+    const { fn } = resolve(defineFunction({ ...good, input }));
+    const rules = { maxBytes: 1000, mediaTypes: ['image/png'] };
+    expect(fn?.files).toEqual(
+      new Map([
+        ['avatar', { ...rules, many: false, maxCount: 1 }],
+        ['pages', { ...rules, many: true, maxCount: 3 }],
+      ]),
+    );
+    expect(fn?.contents).toEqual(['multipart', 'json']);
+  });
+
+  test('optional ones as well', () => {
+    const input = z.strictObject({ avatar: picture.optional(), pages: z.array(picture).max(3).default([]) });
+    expect([...(resolve(defineFunction({ ...good, input })).fn?.files.keys() ?? [])]).toEqual(['avatar', 'pages']);
+  });
+
+  test('an input that is a file is the raw body', () => {
+    const { fn } = resolve(defineFunction({ ...good, input: picture }));
+    expect(fn?.contents).toEqual(['raw']);
+    expect([...(fn?.files.keys() ?? [])]).toEqual(['']);
+  });
+
+  const refused: [string, object, RegExp][] = [
+    [
+      'a file deeper down',
+      { input: z.strictObject({ a: z.strictObject({ b: picture }) }) },
+      /^input.a: A file is a member/,
+    ],
+    [
+      'a list of files without a bound',
+      { input: z.strictObject({ a: z.array(picture) }) },
+      /^input.a: A list of files needs a bound/,
+    ],
+    [
+      'a union of objects with files',
+      { input: z.union([z.strictObject({ a: picture }), z.null()]) },
+      /^input: A file is a member/,
+    ],
+    [
+      'a file larger than a request may be',
+      { input: z.strictObject({ a: file({ maxBytes: 2 ** 30, mediaTypes: ['*/*'] }) }) },
+      /^input.a: maxBytes is 1073741824, but limits.uploadMaxBytes .* 67108864/,
+    ],
+    [
+      'no media types',
+      { input: z.strictObject({ a: file({ maxBytes: 1, mediaTypes: [] }) }) },
+      /^input.a: mediaTypes must name/,
+    ],
+    [
+      'a media type that is none',
+      { input: file({ maxBytes: 1, mediaTypes: ['PNG'] }) },
+      /^input: mediaTypes must name .* not "PNG"/,
+    ],
+    ['a file of no size', { input: file({ maxBytes: 0.5, mediaTypes: ['*/*'] }) }, /^input: maxBytes \(0.5\)/],
+    ['a raw body without a file', { contents: ['raw'] }, /^contents: A raw body becomes the one file/],
+    [
+      'a raw body for one of two files',
+      { contents: ['raw'], input: z.strictObject({ a: picture, b: picture }) },
+      /^contents: A raw body/,
+    ],
+    ['a form that is a file', { contents: ['form'], input: picture }, /^contents: An input that is a file/],
+  ];
+  test.each(refused)('%s is refused by name', (_what, contract, problem) => {
+    expect(problemsOf(contract)).toContainEqual(expect.stringMatching(problem));
+  });
+});
+
+describe('streams', () => {
+  test('of items and of bytes', () => {
+    const item = z.strictObject({ n: z.int() });
+    expect(resolve(defineFunction({ ...good, output: stream(item) })).fn?.output).toMatchObject({
+      kind: 'stream',
+      item: { kind: 'json', schema: item },
+    });
+    expect(resolve(defineFunction({ ...good, output: stream(binary('text/csv')) })).fn?.output).toEqual({
+      kind: 'stream',
+      item: { kind: 'binary', mediaType: 'text/csv' },
+    });
+  });
+
+  test('of streams are refused', () => {
+    expect(problemsOf({ output: { kind: 'stream', item: stream(z.string()) } })).toEqual([
+      expect.stringMatching(/^output: must be a zod 4 schema, .* or stream\(\) of one of them/),
+    ]);
   });
 });
 

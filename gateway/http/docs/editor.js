@@ -27,15 +27,15 @@ const pathOf = (pointer) =>
 /** @param {unknown} value */
 const isFile = (value) => value instanceof File || (Array.isArray(value) && value[0] instanceof File);
 
+/** @param {unknown} value @returns {value is Readonly<Record<string, unknown>>} */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !isFile(value);
+
 /**
- * The members of an object that are files, or those that are none; what is no object is no file here.
- * @param {unknown} value
- * @param {boolean} files
+ * @param {Readonly<Record<string, unknown>>} object
+ * @param {boolean} files  those that are, or those that are not
  */
-const membersThat = (value, files) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return files ? {} : value;
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => isFile(member) === files));
-};
+const membersThat = (object, files) =>
+  Object.fromEntries(Object.entries(object).filter(([, member]) => isFile(member) === files));
 
 /**
  * @param {Way} way
@@ -61,7 +61,9 @@ export const inputEditor = (way, resolve) => {
     line.textContent = message;
     line.hidden = message === '';
   };
-  const asText = (/** @type {unknown} */ value) => JSON.stringify(membersThat(value, false) ?? {}, null, 2);
+  const asText = (/** @type {unknown} */ value) =>
+    JSON.stringify(isObject(value) ? membersThat(value, false) : value, null, 2);
+  /** @returns {unknown} */
   const written = () => (jsonComplaint(text.value) === '' && text.value.trim() !== '' ? JSON.parse(text.value) : {});
 
   const modes = choice(
@@ -89,8 +91,8 @@ export const inputEditor = (way, resolve) => {
     read: () => {
       if (json.hidden) return field.read();
       const value = written();
-      const files = membersThat(field.read(), true);
-      return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value, ...files } : value;
+      const inForm = field.read();
+      return isObject(value) && isObject(inForm) ? { ...value, ...membersThat(inForm, true) } : value;
     },
     write: (value) => {
       field.write(value);

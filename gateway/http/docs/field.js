@@ -84,13 +84,13 @@ export const controlField = (member, control, { limits, read, write }) => {
  * A field with fields inside.
  * @param {Member} member
  * @param {HTMLElement} legend
- * @param {Node} content
+ * @param {readonly Node[]} content
  * @param {Omit<Field, 'element' | 'complain'>} parts
  * @returns {Field}
  */
 export const groupField = (member, legend, content, parts) => {
   const line = complaintLine(newId());
   const limits = el('p', { class: 'limits' }, limitsOf(member.schema).join(' · '));
-  const element = el('fieldset', { class: 'field' }, legend, ...explanation(member), content, limits, line);
+  const element = el('fieldset', { class: 'field group' }, legend, ...explanation(member), ...content, limits, line);
   return { element, complain: (message) => show(line, element, message), ...parts };
 };

@@ -22,7 +22,11 @@ const membersOf = (value) => (typeof value === 'object' && value !== null ? { ..
 const objectField = (member) => {
   const { schema, resolve, depth, required } = member;
   const given = el('input', { type: 'checkbox', checked: required });
-  const legend = el('legend', {}, ...(required ? caption(member) : [el('label', {}, given, ...caption(member))]));
+  const legend = el(
+    'legend',
+    {},
+    ...(required ? caption(member) : [el('label', { class: 'ticked' }, given, ...caption(member))]),
+  );
   const content = el('div', { hidden: !required });
   /** @type {Map<string, Field>} */
   const children = new Map();
@@ -46,7 +50,7 @@ const objectField = (member) => {
     write(given.checked ? sample(schema, member.name, resolve, depth) : undefined),
   );
   /** @type {Field} */
-  const field = groupField(member, legend, content, {
+  const field = groupField(member, legend, [content], {
     read: () => {
       if (!given.checked) return undefined;
       const entries = [...children].map(([name, child]) => [name, child.read()]);
@@ -80,7 +84,12 @@ const listField = (member) => {
       changed();
     };
     const label = `Remove this item of ${name}`;
-    const row = el('li', {}, field.element, el('button', { type: 'button', 'aria-label': label, click: remove }, '×'));
+    const row = el(
+      'li',
+      {},
+      field.element,
+      el('button', { type: 'button', class: 'quiet remove', 'aria-label': label, click: remove }, '×'),
+    );
     items.push({ field, row });
     list.append(row);
     return row;
@@ -96,7 +105,7 @@ const listField = (member) => {
     `Add to ${name === '' ? 'the list' : name}`,
   );
   /** @type {Field} */
-  const field = groupField(member, el('legend', {}, ...caption(member)), el('div', {}, list, add), {
+  const field = groupField(member, el('legend', {}, ...caption(member)), [list, add], {
     read: () => {
       if (items.length === 0 && !member.required) return undefined;
       // A gap would move the items behind it.

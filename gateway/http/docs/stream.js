@@ -6,7 +6,7 @@
  *
  * @typedef {object} Parser
  * @property {(text: string) => Piece[]} push
- * @property {() => boolean} isClean  false when the text ended inside of an item
+ * @property {() => boolean} isWhole  false when the text ended too early, as far as it tells
  */
 
 /** @param {string} text */
@@ -58,7 +58,7 @@ export const jsonLines = () => {
         .push(text)
         .filter((line) => line.trim() !== '')
         .map((line) => linePiece(parseJson(line))),
-    isClean: lines.isEmpty,
+    isWhole: lines.isEmpty,
   };
 };
 
@@ -68,6 +68,7 @@ export const serverSentEvents = () => {
   /** @type {string[]} */
   let data = [];
   let event = '';
+  let hasEnded = false;
   /** @param {string} line @returns {Piece[]} */
   const take = (line) => {
     if (line === '') {
@@ -76,7 +77,8 @@ export const serverSentEvents = () => {
       const isEmpty = data.length === 0;
       data = [];
       event = '';
-      if (isEmpty) return [];
+      if (name === 'end') hasEnded = true;
+      if (isEmpty || hasEnded) return [];
       return name === 'error' && isProblem(value)
         ? [{ kind: 'problem', problem: value }]
         : [{ kind: 'item', value, event: name }];
@@ -88,6 +90,7 @@ export const serverSentEvents = () => {
   };
   return {
     push: (text) => lines.push(text).flatMap(take),
-    isClean: () => lines.isEmpty() && data.length === 0,
+    // The gateway's last event; without it the connection ended too early.
+    isWhole: () => hasEnded,
   };
 };
