@@ -168,6 +168,7 @@ export const configSchema = z.strictObject({
         .max(100)
         .default([])
         .describe('other origins whose pages may send forms and files; browsers do so without asking'),
+      docs: z.boolean().default(true).describe('the API page at `/docs`'),
       keepAliveTimeoutMs: ms(0, 3_600_000).default(60_000).describe('how long an idle connection is kept'),
       headersMaxBytes: bytes(1024, 1_048_576).default(16_384).describe('request line and headers'),
       maxConnections: z.int().min(1).max(1_000_000).default(10_000).describe('connections open at once'),

@@ -9,6 +9,7 @@ import type { Spool } from '../spool.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import { acceptedTypes } from './contents.ts';
 import { type HttpContext, type HttpEnv, requestHead } from './context.ts';
+import { docsFiles, docsResponse } from './docs.ts';
 import { FunctionsHandler } from './functions.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
 import { offeredMethods } from './output-response.ts';
@@ -78,6 +79,7 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
   app.all('/functions/:name/:path{.+}', (c) => calls.handle(c));
   page('/functions', (c) => c.json(list));
   page('/openapi.json', (c) => c.json(openapi));
+  if (settings.http.docs) for (const file of docsFiles()) page(file.path, (c) => docsResponse(c, file));
   page('/healthz', (c) => c.json({ status: 'ok' }));
   page('/readyz', (c) => {
     const why = notReady();

@@ -51,19 +51,22 @@ export class StreamBody {
       controller.close();
       return;
     }
-    const { idleWriteTimeoutMs } = this.#options;
     try {
       const pieces = await this.#next();
       if (pieces === undefined) this.#finish(controller);
       else this.#send(controller, pieces);
     } catch (thrown) {
       this.#fail(controller, toGatewayError(thrown));
-      return;
     }
+  }
+
+  /** Until the next pull, which comes when the reader has taken what was sent. */
+  #expectReader(): void {
+    const { idleWriteTimeoutMs, cut } = this.#options;
     this.#idle = setTimeout(() => {
       const detail = `The reader took nothing for ${idleWriteTimeoutMs} ms: http.idleWriteTimeoutMs.`;
       this.#leave(new GatewayError('slow-reader', detail));
-      this.#options.cut?.();
+      cut?.();
     }, idleWriteTimeoutMs);
   }
 
@@ -91,6 +94,7 @@ export class StreamBody {
 
   #send(controller: Controller, pieces: unknown[] | typeof HEARTBEAT): void {
     const { format } = this.#options;
+    this.#expectReader();
     if (pieces === HEARTBEAT) {
       if (format.heartbeat !== undefined) controller.enqueue(format.heartbeat);
       return;

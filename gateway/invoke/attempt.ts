@@ -1,5 +1,5 @@
 /** One attempt on a worker: the request PHP gets, and the answer read as its contract promises it. */
-import { type GatewayError, toGatewayError } from '../errors.ts';
+import { GatewayError, toGatewayError } from '../errors.ts';
 import { collect, type ResponseLimits, stream as receiveStream, type StreamedResponse } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
@@ -37,6 +37,8 @@ export interface Attempt {
   readonly timeLimitMs: number;
   readonly limits: AttemptLimits;
   readonly log: Log;
+  /** Aborted when the caller leaves: a stream that nobody reads is stopped, anything else runs to its end. */
+  readonly signal: AbortSignal | undefined;
   /** The worker is free again: its files can be cleared away. */
   readonly onFreed: (() => void) | undefined;
 }
@@ -110,7 +112,7 @@ const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimit
 };
 
 const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
-  const { slot, trace, record, limits } = attempt;
+  const { slot, trace, record, limits, signal } = attempt;
   const startedMs = nowMs();
   const stream = new OutputStream({
     response: slot.run(requestOf(attempt), (connection, request) => receiveStream(connection, request, limits)),
@@ -121,11 +123,16 @@ const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): P
     concluded: ({ stderrBytes }, { meta, stderr }) =>
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt)),
   });
+  const onAbort = (): void =>
+    stream.cancel(new GatewayError('client-closed', 'The caller left before its stream began.', { executed: 'yes' }));
+  signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted) onAbort();
   try {
     // A script's status and type are in its head; a handler's are known.
     if (attempt.fn.code.kind === 'script') await stream.opened();
     await within(stream.filled(), HEAD_WAIT_MS);
   } finally {
+    signal?.removeEventListener('abort', onAbort);
     trace.phase('php', startedMs);
   }
   return { kind: 'stream', stream };

@@ -131,7 +131,7 @@ export class Invoker {
     }
   }
 
-  #attemptOf(target: Target, { trace }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
+  #attemptOf(target: Target, { trace, signal }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
     const { fn, beginUpload } = target;
     const { input, encodedParams, deadline } = prepared;
     const timeLimitMs = Math.min(fn.timeoutMs, deadline.remainingMs());
@@ -148,6 +148,7 @@ export class Invoker {
       timeLimitMs,
       limits: this.#limits,
       log: this.#log,
+      signal,
       onFreed,
     };
   }

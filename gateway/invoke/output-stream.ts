@@ -61,7 +61,11 @@ export class OutputStream {
 
   /** Resolves when PHP has sent its head. Rejects with GatewayError. */
   async opened(): Promise<void> {
-    await this.#begin();
+    try {
+      await this.#begin();
+    } catch (thrown) {
+      throw this.#fail(thrown);
+    }
   }
 
   /** Resolves when there is something to read, or the good end. Rejects with GatewayError. */
@@ -117,10 +121,16 @@ export class OutputStream {
         this.#end(conclusion.error);
       }
     } catch (thrown) {
-      const error = toGatewayError(thrown);
-      if (this.#state.kind === 'open') this.#source.stop(error);
-      this.#end(error);
+      this.#fail(thrown);
     }
+  }
+
+  /** PHP is of no more use: what it sends cannot be read on. The error that counts is the first. */
+  #fail(thrown: unknown): GatewayError {
+    const error = toGatewayError(thrown);
+    if (this.#state.kind === 'open') this.#source.stop(error);
+    this.#end(error);
+    return this.#state.kind === 'ended' ? (this.#state.error ?? error) : error;
   }
 
   #end(error: GatewayError | undefined): void {

@@ -2,16 +2,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
+import { type Lifetime, thisTest } from './lifetime.ts';
 import { endGroup } from './php-processes.ts';
 import { until } from './until.ts';
 
 /** The `runtime` of pools attached to it. */
 export const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
 
-/** Ends with the test. */
-export const rawFpm = async (folder: string, listen: readonly string[], workers: number): Promise<ChildProcess> => {
+/** With the ini of the machine, or settings of one's own: `-d` arguments. */
+export const rawFpm = async (
+  folder: string,
+  listen: readonly string[],
+  workers: number,
+  lifetime: Lifetime = thisTest,
+): Promise<ChildProcess> => {
   mkdirSync(folder, { recursive: true });
   const config = join(folder, 'raw.conf');
   const pools = listen.map((address, at) =>
@@ -32,7 +37,7 @@ export const rawFpm = async (folder: string, listen: readonly string[], workers:
     said += String(data);
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  onTestFinished(async () => {
+  lifetime(async () => {
     endGroup(child.pid);
     await ended;
   });

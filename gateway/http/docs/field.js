@@ -91,6 +91,7 @@ export const controlField = (member, control, { limits, read, write }) => {
 export const groupField = (member, legend, content, parts) => {
   const line = complaintLine(newId());
   const limits = el('p', { class: 'limits' }, limitsOf(member.schema).join(' · '));
-  const element = el('fieldset', { class: 'field group' }, legend, ...explanation(member), ...content, limits, line);
+  const body = el('div', { class: 'body' }, ...explanation(member), ...content, limits, line);
+  const element = el('fieldset', { class: 'field group' }, legend, body);
   return { element, complain: (message) => show(line, element, message), ...parts };
 };

@@ -25,7 +25,7 @@ const FORMATS = {
 const sampleString = ({ format, contentEncoding, minLength, maxLength }, name) => {
   const formatted = FORMATS[format ?? contentEncoding ?? ''];
   if (formatted !== undefined) return formatted;
-  const text = (name === '' ? 'text' : `a ${name}`).padEnd(minLength ?? 0, '.');
+  const text = (name || 'text').padEnd(minLength ?? 0, '.');
   return maxLength === undefined ? text : text.slice(0, maxLength);
 };
 
@@ -39,6 +39,13 @@ const sampleNumber = ({ type, minimum, exclusiveMinimum, maximum, multipleOf }) 
   );
   return maximum !== undefined && from > maximum ? maximum : from;
 };
+
+/**
+ * One item shows what items are; further down they would be in the way.
+ * @param {Schema} schema
+ * @param {number} depth
+ */
+const listLength = ({ minItems, maxItems }, depth) => Math.max(minItems ?? 0, depth < 2 ? Math.min(1, maxItems ?? 1) : 0);
 
 /**
  * Undefined for files, which only people can choose.
@@ -67,7 +74,7 @@ export const sample = (given, name, resolve, depth) => {
     case 'string':
       return sampleString(schema, name);
     case 'list':
-      return Array.from({ length: schema.minItems ?? 0 }, () => sample(schema.items ?? {}, name, resolve, depth + 1));
+      return Array.from({ length: listLength(schema, depth) }, () => sample(schema.items ?? {}, name, resolve, depth + 1));
     case 'object':
       return Object.fromEntries(
         Object.entries(schema.properties ?? {})
