@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig } from 'fpm-gateway';
 
 /** Everything that is not a function. Each setting can be overridden: FPMG_POOLS__DEFAULT__WORKERS=8. */
@@ -9,5 +10,7 @@ export default defineConfig({
     default: {},
     /** Work that takes long or much memory, apart so that it never holds up the short calls. */
     background: { workers: 2, ini: { memory_limit: '256M' } },
+    /** A stream holds its worker for as long as it is read: as many readers as workers, none at all while there is none. */
+    streams: { workers: 4, pm: 'ondemand', env: { LOG_DIR: join(import.meta.dirname, 'logs') } },
   },
 });

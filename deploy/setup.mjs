@@ -175,9 +175,14 @@ function missingExtensions(php) {
   return ['gd', 'mbstring'].filter((name) => !loaded.includes(name));
 }
 
-/** One FastCGI test talks to a C program built on libfcgi. */
+/** One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser. */
 function missingForTests() {
-  const files = { gcc: '/usr/bin/gcc', 'libc6-dev': '/usr/include/stdio.h', 'libfcgi-dev': '/usr/include/fcgiapp.h' };
+  const files = {
+    gcc: '/usr/bin/gcc',
+    'libc6-dev': '/usr/include/stdio.h',
+    'libfcgi-dev': '/usr/include/fcgiapp.h',
+    chromium: '/usr/bin/chromium',
+  };
   return Object.keys(files).filter((name) => !fs.existsSync(files[name]));
 }
 

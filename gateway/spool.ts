@@ -11,6 +11,8 @@ import type { UploadContent } from './upload.ts';
 
 /** Enough for the disk to be busy while the next pieces arrive. */
 const QUEUE_MAX_BYTES = 1_048_576;
+/** Small files stay in memory while they have this together; more go to disk, however small. */
+const MEMORY_MAX_BYTES = 64 * 1_048_576;
 /** Files are gone when their calls are over: seconds, not minutes. */
 const RETRY_AFTER_MS = 5000;
 
@@ -38,6 +40,7 @@ export class Spool {
   /** Made when the first file needs it. */
   readonly dir: string;
   readonly limits: SpoolLimits;
+  #memoryBytes = 0;
   #usedBytes = 0;
   #closed = false;
 
@@ -56,14 +59,22 @@ export class Spool {
     return new SpoolFile(this);
   }
 
-  /** Throws `overloaded` where there is no room. */
+  /** Takes room in memory, if a file of this size may have it. */
+  keep(bytes: number, size: number): boolean {
+    const fits = size <= this.limits.afterBytes && this.#memoryBytes + bytes <= MEMORY_MAX_BYTES;
+    if (fits) this.#memoryBytes += bytes;
+    return fits;
+  }
+
+  /** Takes room on disk; throws `overloaded` where there is none. */
   reserve(bytes: number): void {
     if (this.#usedBytes + bytes > this.limits.maxBytes) throw noRoom(this.limits.maxBytes);
     this.#usedBytes += bytes;
   }
 
-  release(bytes: number): void {
-    this.#usedBytes -= bytes;
+  release(memoryBytes: number, diskBytes: number): void {
+    this.#memoryBytes -= memoryBytes;
+    this.#usedBytes -= diskBytes;
   }
 
   async open(): Promise<{ path: string; handle: FileHandle }> {
@@ -87,6 +98,7 @@ export class SpoolFile {
   /** Not on disk, or not yet. */
   readonly #queue = new Pieces();
   #size = 0;
+  #keptBytes = 0;
   #reservedBytes = 0;
   #disk: { readonly path: string; readonly handle: FileHandle } | undefined;
   /** Until the queue is empty; stays when that fails. */
@@ -110,9 +122,14 @@ export class SpoolFile {
     if (this.#discarded) return undefined;
     this.#size += chunk.length;
     this.#queue.add(chunk);
-    if (this.#size <= this.#spool.limits.afterBytes) return undefined;
+    if (this.#reservedBytes === 0 && this.#spool.keep(chunk.length, this.#size)) {
+      this.#keptBytes = this.#size;
+      return undefined;
+    }
     this.#spool.reserve(this.#size - this.#reservedBytes);
     this.#reservedBytes = this.#size;
+    this.#spool.release(this.#keptBytes, 0);
+    this.#keptBytes = 0;
     if (this.#writing === undefined) {
       this.#writing = this.#writeQueue();
       // Whoever writes or ends next is told; until then nobody listens.
@@ -138,7 +155,7 @@ export class SpoolFile {
     await this.#writing?.catch(() => {});
     await this.#disk?.handle.close().catch(() => {});
     if (this.#disk !== undefined) await unlink(this.#disk.path).catch(() => {});
-    this.#spool.release(this.#reservedBytes);
+    this.#spool.release(this.#keptBytes, this.#reservedBytes);
   }
 
   async #writeQueue(): Promise<void> {

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { VERSION } from '../version.ts';
-import { call } from './call.ts';
+import { type CallOptions, call } from './call.ts';
 import { listFunctions } from './functions.ts';
 import { start } from './start.ts';
 import { surviveClosedOutput } from './terminal.ts';
@@ -13,10 +13,23 @@ const milliseconds = (text: string): number => {
   return Number(text);
 };
 
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+const method = (text: string): string => {
+  if (METHODS.includes(text.toUpperCase())) return text.toUpperCase();
+  throw new InvalidArgumentError(`Give one of ${METHODS.join(', ')}.`);
+};
+
+const another = (text: string, before: readonly string[]): string[] => [...before, text];
+
 const defaultUrl = (): string => {
   const { env } = process;
-  return env.FPMG_URL ?? `http://127.0.0.1:${env.PORT ?? env.FPMG_HTTP__PORT ?? 8080}`;
+  return env.FPM_GATEWAY_URL ?? `http://127.0.0.1:${env.PORT ?? env.FPMG_HTTP__PORT ?? 8080}`;
 };
+
+interface CallArguments extends Omit<CallOptions, 'project' | 'files'> {
+  readonly file: readonly string[];
+}
 
 surviveClosedOutput();
 
@@ -42,15 +55,18 @@ program
 program
   .command('call')
   .description('call one function of a running gateway')
-  .argument('<function>', 'its name')
+  .argument('<function>', 'its name; with several scripts name/file.php')
   .argument('[json]', 'its input: JSON, @file, or - for standard input', '{}')
   .option('--url <url>', 'where the gateway listens', defaultUrl())
   .option('--local', 'start a gateway for this one call', false)
+  .option('--method <verb>', 'GET, HEAD, DELETE and OPTIONS send the input as query', method, 'POST')
+  .option('--form', 'send the members of the input as an HTML form', false)
+  .option('--file <field=path>', 'send a file, and the input as fields; a path alone is the whole body', another, [])
   .option('-o, --output <file>', 'write the result to a file')
   .option('--timeout-ms <ms>', 'wait no longer than this', milliseconds)
   .option('--json', 'print results and errors as JSON', false)
-  .action(async (name: string, json: string, options: Omit<Parameters<typeof call>[2], 'project'>) => {
-    await call(name, json, { ...options, project: project() });
+  .action(async (name: string, json: string, { file, ...options }: CallArguments) => {
+    await call(name, json, { ...options, files: file, project: project() });
   });
 
 program

@@ -1,14 +1,13 @@
 /** `fpm-gateway start` and `dev`: the server with its banner, logs and signals. */
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { GatewayFunction } from '../invoke/function.ts';
 import type { Log } from '../log.ts';
 import { type Server, startServer } from '../server.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { VERSION } from '../version.ts';
 import { watchProject } from '../watch.ts';
-import { sample } from './sample.ts';
+import { tryLines } from './curl.ts';
 import { describeProblems, failCommand, isTerminal, paint, say, table } from './terminal.ts';
 
 export interface StartOptions {
@@ -63,34 +62,6 @@ const quieter = (log: Log): Log => ({
   error: (details, message) => ('callId' in details ? undefined : log.error(details, message)),
 });
 
-/** How curl reaches a path of the listener. */
-const curlTarget = (url: string, path: string): string =>
-  url.startsWith('unix:') ? `--unix-socket ${url.slice('unix:'.length)} http://localhost${path}` : `${url}${path}`;
-
-const curl = (url: string, { name, methods }: GatewayFunction, input: unknown, file: string): string => {
-  const verb = methods.includes('POST') ? '' : ` -X ${methods[0]}`;
-  const data = JSON.stringify(input).replaceAll("'", "'\\''");
-  return `curl -sS${verb}${file === '' ? '' : ` -o ${file}`} -H 'content-type: application/json' -d '${data}' ${curlTarget(url, `/functions/${name}`)}`;
-};
-
-const TRY_MAX_CHARS = 200;
-
-/** Those with an example in their contract first, then the shortest: something to paste, not to read. */
-const curlLines = ({ url, gateway }: Server): string[] => {
-  const calls = [...gateway.functions.values()].map((fn) => {
-    const { name, inputJsonSchema, output } = fn;
-    const file =
-      output.kind === 'binary' ? `${name}.${output.mediaType.replace(/^.*[/+]/, '').replace('*', 'bin')}` : '';
-    const line = curl(url, fn, sample(inputJsonSchema, '', 0), file);
-    return { line, hasExample: inputJsonSchema.examples !== undefined };
-  });
-  const short = calls
-    .filter(({ line }) => line.length <= TRY_MAX_CHARS)
-    .sort((a, b) => Number(b.hasExample) - Number(a.hasExample) || a.line.length - b.line.length)
-    .map(({ line }) => line);
-  return [...short.slice(0, 2), `curl -sS ${curlTarget(url, '/openapi.json')}`];
-};
-
 const banner = (server: Server, options: StartOptions, ms: number): string => {
   const { url, adminUrl, gateway } = server;
   const title = (text: string): string => paint(process.stdout, 'bold', text);
@@ -125,7 +96,7 @@ const banner = (server: Server, options: StartOptions, ms: number): string => {
     ...indent(table(pools)),
     '',
     `  ${title('Try')}`,
-    ...indent(curlLines(server)),
+    ...indent(tryLines(url, [...gateway.functions.values()])),
     '',
     `  ${dim(options.dev ? 'Changes of contracts, handlers and config load by themselves. Ctrl-C stops.' : 'Ctrl-C stops.')}`,
     '',

@@ -40,6 +40,12 @@ export const table = (rows: readonly (readonly string[])[]): string[] => {
 /** Text from elsewhere, whose lines may stay lines but which must not steer the terminal. */
 export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');
 
+/** What JSON leaves as it is and a terminal may take for a command: DEL and the C1 controls. */
+export const escapeControls = (json: string): string =>
+  json.replaceAll(/[\x7f-\x9f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+
+export const why = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 const problemLines = ({ file, line, property, detail }: StartupProblem): string => {
   const at = paint(process.stderr, 'bold', line === undefined ? file : `${file}:${line}`);
   const what = property === undefined ? '' : `  ${paint(process.stderr, 'cyan', property)}`;

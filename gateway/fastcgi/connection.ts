@@ -32,6 +32,8 @@ export class Connection {
   /** A large body is still on its way. */
   #sending = false;
   #buffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  /** What the buffer holds is a sink's now. */
+  #bufferGiven = false;
 
   /** Rejects with `pool-unavailable` (nothing ran) when the peer is absent, full (EAGAIN) or too slow. */
   static open(address: Address, options: ConnectOptions): Promise<Connection> {
@@ -43,7 +45,7 @@ export class Connection {
         ...(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
         noDelay: true,
         onread: {
-          buffer: () => (connection === undefined ? first : connection.#buffer),
+          buffer: () => (connection === undefined ? first : connection.#nextBuffer()),
           callback: (bytes, buffer) => {
             if (connection !== undefined) connection.#receive(buffer.subarray(0, bytes) as Buffer);
             return true;
@@ -122,7 +124,14 @@ export class Connection {
 
   /** For sinks that keep a piece instead of copying it: what was just received is theirs, later reads go elsewhere. */
   keepReceived(): void {
-    this.#buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    this.#bufferGiven = true;
+  }
+
+  /** A new one only once for each read, however many pieces of it are kept. */
+  #nextBuffer(): Buffer {
+    if (this.#bufferGiven) this.#buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    this.#bufferGiven = false;
+    return this.#buffer;
   }
 
   /** Answered when a worker has read everything written before: it is free. Undefined if the peer closed instead. */

@@ -28,7 +28,9 @@ export interface Arrival {
 const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival): Promise<void> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail(tooSlow(timeoutMs)), timeoutMs);
+    let failed = false;
     const fail = (error: unknown): void => {
+      failed = true;
       clearTimeout(timer);
       incoming.off('data', onData).pause();
       reject(error);
@@ -39,7 +41,7 @@ const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival
         taken = take(chunk);
         if (taken === undefined) return;
         incoming.pause();
-        taken.then(() => incoming.resume(), fail);
+        taken.then(() => failed || incoming.resume(), fail);
       } catch (error) {
         fail(error);
       }
@@ -91,8 +93,14 @@ export const receive = (source: BodySource, arrival: Arrival): Promise<void> =>
 
 /** As announced; undefined for chunked and in-process ones. */
 export const contentLength = (source: BodySource): number | undefined => {
-  const announced = source instanceof Request ? source.headers.get('content-length') : source.headers['content-length'];
+  const announced =
+    source instanceof IncomingMessage ? source.headers['content-length'] : source.headers.get('content-length');
   return announced ? Number(announced) : undefined;
+};
+
+export const hasBody = (source: BodySource): boolean => {
+  if (!(source instanceof IncomingMessage)) return source.body !== null;
+  return source.headers['transfer-encoding'] !== undefined || (contentLength(source) ?? 0) > 0;
 };
 
 export interface WholeBody {
@@ -111,8 +119,3 @@ export const readWhole = async (source: BodySource, { maxBytes, timeoutMs }: Who
   await receive(source, { timeoutMs, take });
   return pieces.join();
 };
-
-export const readIncoming = (incoming: IncomingMessage, maxBytes: number): Promise<Buffer> =>
-  readWhole(incoming, { maxBytes, timeoutMs: 30_000 });
-export const readRequest = (request: Request, maxBytes: number): Promise<Buffer> =>
-  readWhole(request, { maxBytes, timeoutMs: 30_000 });

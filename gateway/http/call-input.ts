@@ -6,7 +6,7 @@ import { parseIJson } from '../ijson.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { CallInput } from '../invoke/written.ts';
 import type { Spool } from '../spool.ts';
-import { type BodySource, contentLength, readWhole, receive } from './body.ts';
+import { type BodySource, contentLength, hasBody, readWhole, receive } from './body.ts';
 import { asksForList, coerce } from './coerce.ts';
 import { contentOf } from './contents.ts';
 import { type HttpContext, requestHead } from './context.ts';
@@ -114,15 +114,10 @@ const joined = (value: unknown, more: unknown): unknown => {
     throw new GatewayError('invalid-form', 'The query string has fields, but the body is no object they could join.');
   const twice = names.find((name) => Object.hasOwn(value as object, name));
   if (twice !== undefined) {
-    const detail = `The member ${JSON.stringify(twice.slice(0, 100))} came twice: send it once, in query or body.`;
+    const detail = `The member ${JSON.stringify(twice.slice(0, 100))} came twice; send it once.`;
     throw new GatewayError('duplicate-key', detail);
   }
   return { ...(value as object), ...(more as object) };
-};
-
-const hasBody = (c: HttpContext, source: BodySource): boolean => {
-  if ('body' in source) return source.body !== null;
-  return c.req.header('transfer-encoding') !== undefined || (contentLength(source) ?? 0) > 0;
 };
 
 const queryOf = (target: string): string => /^[^?#]*\?([^#]*)/.exec(target)?.[1] ?? '';
@@ -138,18 +133,17 @@ export const readCallInput = async (
 ): Promise<ReadInput> => {
   const { limits, http } = settings;
   const source = c.env?.incoming ?? c.req.raw;
-  const head = requestHead(c);
   const { method } = c.req;
   const contentType = c.req.header('content-type');
   const contentEncoding = c.req.header('content-encoding');
-  const content = contentOf({ method, contentType, contentEncoding, hasBody: hasBody(c, source) }, fn);
+  const content = contentOf({ method, contentType, contentEncoding, hasBody: hasBody(source) }, fn);
   assertOrigin({ method, content, header: (name) => c.req.header(name) }, http.allowedOrigins);
   const uploads = new Uploads(spool, limits.uploadMaxBytes);
   const count = new FieldCount(limits.fieldsMax);
   const reading: Reading = { source, contentType, fn, settings, count, uploads };
   try {
     const query = newFields(reading);
-    query.addEncoded(queryOf(head.target));
+    query.addEncoded(queryOf(requestHead(c).target));
     const { value, fields, bytes } = await readers[content](reading);
     const written = {
       content,

@@ -4,8 +4,6 @@
  */
 import type { JsonSchema } from '../invoke/function.ts';
 
-/** Schemas that refer to each other in a circle end here. */
-const HOPS_MAX = 20;
 /** A longer text is no number anybody meant. */
 const NUMBER_MAX_CHARACTERS = 64;
 /** What HTML calls a valid floating-point number. */
@@ -31,12 +29,20 @@ const resolveRef = (ref: string, root: JsonSchema): unknown =>
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
     .reduce(memberOf, root as unknown);
 
-/** The plain schemas a value may match, references and unions resolved; parts of an intersection count as one each. */
-const alternatives = (schema: unknown, root: JsonSchema, hops: number): readonly Members[] => {
-  if (!isObject(schema) || hops > HOPS_MAX) return [];
-  if (typeof schema.$ref === 'string') return alternatives(resolveRef(schema.$ref, root), root, hops + 1);
-  const parts = [schema.anyOf, schema.oneOf, schema.allOf].filter(Array.isArray).flat();
-  return parts.length === 0 ? [schema] : parts.flatMap((part) => alternatives(part, root, hops + 1));
+/**
+ * The plain schemas a value may match, references and unions resolved; parts of an intersection count as one each.
+ * Every schema is looked at once, so those that refer to each other in a circle end.
+ */
+const alternatives = (schema: unknown, root: JsonSchema): readonly Members[] => {
+  const seen = new Set<unknown>();
+  const resolve = (one: unknown): readonly Members[] => {
+    if (!isObject(one) || seen.has(one)) return [];
+    seen.add(one);
+    if (typeof one.$ref === 'string') return resolve(resolveRef(one.$ref, root));
+    const parts = [one.anyOf, one.oneOf, one.allOf].filter(Array.isArray).flat();
+    return parts.length === 0 ? [one] : parts.flatMap(resolve);
+  };
+  return resolve(schema);
 };
 
 const allows = (schema: Members, type: string): boolean =>
@@ -71,14 +77,20 @@ const readText = (text: string, schema: Members): unknown => {
   return fixedValues(schema)?.find((fixed) => String(fixed) === text);
 };
 
-const coerceText = (text: string, options: readonly Members[], root: JsonSchema): unknown => {
+const coerceText = (text: string, options: readonly Members[]): unknown => {
   if (options.some((schema) => takesText(schema, text))) return text;
   for (const schema of options) {
     const value = readText(text, schema);
     if (value !== undefined) return value;
   }
+  return text;
+};
+
+/** One value is a list of one where only a list is asked for, but no list of lists: those could go on without end. */
+const listOfOne = (text: string, options: readonly Members[], root: JsonSchema): readonly unknown[] | undefined => {
   const list = options.find((schema) => allows(schema, 'array'));
-  return list === undefined ? text : coerceList([text], list, root);
+  const item = Array.isArray(list?.prefixItems) ? list.prefixItems[0] : list?.items;
+  return list && [coerceText(text, alternatives(item, root))];
 };
 
 const coerceList = (values: readonly unknown[], schema: Members, root: JsonSchema): unknown[] => {
@@ -91,7 +103,7 @@ const coerceList = (values: readonly unknown[], schema: Members, root: JsonSchem
 /** Whether the fixed members of a variant of a union are those of the value. */
 const fits = (value: Members, schema: Members, root: JsonSchema): boolean =>
   Object.entries(value).every(([name, member]) => {
-    const [only, ...others] = alternatives(memberOf(schema.properties, name), root, 0);
+    const [only, ...others] = alternatives(memberOf(schema.properties, name), root);
     const fixed = only === undefined || others.length > 0 ? undefined : fixedValues(only);
     return fixed === undefined || fixed.some((one) => String(one) === String(member));
   });
@@ -111,14 +123,18 @@ const isEmpty = (value: unknown): boolean =>
   value === '' || (Array.isArray(value) && value.length === 1 && value[0] === '');
 
 const isNoText = (schema: unknown, root: JsonSchema): boolean => {
-  const options = alternatives(schema, root, 0);
+  const options = alternatives(schema, root);
   return options.length > 0 && !options.some((option) => takesText(option, ''));
 };
 
 /** The value with its texts read as the schema asks; `root` holds the `$defs`. */
 export const coerce = (value: unknown, schema: unknown, root: JsonSchema): unknown => {
-  const options = alternatives(schema, root, 0);
-  if (typeof value === 'string') return coerceText(value, options, root);
+  const options = alternatives(schema, root);
+  if (typeof value === 'string') {
+    const read = coerceText(value, options);
+    const isWanted = read !== value || options.some((option) => takesText(option, value));
+    return isWanted ? read : (listOfOne(value, options, root) ?? value);
+  }
   if (Array.isArray(value)) {
     const list = options.find((option) => allows(option, 'array'));
     if (list !== undefined) return coerceList(value, list, root);
@@ -127,17 +143,16 @@ export const coerce = (value: unknown, schema: unknown, root: JsonSchema): unkno
     return record === undefined ? value : coerceObject({ ...value }, record, root);
   }
   if (!isObject(value)) return value;
-  const variants = options.filter((option) => allows(option, 'object') && fits(value, option, root));
-  const isUnion = isObject(schema) && !Array.isArray(schema.allOf);
-  return (isUnion ? variants.slice(0, 1) : variants).reduce(
-    (seen, variant) => coerceObject(seen, variant, root),
-    value,
-  );
+  const objects = options.filter((option) => allows(option, 'object'));
+  if (isObject(schema) && Array.isArray(schema.allOf))
+    return objects.reduce((seen, part) => coerceObject(seen, part, root), value);
+  const variant = objects.length === 1 ? objects[0] : objects.find((option) => fits(value, option, root));
+  return variant === undefined ? value : coerceObject(value, variant, root);
 };
 
 /** Whether a member of the input is to be a list, so that one value or a repeated name makes one. */
 export const asksForList = (name: string, root: JsonSchema): boolean =>
-  alternatives(root, root, 0).some((schema) => {
-    const options = alternatives(memberOf(schema.properties, name), root, 0);
+  alternatives(root, root).some((schema) => {
+    const options = alternatives(memberOf(schema.properties, name), root);
     return options.some((option) => allows(option, 'array')) && !options.some((option) => takesText(option, ''));
   });

@@ -1,7 +1,6 @@
 /** What a Hono handler can ask of a request, whether it came over a socket or was made in process. */
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
-import { readIncoming, readRequest } from './body.ts';
 import type { RequestHead } from './request-rules.ts';
 
 export interface HttpEnv {
@@ -37,9 +36,6 @@ export const requestHead = (c: HttpContext): RequestHead => {
 
 /** Undefined for unix sockets and calls in process. */
 export const peerAddress = (c: HttpContext): string | undefined => c.env?.peer;
-
-export const readBody = (c: HttpContext, maxBytes: number): Promise<Buffer> =>
-  c.env?.incoming === undefined ? readRequest(c.req.raw, maxBytes) : readIncoming(c.env.incoming, maxBytes);
 
 /** Aborted when the caller leaves before its answer. */
 export const callerSignal = (c: HttpContext): AbortSignal => c.env?.left ?? c.req.raw.signal;

@@ -84,10 +84,10 @@ export class FieldCount {
   }
 
   /** Throws `too-many-fields`. */
-  add(headers: Readonly<Record<string, string>>): void {
+  add(): void {
     this.#count += 1;
     if (this.#count <= this.#max) return;
-    throw new GatewayError('too-many-fields', `The request has more than ${this.#max} fields.`, { headers });
+    throw new GatewayError('too-many-fields', `The request has more than ${this.#max} fields.`);
   }
 }
 
@@ -109,7 +109,7 @@ export class Fields {
 
   /** Throws `invalid-form`, `json-too-deep` or `too-many-fields`. */
   add(name: string, text: string): void {
-    this.#rules.count.add({});
+    this.#rules.count.add();
     const [top, ...keys] = parseFieldName(name, this.#rules.maxDepth);
     const path = keys.length === 0 && this.#rules.isList(top) ? [top, null] : [top, ...keys];
     let branch = this.#root;

@@ -150,7 +150,8 @@ const functionName = (c: HttpContext): string => c.req.param('name') ?? '';
 const scriptCall = (c: HttpContext, fn: GatewayFunction, trusted: boolean): Call['script'] => {
   const path = c.req.param('path') ?? '';
   const files = fn.code.kind === 'script' ? fn.code.files : new Map([['', '']]);
-  if (!files.has(path)) {
+  // An encoded slash is no slash (RFC 3986, 2.2): a proxy that guards a folder by its path would not see it.
+  if (!files.has(path) || /%2f/i.test(c.req.path)) {
     const detail = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}; GET /functions lists what there is.`;
     throw new GatewayError('not-found', detail);
   }

@@ -49,6 +49,7 @@ interface Connection {
 
 const CONTEXT = { callId: undefined, traceId: undefined, expose: false };
 const LINGER_MS = 500;
+const CHECK_EVERY_MS = 1000;
 /** No address, so that nobody trusts it. */
 const UNKNOWN_PEER = 'unknown';
 const REASONS: Readonly<Record<number, string>> = {
@@ -155,11 +156,11 @@ const listen = (server: Server, { at, setting, log }: ListenerOptions): Promise<
 const nodeOptions = (options: ListenerOptions): ServerOptions => ({
   maxHeaderSize: options.headersMaxBytes,
   headersTimeout: Math.min(options.headersTimeoutMs, options.requestTimeoutMs),
-  // Those who read bodies know which are uploads, and time the others themselves.
-  requestTimeout: Math.max(options.requestTimeoutMs, options.uploadTimeoutMs),
+  // Those who read bodies know which are uploads and time each, and they shall strike first.
+  requestTimeout: Math.max(options.requestTimeoutMs, options.uploadTimeoutMs) + CHECK_EVERY_MS,
   keepAliveTimeout: options.keepAliveTimeoutMs,
   // How late a time limit may strike; Node's default is 30 s.
-  connectionsCheckingInterval: 1000,
+  connectionsCheckingInterval: CHECK_EVERY_MS,
   // Checked by our own rules: Node's answer has no body.
   requireHostHeader: false,
   noDelay: true,

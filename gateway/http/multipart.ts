@@ -82,7 +82,7 @@ export class MultipartReader {
       this.#open = { kind: 'text', name, pieces: new Pieces() };
       return;
     }
-    count.add(LAST_ANSWER);
+    count.add();
     const known = [...files].find(([member, { many }]) => name === member || (many && name === `${member}[]`));
     if (known === undefined) throw unknownFile(name, files);
     const [member, rules] = known;

@@ -49,7 +49,15 @@ const multipartEncoding = (files: ReadonlyMap<string, FileField>): Json => {
   return types.length === 0 ? {} : { encoding: Object.fromEntries(types) };
 };
 
-const bodyOf = (fn: GatewayFunction, content: Content, schema: Json): Json => {
+/** The one file of an input that is or holds one. */
+const rawBody = (fn: GatewayFunction, components: Components, schema: Json): Json => {
+  const [name = '', file] = [...fn.files][0] ?? [];
+  const input = resolveSchema(components, schema);
+  const body = name === '' ? input : resolveSchema(components, (input.properties as Json)[name]);
+  return Object.fromEntries((file?.mediaTypes ?? []).map((type) => [type, { schema: body }]));
+};
+
+const bodyOf = (fn: GatewayFunction, content: Content, components: Components, schema: Json): Json => {
   switch (content) {
     case 'json':
       return { 'application/json': { schema } };
@@ -57,21 +65,19 @@ const bodyOf = (fn: GatewayFunction, content: Content, schema: Json): Json => {
       return { 'application/x-www-form-urlencoded': { schema } };
     case 'multipart':
       return { 'multipart/form-data': { schema, ...multipartEncoding(fn.files) } };
-    case 'raw': {
-      const [file] = fn.files.values();
-      const binary = { type: 'string', format: 'binary' };
-      return Object.fromEntries((file?.mediaTypes ?? []).map((type) => [type, { schema: binary }]));
-    }
+    case 'raw':
+      return rawBody(fn, components, schema);
   }
 };
 
-const requestBody = (fn: GatewayFunction, components: Components): Json => {
+const requestBody = (fn: GatewayFunction, method: string, components: Components): Json => {
   const schema = addComponent(components, `${fn.name}.input`, fn.inputJsonSchema);
   const hasForm = fn.contents.some((content) => content === 'form' || content === 'multipart');
   return {
     ...(hasForm ? { description: FORM_NAMES } : {}),
-    required: true,
-    content: Object.assign({}, ...fn.contents.map((content) => bodyOf(fn, content, schema))),
+    // Where it may be left out, the query string can hold all there is to say.
+    required: fn.code.kind === 'handler' && method !== 'DELETE',
+    content: Object.assign({}, ...fn.contents.map((content) => bodyOf(fn, content, components, schema))),
   };
 };
 
@@ -82,6 +88,6 @@ export const inputOf = (fn: GatewayFunction, method: string, components: Compone
   const besideFile = fn.contents.includes('raw') && !fn.files.has('') ? queryParameters(fn, components) : [];
   return {
     ...(besideFile.length === 0 ? {} : { parameters: besideFile }),
-    requestBody: requestBody(fn, components),
+    requestBody: requestBody(fn, method, components),
   };
 };

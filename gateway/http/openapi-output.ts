@@ -17,6 +17,7 @@ const streamContent = (fn: GatewayFunction, item: WholeOutput, components: Compo
   return {
     'application/x-ndjson': sequence(schema),
     'text/event-stream': sequence({ type: 'object', required: ['data'], properties: { data } }),
+    'application/json': { schema: { type: 'array', items: schema } },
     ...(item.jsonSchema.type === 'string' ? { 'text/plain': { schema: { type: 'string' } } } : {}),
   };
 };

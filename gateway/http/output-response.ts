@@ -68,13 +68,15 @@ export const outputResponse = (c: HttpContext, fn: string, output: Output, parts
   if (output.kind === 'stream') return streamResponse(c, output.stream, parts);
   const { head } = output;
   const status = head?.status ?? 200;
+  // A script that is asked for its head alone gives no more, so that its length is not known.
+  const headOnly = head !== undefined && c.req.method === 'HEAD';
   if (output.kind === 'json') {
     const headers = headersOf(head, 'application/json', false, parts.headers);
-    return new Response(writeJson(fn, output.value), { status, headers });
+    return new Response(headOnly ? null : writeJson(fn, output.value), { status, headers });
   }
   const headers = headersOf(head, head === undefined ? output.mediaType : undefined, true, parts.headers);
   // A Buffer is a Uint8Array over an ArrayBuffer; its type allows a shared one, which sockets never give.
-  const body = hasNoBody(status) ? null : (output.bytes as Uint8Array<ArrayBuffer>);
+  const body = headOnly || hasNoBody(status) ? null : (output.bytes as Uint8Array<ArrayBuffer>);
   return new Response(body, { status, headers });
 };
 

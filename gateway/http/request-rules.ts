@@ -113,28 +113,6 @@ export const assertOrigin = ({ method, content, header }: OriginHead, allowedOri
   throw new GatewayError('forbidden-origin', `The page ${from} is not in http.allowedOrigins.`);
 };
 
-/** Throws unless the body is JSON in UTF-8 without a content coding. */
-export const assertJsonContent = (contentType: string | undefined, contentEncoding: string | undefined): void => {
-  if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity') {
-    throw new GatewayError('unsupported-encoding', `The content coding ${quote(contentEncoding)} is not taken.`, {
-      headers: { 'accept-encoding': 'identity' },
-    });
-  }
-  const [essence = '', ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase());
-  const headers = { 'accept-post': 'application/json' };
-  if (!/^application\/(?:[a-z0-9.+-]+\+)?json$/.test(essence)) {
-    const got = contentType === undefined ? 'no Content-Type' : `Content-Type ${quote(contentType)}`;
-    const hint = essence === 'application/x-www-form-urlencoded' ? ' With curl, use --json instead of -d.' : '';
-    throw new GatewayError('unsupported-media-type', `The request has ${got}; application/json is needed.${hint}`, {
-      headers,
-    });
-  }
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='));
-  if (charset !== undefined && !['charset=utf-8', 'charset="utf-8"'].includes(charset)) {
-    throw new GatewayError('unsupported-media-type', `JSON is UTF-8; ${quote(charset)} is not taken.`, { headers });
-  }
-};
-
 /**
  * Whether an Accept header takes this type. The most specific range that matches decides, so a type with `q=0` is
  * refused beside a wildcard that takes all. A type that is a family (`image/*`) may be met by any member of it.

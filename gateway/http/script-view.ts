@@ -64,7 +64,10 @@ const hostParams = (host: string, isHttps: boolean): Param[] => {
 /** `trusted`: the peer is one whose statements about the caller are believed. */
 export const requestView = (c: HttpContext, fn: GatewayFunction, url: string, trusted: boolean): RequestView => {
   const incoming = c.env?.incoming;
-  const names = [...USUAL, ...fn.requestHeaders, ...(trusted ? OF_PROXIES : [])];
+  const item = fn.output.kind === 'stream' ? fn.output.item : fn.output;
+  // JSON is written anew, so that a script must not compress it for the caller.
+  const usual = item.kind === 'json' ? USUAL.filter((name) => name !== 'accept-encoding') : USUAL;
+  const names = [...usual, ...fn.requestHeaders, ...(trusted ? OF_PROXIES : [])];
   const headers = names.flatMap((name): Param[] => {
     const value = c.req.header(name);
     return value === undefined ? [] : [headerParam(name, value)];

@@ -117,7 +117,8 @@ export class StreamBody {
   #fail(controller: Controller, error: GatewayError): void {
     const { format, problem, cut } = this.#options;
     if (format.failure !== undefined) this.#sendLast(controller, format.failure(problem(error)));
-    else if (cut !== undefined) cut();
+    // Node holds back what was just written until the next tick: cut at once, the reader would not get it.
+    else if (cut !== undefined) setImmediate(cut);
     else controller.error(error);
   }
 

@@ -93,7 +93,8 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
       const { meta, stderr } = takeScriptMark(response.stderr, attemptId);
       const { stderrBytes } = response;
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
-      return readScriptOutput(fn, output, { ...response, stderr }, meta, limits);
+      const { headOnly } = attempt.input;
+      return readScriptOutput(fn, output, { response: { ...response, stderr }, meta, headOnly }, limits);
     }
     const envelope = decodeEnvelope(response.body, attemptId);
     const meta = envelope.kind === 'envelope' ? envelope.meta : undefined;

@@ -76,8 +76,14 @@ const functionCode = (name: string, { handler, script, scripts }: Contract): Fun
 };
 
 /** A browser sends forms across origins without asking, so handlers, which need none, take JSON alone. */
-const usualContents = (code: FunctionCode, files: ReadonlyMap<string, FileField>): readonly Content[] => {
+const usualContents = (
+  code: FunctionCode,
+  files: ReadonlyMap<string, FileField>,
+  { required = [] }: JsonSchema,
+): readonly Content[] => {
   if (files.has('')) return ['raw'];
+  // Nothing else can carry a file.
+  if (required.some((name) => files.has(name))) return ['multipart'];
   if (code.kind === 'script') return ['form', 'multipart', 'json'];
   return files.size > 0 ? ['multipart', 'json'] : ['json'];
 };
@@ -144,7 +150,7 @@ export const resolveFunction = (
     const inputJsonSchema = toJsonSchema(contract.input, 'input');
     const { files, problems: wrongFiles } = fileFields(inputJsonSchema, settings.limits);
     const code = functionCode(name, contract);
-    const contents = contract.contents ?? usualContents(code, files);
+    const contents = contract.contents ?? usualContents(code, files, inputJsonSchema);
     problems.push(...wrongFiles.map((wrong) => ({ file, ...wrong })), ...contentProblems(file, contents, files));
     return {
       name,

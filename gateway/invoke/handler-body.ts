@@ -7,8 +7,10 @@ import { encodeMultipart, type Part } from './multipart.ts';
 export interface EncodedInput {
   readonly params: readonly Param[];
   readonly body: Buffer | LargeBody;
-  /** PHP writes its files to its own temporary folder. */
+  /** PHP keeps them in files of its own while the call runs. */
   readonly hasFiles: boolean;
+  /** It asks for a head alone (HEAD), which is all PHP answers then. */
+  readonly headOnly: boolean;
 }
 
 type Place = { readonly path: readonly (string | number)[]; readonly upload: Upload };
@@ -35,6 +37,7 @@ export const encodeHandlerInput = (value: unknown, mayHaveFiles: boolean): Encod
       params: mayHaveFiles ? [['CONTENT_TYPE', 'application/json']] : [],
       body: Buffer.from(json),
       hasFiles: false,
+      headOnly: false,
     };
   }
   const index = files.map(({ path, upload }) => ({ path, mediaType: upload.mediaType }));
@@ -48,5 +51,5 @@ export const encodeHandlerInput = (value: unknown, mayHaveFiles: boolean): Encod
     ['CONTENT_TYPE', contentType],
     ['FPMG_FILES', '1'],
   ];
-  return { params, body, hasFiles: true };
+  return { params, body, hasFiles: true, headOnly: false };
 };

@@ -26,7 +26,7 @@ export interface Target {
   readonly connectTimeoutMs: number;
   /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
   readonly encodedParams: ReadonlyMap<string, Buffer>;
-  /** PHP is about to keep uploaded files for a call; the result is called when they are no longer needed. */
+  /** PHP is about to keep files for a call; the result is called when they are no longer needed. */
   readonly beginUpload: () => () => void;
 }
 
@@ -137,7 +137,8 @@ export class Invoker {
     const timeLimitMs = Math.min(fn.timeoutMs, deadline.remainingMs());
     if (timeLimitMs <= 0)
       throw new GatewayError('deadline-exceeded', `The deadline of ${fn.name} passed before it began.`);
-    const onFreed = input.hasFiles ? beginUpload() : undefined;
+    const keepsFiles = input.hasFiles || input.body.length > PHP_KEEPS_BYTES;
+    const onFreed = keepsFiles ? beginUpload() : undefined;
     return {
       fn,
       slot,
@@ -161,6 +162,9 @@ export class Invoker {
     return isFreeRetry(error, attempt) || retryBudget.withdraw() ? waitMs : undefined;
   }
 }
+
+/** PHP keeps a larger body in a file, whatever it holds (SAPI_POST_BLOCK_SIZE). */
+const PHP_KEEPS_BYTES = 16_384;
 
 /** What every attempt of a call shares. */
 interface Prepared {

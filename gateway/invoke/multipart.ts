@@ -11,9 +11,9 @@ export type Part =
 /** Four STDIN records: the fewest system calls that 200 concurrent uploads can afford in memory. */
 const READ_BYTES = 4 * 65_535;
 
-/** As browsers write them (HTML, "multipart form data"): nothing in a name can end its header. */
+/** As PHP undoes it: a name arrives as it is. Line ends, which it cannot undo, are written as browsers do. */
 const quoted = (name: string): string =>
-  `"${name.replaceAll(/["\r\n]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)}"`;
+  `"${name.replaceAll(/["\\]/g, '\\$&').replaceAll('\r', '%0D').replaceAll('\n', '%0A')}"`;
 
 const partHead = (part: Part, boundary: string): string => {
   const disposition = `--${boundary}\r\nContent-Disposition: form-data; name=${quoted(part.name)}`;

@@ -47,6 +47,8 @@ export class OutputStream {
       settle = resolve;
     });
     this.#onEnded = (error) => settle(error);
+    // Cancelled before anybody reads, nobody waits for it.
+    source.response.catch(() => {});
   }
 
   /** What its pieces are: as promised, or the bytes with which a script refuses. */

@@ -1,9 +1,18 @@
 /** What a script answered → status, the headers that may pass, and its body; or the error that tells what went wrong. Pure. */
+import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../errors.ts';
 import type { CgiHead, CgiResponse } from '../fastcgi/index.ts';
-import type { Meta } from '../pool/envelope.ts';
+import { FATAL, type Meta } from '../pool/envelope.ts';
 import { isMediaTypeIn } from '../upload.ts';
-import { type AnswerLimits, type Output, phpError, type ResponseHead, readJson, tooLarge } from './answer.ts';
+import {
+  type AnswerLimits,
+  type JsonOutput,
+  type Output,
+  phpError,
+  type ResponseHead,
+  readJson,
+  tooLarge,
+} from './answer.ts';
 import type { GatewayFunction, WholeOutput } from './function.ts';
 
 /** What scripts usually say and no proxy or connection depends on. Framing, and the gateway's own, never pass. */
@@ -50,6 +59,9 @@ export const responseHead = (fn: GatewayFunction, { status, headers }: CgiHead):
   return { status, headers: passing };
 };
 
+/** Of what it printed instead, in traces. */
+const SHOWN_BYTES = 500;
+
 const essence = (contentType: string): string => (contentType.split(';')[0] ?? '').trim().toLowerCase();
 
 export const contentTypeOf = ({ headers }: CgiHead): string | undefined =>
@@ -58,10 +70,13 @@ export const contentTypeOf = ({ headers }: CgiHead): string | undefined =>
 /** Redirects, refusals and failures of a script's own are its answer as they are; what it promised is a good one. */
 export const isGood = (status: number): boolean => status >= 200 && status < 300;
 
+/** Whether what the contract promises must be there: a 204 or 205 is a good answer without it. */
+const keepsPromise = (status: number): boolean => isGood(status) && status !== 204 && status !== 205;
+
 /** The Content-Type of a good answer must be the promised one. */
 export const assertMediaType = (fn: GatewayFunction, item: WholeOutput, head: CgiHead): void => {
   const contentType = contentTypeOf(head);
-  if (item.kind !== 'binary' || !isGood(head.status) || head.status === 204) return;
+  if (item.kind !== 'binary' || !keepsPromise(head.status)) return;
   if (contentType !== undefined && isMediaTypeIn(essence(contentType), [item.mediaType])) return;
   const met =
     contentType === undefined ? 'no Content-Type' : `the Content-Type ${JSON.stringify(contentType.slice(0, 100))}`;
@@ -82,27 +97,52 @@ export const assertWhole = (
 ): void => {
   if (meta !== undefined && meta.outcome !== 'script-ended') throw phpError(fn, meta);
   // Without its mark PHP died too hard to write it, unless it had closed its answer itself.
-  if (meta !== undefined || !/PHP Fatal error|Allowed memory size of/.test(stderr)) return;
-  throw new GatewayError('function-error', `${fn.name} ended with a fatal error.`, {
-    reason: 'fatal',
-    privateDetail: `status ${status}; STDERR: ${stderr}`,
+  if (meta !== undefined || !FATAL.test(stderr)) return;
+  const privateDetail = `status ${status}; STDERR: ${stderr}`;
+  if (stderr.includes('Allowed memory size of'))
+    throw new GatewayError('function-out-of-memory', `${fn.name} used up the memory_limit of its pool.`, {
+      privateDetail,
+    });
+  throw new GatewayError('function-error', `${fn.name} ended with a fatal error.`, { reason: 'fatal', privateDetail });
+};
+
+/** A script's own JSON, unlike a handler's, is whatever it printed. */
+const readPrintedJson = (fn: GatewayFunction, output: JsonOutput, body: Buffer, limits: AnswerLimits): unknown => {
+  if (isUtf8(body)) {
+    try {
+      return readJson(fn, output, body, limits);
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'bad-function-response') throw error;
+    }
+  }
+  const what = body.length === 0 ? 'nothing' : 'something else';
+  throw new GatewayError('invalid-function-output', `${fn.name} printed ${what}; its contract says JSON.`, {
+    reason: 'not-json',
+    privateDetail: `It printed ${JSON.stringify(body.toString('utf8', 0, SHOWN_BYTES))}.`,
   });
 };
+
+export interface ScriptAnswer {
+  readonly response: CgiResponse;
+  readonly meta: Meta | undefined;
+  /** Nobody asked for its body, so that there is none to check. */
+  readonly headOnly: boolean;
+}
 
 /** The output of a script whose whole answer is here. */
 export const readScriptOutput = (
   fn: GatewayFunction,
   output: WholeOutput,
-  response: CgiResponse,
-  meta: Meta | undefined,
+  { response, meta, headOnly }: ScriptAnswer,
   limits: AnswerLimits,
 ): Output => {
   assertWhole(fn, response, meta);
   const { body } = response;
   if (body.length > limits.responseMaxBytes) throw tooLarge(fn, limits, `${body.length} bytes`);
   const head = responseHead(fn, response);
-  if (output.kind === 'json' && isGood(head.status)) {
-    return { kind: 'json', value: readJson(fn, output, body, limits), head };
+  if (output.kind === 'json' && keepsPromise(head.status)) {
+    const value = headOnly ? undefined : readPrintedJson(fn, output, body, limits);
+    return { kind: 'json', value, head };
   }
   assertMediaType(fn, output, response);
   return { kind: 'binary', bytes: body, mediaType: contentTypeOf(response) ?? 'application/octet-stream', head };

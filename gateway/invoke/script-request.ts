@@ -71,10 +71,11 @@ const sortMembers = (parsed: object, { value, written }: CallInput): Members => 
 const isMap = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Upload);
 
-const bodyOf = (parsed: unknown, members: Members, written: Written): EncodedInput => {
+const bodyOf = (parsed: unknown, members: Members, written: Written): Omit<EncodedInput, 'headOnly'> => {
   switch (written.content) {
     case 'none':
-      return { params: [], body: Buffer.alloc(0), hasFiles: false };
+      // Web servers always set it: a script may read it without asking whether it is there.
+      return { params: [['CONTENT_TYPE', '']], body: Buffer.alloc(0), hasFiles: false };
     case 'form': {
       const params: Param[] = [['CONTENT_TYPE', 'application/x-www-form-urlencoded']];
       return { params, body: Buffer.from(urlEncoded(members.body)), hasFiles: false };
@@ -115,5 +116,6 @@ export const encodeScriptRequest = (parsed: unknown, input: CallInput, view: Req
     ],
     body,
     hasFiles,
+    headOnly: view.method === 'HEAD',
   };
 };

@@ -122,6 +122,9 @@ export const decodeEnvelope = (body: Buffer, attemptId: string): Envelope => {
   return { kind: 'envelope', meta, payload: body.subarray(payloadStart, end), stray };
 };
 
+/** As PHP logs what it cannot go on after. */
+export const FATAL = /PHP (?:Fatal|Parse|Recoverable fatal) error: /;
+
 /**
  * How a script ended: `FPMG1 <attempt id> <meta bytes> <meta: JSON>` among its STDERR, because STDOUT is the script's own.
  * Absent when PHP died too hard to say, or had closed its answer before (`fastcgi_finish_request()`).
@@ -137,7 +140,10 @@ export const takeScriptMark = (stderr: string, attemptId: string): { meta: Meta 
     const jsonStart = start + mark.length + length.length + 1;
     const jsonEnd = jsonStart + Number(length);
     meta = parseMeta(rest.slice(jsonStart, jsonEnd)) ?? meta;
-    rest = rest.slice(0, start).replace(/(?:; )?PHP message: $/, '') + rest.slice(jsonEnd);
+    const behind = rest.slice(jsonEnd);
+    // The good end was not yet the end: a shutdown function, destructor or buffer callback failed behind it.
+    if (FATAL.test(behind)) meta = undefined;
+    rest = rest.slice(0, start).replace(/(?:; )?PHP message: $/, '') + behind;
   }
   return { meta, stderr: rest.replace(/^[\s;]+/, '') };
 };

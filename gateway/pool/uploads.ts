@@ -6,7 +6,6 @@ import type { PhpLimits } from './envelope.ts';
 import type { UserIds } from './instance-dir.ts';
 
 interface UploadingFunction {
-  readonly code: { readonly kind: 'handler' | 'script' };
   readonly files: ReadonlyMap<string, { readonly maxBytes: number; readonly maxCount: number }>;
 }
 
@@ -36,8 +35,8 @@ export const uploadNeeds = (functions: readonly UploadingFunction[], limits: Set
       (uploadsMax + limits.fieldsMax) * PART_HEAD_BYTES,
     uploadMaxBytes: Math.max(0, ...fields.map(({ maxBytes }) => maxBytes)),
     uploadsMax,
-    // A handler's own request has two fields.
-    inputVarsMax: functions.some(({ code }) => code.kind === 'script') ? limits.fieldsMax : 2,
+    // For handlers, too, whose own parse_str() it limits.
+    inputVarsMax: limits.fieldsMax,
     nestingMax: limits.jsonDepth,
   };
 };

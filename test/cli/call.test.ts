@@ -19,6 +19,13 @@ beforeAll(async () => {
     bytes: ['return new Binary("\\x00\\xffPNG", "image/png");', "output: binary('image/png')"],
     rude: ['throw new Failure("rude", null, "red: \\e[31m\\u{9b}31m");', 'errors: { rude: z.any() }'],
     strict: ['return $input;', 'input: z.strictObject({ n: z.int().max(5) })'],
+    'schemas/album.ts': `
+      import { z } from 'zod';
+      import { defineFunction, file, stream } from 'fpm-gateway/contract';
+      const picture = file({ maxBytes: 2048, mediaTypes: ['image/png', 'image/jpeg'] });
+      const pictures = z.array(picture).max(9);
+      export default defineFunction({ input: z.object({ cover: picture, pictures }), output: stream(z.int()), script: 'album.php' });`,
+    'functions/album.php': '<?php',
   } as const;
   project = functionsProject(functions, file);
   server = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '2' } }, file);
@@ -114,15 +121,31 @@ describe('functions', () => {
     const cli = runCommand(['--project', project, 'functions']);
     expect(await cli.exit).toBe(0);
     const [head, ...rows] = cli.out().split('\n');
-    expect(head).toMatch(/^FUNCTION +POOL +TIMEOUT +RETRIES +SUMMARY$/);
-    expect(rows).toContainEqual(expect.stringMatching(/^echo +default +30000 ms +if not run +Gives it back$/));
+    expect(head).toMatch(/^FUNCTION +KIND +METHODS +POOL +TIMEOUT +RETRIES +SUMMARY$/);
+    expect(rows).toContainEqual(
+      expect.stringMatching(/^echo +handler +POST +default +30000 ms +if not run +Gives it back$/),
+    );
+    expect(rows).toContainEqual(expect.stringMatching(/^album +script, stream +POST /));
+    expect(rows).toContain('album: cover is a file of at most 2 KiB: image/png, image/jpeg');
+    expect(rows).toContain('album: pictures is up to 9 files of at most 2 KiB each: image/png, image/jpeg');
   });
 
   test('lists them as JSON', async () => {
     const cli = runCommand(['--project', project, 'functions', '--json']);
     expect(await cli.exit).toBe(0);
     const { functions } = JSON.parse(cli.out()) as { functions: { name: string }[] };
-    expect(functions.map(({ name }) => name)).toEqual(['bytes', 'echo', 'rude', 'strict']);
+    expect(functions.map(({ name }) => name)).toEqual(['album', 'bytes', 'echo', 'rude', 'strict']);
+    expect(functions[0]).toMatchObject({
+      kind: 'script',
+      script: { '': 'album.php' },
+      contents: ['form', 'multipart', 'json'],
+      files: [
+        { field: 'cover', maxBytes: 2048, mediaTypes: ['image/png', 'image/jpeg'], maxCount: 1 },
+        { field: 'pictures', maxCount: 9 },
+      ],
+      output: { stream: 'json' },
+    });
+    expect(functions[1]).toMatchObject({ kind: 'handler', handler: 'bytes.php', files: [], output: 'image/png' });
   });
 
   test('tells what is wrong with them', async () => {

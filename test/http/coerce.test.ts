@@ -106,6 +106,7 @@ describe('what else a schema may ask for', () => {
     ['a tuple', z.tuple([z.number(), z.string(), z.boolean()]), ['1', '2', 'on'], [1, '2', true]],
     ['a tuple with a rest', z.tuple([z.string()], z.number()), ['1', '2'], ['1', 2]],
     ['lists in lists', z.array(z.array(z.number())), [['1'], '2'], [[1], [2]]],
+    ['a list of lists from one value', z.array(z.array(z.number())), '1', ['1']],
     ['an object', z.object({ n: z.number() }), { n: '1' }, { n: 1 }],
     ['a strict object with a stranger', z.strictObject({ n: z.number() }), { n: '1', x: '1' }, { n: 1, x: '1' }],
     ['a record', z.record(z.string(), z.number()), { a: '1' }, { a: 1 }],
@@ -261,7 +262,11 @@ test('no schema and no value makes it throw', () => {
 test('what matches a contract of texts alone is left as it is', () => {
   const texts: z.ZodType = z.lazy(() => z.union([z.string(), z.array(texts), z.record(z.string(), texts)]));
   const root = jsonSchema(texts);
-  fc.assert(fc.property(value, (sent) => expect(coerce(sent, root, root)).toEqual(sent)));
+  fc.assert(
+    fc.property(value, (sent) => {
+      expect(coerce(sent, root, root)).toEqual(sent);
+    }),
+  );
 });
 
 test('schemas that refer to each other in a circle and branch end soon', () => {

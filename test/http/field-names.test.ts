@@ -35,15 +35,14 @@ const file = wholeFile();
 let gateway: Gateway;
 
 beforeAll(async () => {
-  const parse = String.raw`return array_map(static function (string $query): string {
-    parse_str(base64_decode($query), $fields);
-    return base64_encode(json_encode($fields, JSON_FORCE_OBJECT | JSON_THROW_ON_ERROR));
-  }, $input);`;
-  gateway = await startGateway(
-    { pools: { default: { workers: 1 } } },
-    { project: functionsProject({ parse }, file) },
-    file,
-  );
+  const functions = {
+    parse: `return array_map(static function (string $query): string {
+      parse_str(base64_decode($query), $fields);
+      return base64_encode(json_encode($fields, JSON_FORCE_OBJECT | JSON_INVALID_UTF8_SUBSTITUTE));
+    }, $input);`,
+  };
+  const config = { pools: { default: { workers: 1 } } };
+  gateway = await startGateway(config, { project: functionsProject(functions, file) }, file);
 });
 
 /** What PHP makes of each. */

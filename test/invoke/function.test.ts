@@ -122,12 +122,14 @@ describe('files', () => {
         ['pages', { ...rules, many: true, maxCount: 3 }],
       ]),
     );
-    expect(fn?.contents).toEqual(['multipart', 'json']);
+    expect(fn?.contents).toEqual(['multipart']);
   });
 
-  test('optional ones as well', () => {
+  test('optional ones as well, which JSON may leave out', () => {
     const input = z.strictObject({ avatar: picture.optional(), pages: z.array(picture).max(3).default([]) });
-    expect([...(resolve(defineFunction({ ...good, input })).fn?.files.keys() ?? [])]).toEqual(['avatar', 'pages']);
+    const { fn } = resolve(defineFunction({ ...good, input }));
+    expect([...(fn?.files.keys() ?? [])]).toEqual(['avatar', 'pages']);
+    expect(fn?.contents).toEqual(['multipart', 'json']);
   });
 
   test('an input that is a file is the raw body', () => {

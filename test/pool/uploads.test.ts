@@ -7,26 +7,25 @@ import { temporaryFolder } from '../support/lifetime.ts';
 
 const { limits } = resolveSettings({}, {}, 'deploy/gateway.config.ts');
 
-const takes = (kind: 'handler' | 'script', ...files: { maxBytes: number; maxCount: number }[]) => ({
-  code: { kind },
+const takes = (...files: { maxBytes: number; maxCount: number }[]) => ({
   files: new Map(files.map((file, index) => [`file${index}`, file])),
 });
 
 test('PHP must take the largest file, the most files and the largest request of any function of the pool', () => {
-  const avatar = takes('handler', { maxBytes: 5_000_000, maxCount: 1 });
-  const album = takes('script', { maxBytes: 1_000_000, maxCount: 20 }, { maxBytes: 100, maxCount: 1 });
+  const avatar = takes({ maxBytes: 5_000_000, maxCount: 1 });
+  const album = takes({ maxBytes: 1_000_000, maxCount: 20 }, { maxBytes: 100, maxCount: 1 });
   const needs = uploadNeeds([avatar, album], limits);
   expect(needs).toMatchObject({ uploadMaxBytes: 5_000_000, uploadsMax: 21, inputVarsMax: limits.fieldsMax });
   expect(needs.postMaxBytes).toBeGreaterThan(20_000_100 + limits.bodyMaxBytes);
 });
 
 test('no request is larger than the gateway lets through', () => {
-  const all = takes('handler', { maxBytes: limits.uploadMaxBytes, maxCount: 100 });
+  const all = takes({ maxBytes: limits.uploadMaxBytes, maxCount: 100 });
   expect(uploadNeeds([all], limits).postMaxBytes).toBeLessThan(limits.uploadMaxBytes + 4 * limits.bodyMaxBytes);
 });
 
 test('a pool without files takes none', () => {
-  expect(uploadNeeds([takes('handler')], limits)).toMatchObject({ uploadMaxBytes: 0, uploadsMax: 0, inputVarsMax: 2 });
+  expect(uploadNeeds([takes()], limits)).toMatchObject({ uploadMaxBytes: 0, uploadsMax: 0 });
 });
 
 test('what an attached PHP would refuse is told setting by setting; no limit there is enough', () => {

@@ -28,7 +28,8 @@ export const exchange = async (url: string, { method, headers = [], body }: Aske
   await new Promise((resolve, reject) => {
     const { host } = new URL(url);
     const bytes = Buffer.from(body ?? '');
-    const length: HeaderPairs = bytes.length > 0 ? [['Content-Length', String(bytes.length)]] : [];
+    const bodiless = bytes.length === 0 && !['POST', 'PUT', 'PATCH'].includes(method);
+    const length: HeaderPairs = bodiless ? [] : [['Content-Length', String(bytes.length)]];
     const named = headers.some(([name]) => name.toLowerCase() === 'host');
     const all = [...(named ? [] : [['Host', host] as const]), ...headers, ...length];
     const sending = request(url, { method, headers: all.flat(), agent: false }, (incoming) => {

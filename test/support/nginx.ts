@@ -8,6 +8,8 @@ import { rawFpm } from './raw-fpm.ts';
 import { until } from './until.ts';
 
 const PROGRAM = '/usr/sbin/nginx';
+/** Of php.ini-production, which a distribution's php-fpm has, and which is what a script can see of it. */
+const PRODUCTION = { output_buffering: '4096', variables_order: 'GPCS', request_order: 'GP', display_errors: '0' };
 /** Of each request: nginx makes a folder for each. */
 const TEMPORARY = ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi'];
 
@@ -40,7 +42,7 @@ export const startNginx = async (root: string, lifetime: Lifetime = thisTest): P
   const folder = openFolder(lifetime);
   const port = await freePort();
   mkdirSync(join(folder, 'fpm'));
-  await rawFpm(join(folder, 'fpm'), [`${folder}/fpm.sock`], 1, lifetime);
+  await rawFpm(join(folder, 'fpm'), [`${folder}/fpm.sock`], 1, { ini: PRODUCTION, lifetime });
   const config = join(folder, 'nginx.conf');
   writeFileSync(config, configuration(folder, root, port));
   const child = spawn(PROGRAM, ['-c', config, '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });

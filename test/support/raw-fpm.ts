@@ -10,12 +10,17 @@ import { until } from './until.ts';
 /** The `runtime` of pools attached to it. */
 export const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
 
-/** With the ini of the machine, or settings of one's own: `-d` arguments. */
+interface RawFpmOptions {
+  /** On top of the machine's php.ini. */
+  readonly ini?: Readonly<Record<string, string>>;
+  readonly lifetime?: Lifetime;
+}
+
 export const rawFpm = async (
   folder: string,
   listen: readonly string[],
   workers: number,
-  lifetime: Lifetime = thisTest,
+  { ini = {}, lifetime = thisTest }: RawFpmOptions = {},
 ): Promise<ChildProcess> => {
   mkdirSync(folder, { recursive: true });
   const config = join(folder, 'raw.conf');
@@ -27,6 +32,7 @@ export const rawFpm = async (
       'listen.mode = 0666',
       'pm = static',
       `pm.max_children = ${workers}`,
+      ...Object.entries(ini).map(([name, value]) => `php_admin_value[${name}] = ${value}`),
     ].join('\n'),
   );
   writeFileSync(config, `[global]\ndaemonize = no\nerror_log = /dev/null\n${pools.join('\n')}\n`);

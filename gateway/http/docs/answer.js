@@ -58,14 +58,11 @@ const endingOf = (error, signal) => {
  */
 const readAll = async (response, take) => {
   const reader = response.body?.getReader();
-  let size = 0;
   while (reader !== undefined) {
     const { done, value } = await reader.read();
-    if (done) break;
-    size += value.length;
+    if (done) return;
     take(value);
   }
-  return size;
 };
 
 /** @param {Response} response @param {StreamView} view @param {(note: string) => void} note */
@@ -99,55 +96,65 @@ export const answerPanel = () => {
   const content = el('div', {});
   const heading = el('h2', {}, 'Answer');
   const element = el('section', { class: 'panel answer', 'aria-label': 'Answer' }, heading, content, progress, state);
+  let startMs = 0;
+  /** Frees what the answer shown holds. */
   let release = () => {};
 
-  /** Resolves when the answer is over, however it ended. @param {Call} call */
-  const run = async ({ place, request, editor, signal }) => {
-    const startMs = performance.now();
-    const elapsed = () => durationText(performance.now() - startMs);
-    const note = (/** @type {string} */ text) => (progress.textContent = `${text} so far, ${elapsed()}`);
-    const end = (/** @type {string} */ verdict, /** @type {string} */ count) => {
-      progress.textContent = '';
-      element.classList.toggle('failed', verdict !== 'Complete');
-      state.textContent = [verdict, count, `in ${elapsed()}`].filter((part) => part !== '').join(' · ');
-    };
+  const elapsed = () => durationText(performance.now() - startMs);
+  const note = (/** @type {string} */ text) => (progress.textContent = `${text} so far, ${elapsed()}`);
+  const begin = () => {
+    startMs = performance.now();
     release();
     release = () => {};
     content.replaceChildren();
     element.classList.remove('failed');
     element.classList.add('running');
     state.textContent = 'Waiting for the answer …';
-    /** @type {StreamView | undefined} */
-    let stream;
+  };
+  const end = (/** @type {string} */ verdict, /** @type {string} */ count) => {
+    progress.textContent = '';
+    element.classList.remove('running');
+    element.classList.toggle('failed', verdict !== 'Complete');
+    state.textContent = [verdict, count, `in ${elapsed()}`].filter((part) => part !== '').join(' · ');
+  };
+  const showStream = async (/** @type {Response} */ response, /** @type {StreamView} */ stream) => {
+    content.append(stream.element);
+    await readStream(response, stream, note);
+    end(stream.verdict() || 'Complete', stream.count());
+  };
+  /** @param {Response} response @param {string} mediaType @param {Call} call */
+  const showWhole = async (response, mediaType, { place, editor }) => {
+    const blob = await readBlob(response, note);
+    const name = fileName(place, mediaType, response.headers.get('content-disposition'));
+    const view = await wholeView({ mediaType, blob, name }, editor);
+    content.append(view.element);
+    release = view.release;
+    end('Complete', sizeText(blob.size));
+  };
+
+  /** Resolves when the answer is over, however it ended. @param {Call} call */
+  const run = async (call) => {
+    const { request, editor, signal } = call;
+    begin();
+    const response = await send(request, signal).catch(() => undefined);
+    if (response === undefined) {
+      end(signal.aborted ? 'Stopped by you' : 'No answer: the gateway cannot be reached', '');
+      return;
+    }
+    if (response.type === 'opaqueredirect') {
+      end('Redirected: a browser tells no page where to, curl -i does', '');
+      return;
+    }
+    content.append(...headOf(response, performance.now() - startMs));
+    state.textContent = 'The answer is coming …';
+    const mediaType = (response.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+    const stream = streamView(mediaType, editor);
     try {
-      const response = await send(request, signal).catch((error) => {
-        end(signal.aborted ? 'Stopped by you' : 'No answer: the gateway cannot be reached', '');
-        throw error;
-      });
-      const mediaType = (response.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-      state.textContent = 'The answer is coming …';
-      content.append(...headOf(response, performance.now() - startMs));
-      stream = streamView(mediaType, editor);
-      try {
-        if (stream !== undefined) {
-          content.append(stream.element);
-          await readStream(response, stream, note);
-          end(stream.verdict() || 'Complete', stream.count());
-        } else {
-          const blob = await readBlob(response, note);
-          const view = await wholeView({ mediaType, blob, name: fileName(place, mediaType, response.headers) }, editor);
-          content.append(view.element);
-          release = view.release;
-          end('Complete', sizeText(blob.size));
-        }
-      } catch (error) {
-        end(endingOf(error, signal), stream?.count() ?? '');
-      }
-    } catch {
-      // Told already: there is no response to show.
-    } finally {
-      element.classList.remove('running');
+      if (stream === undefined) await showWhole(response, mediaType, call);
+      else await showStream(response, stream);
+    } catch (error) {
+      end(endingOf(error, signal), stream?.count() ?? '');
     }
   };
-  return { element, run };
+  return { element, run, close: () => release() };
 };

@@ -28,12 +28,12 @@ const bodyWords = (body) => {
 
 /**
  * @param {Outgoing} request
- * @param {'text' | 'stream' | 'bytes'} answer
+ * @param {{ isStream: boolean, file: string }} answer  `file`: where bytes go that no terminal shows, or empty
  */
-export const curlCommand = ({ method, url, headers, body }, answer) => {
+export const curlCommand = ({ method, url, headers, body }, { isStream, file }) => {
   // curl's own choice where nothing is said.
   const usual = body.kind === 'none' ? 'GET' : 'POST';
-  const options = { text: '', stream: ' -N', bytes: ' -OJ' }[answer];
+  const options = `${isStream ? ' -N' : ''}${file === '' ? '' : ` -o ${quoted(file)}`}`;
   return [
     `curl -sS${options}${method === usual ? '' : ` -X ${method}`} ${quoted(url)}`,
     ...headers.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),

@@ -26,22 +26,21 @@ let ids = 0;
 export const newId = () => `id-${++ids}`;
 
 /**
- * Radio buttons that look like one switch: arrow keys and screen readers know them already.
+ * Radio buttons that look like one switch: arrow keys and screen readers know them already. The first is chosen.
+ * @template T
  * @param {string} legend
- * @param {readonly (readonly [value: string, text: string])[]} options  the first is chosen
- * @param {(value: string) => void} onChoose
+ * @param {readonly T[]} options
+ * @param {(option: T) => string} text
+ * @param {(option: T) => void} choose
  */
-export const choice = (legend, options, onChoose) => {
+export const choice = (legend, options, text, choose) => {
   const name = newId();
-  const radios = options.map(([value, text], index) =>
-    el(
-      'label',
-      {},
-      el('input', { type: 'radio', name, value, checked: index === 0, change: () => onChoose(value) }),
-      el('span', {}, text),
-    ),
-  );
-  return el('fieldset', { class: 'choice' }, el('legend', { class: 'unseen' }, legend), ...radios);
+  const radios = options.map((option, index) => {
+    const radio = el('input', { type: 'radio', name, checked: index === 0, change: () => choose(option) });
+    return el('label', {}, radio, el('span', {}, text(option)));
+  });
+  const group = el('fieldset', { class: 'choice' }, el('legend', { class: 'unseen' }, legend), ...radios);
+  return el('div', { class: 'switch' }, el('span', { class: 'legend', 'aria-hidden': 'true' }, legend), group);
 };
 
 /**

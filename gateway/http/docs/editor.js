@@ -5,6 +5,8 @@
 import { jsonComplaint } from './controls.js';
 import { choice, el, newId } from './dom.js';
 import { inputField } from './fields.js';
+import { withFilesOf, withoutFiles } from './members.js';
+import { kindOf } from './schema.js';
 
 /**
  * @typedef {object} Editor
@@ -24,18 +26,15 @@ const pathOf = (pointer) =>
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 
-/** @param {unknown} value */
-const isFile = (value) => value instanceof File || (Array.isArray(value) && value[0] instanceof File);
-
-/** @param {unknown} value @returns {value is Readonly<Record<string, unknown>>} */
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !isFile(value);
-
 /**
- * @param {Readonly<Record<string, unknown>>} object
- * @param {boolean} files  those that are, or those that are not
+ * Whether there is anything but files to write.
+ * @param {Way} way
+ * @param {Resolve} resolve
  */
-const membersThat = (object, files) =>
-  Object.fromEntries(Object.entries(object).filter(([, member]) => isFile(member) === files));
+const hasText = ({ input }, resolve) => {
+  const members = Object.values(resolve(input).properties ?? {});
+  return members.length === 0 || members.some((member) => !kindOf(resolve(member), resolve).startsWith('file'));
+};
 
 /**
  * @param {Way} way
@@ -61,23 +60,13 @@ export const inputEditor = (way, resolve) => {
     line.textContent = message;
     line.hidden = message === '';
   };
-  const asText = (/** @type {unknown} */ value) =>
-    JSON.stringify(isObject(value) ? membersThat(value, false) : value, null, 2);
   /** @returns {unknown} */
   const written = () => (jsonComplaint(text.value) === '' && text.value.trim() !== '' ? JSON.parse(text.value) : {});
 
-  const modes = choice(
-    'How to write the input',
-    [
-      ['form', 'Form'],
-      ['json', 'JSON'],
-    ],
-    (mode) => setMode(mode),
-  );
-  const element = el('div', { class: 'editor' }, modes, field.element, json);
-  const setMode = (/** @type {string} */ mode) => {
-    const isJson = mode === 'json';
-    if (isJson) text.value = asText(field.read());
+  const modes = choice('Edit as', ['Form', 'JSON'], String, (mode) => setMode(mode === 'JSON'));
+  const element = el('div', { class: 'editor' }, ...(hasText(way, resolve) ? [modes] : []), field.element, json);
+  const setMode = (/** @type {boolean} */ isJson) => {
+    if (isJson) text.value = JSON.stringify(withoutFiles(field.read()), null, 2) ?? '';
     else if (jsonComplaint(text.value) === '') field.write(written());
     say('');
     json.hidden = !isJson;
@@ -88,16 +77,8 @@ export const inputEditor = (way, resolve) => {
 
   return {
     element,
-    read: () => {
-      if (json.hidden) return field.read();
-      const value = written();
-      const inForm = field.read();
-      return isObject(value) && isObject(inForm) ? { ...value, ...membersThat(inForm, true) } : value;
-    },
-    write: (value) => {
-      field.write(value);
-      text.value = asText(value);
-    },
+    read: () => (json.hidden ? field.read() : withFilesOf(written(), field.read())),
+    write: field.write,
     isReady: () => {
       const wrong = controls().find(
         (control) => control.checkVisibility() && (control.validity.customError || control.validity.badInput),

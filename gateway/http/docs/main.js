@@ -16,7 +16,13 @@ const placeHash = (/** @type {string} */ name) => `#/${encodeURIComponent(name).
 const entry = (place) => {
   const { name, summary, operations } = place;
   const badges = operations.map(({ method }) => methodBadge(method));
-  const link = el('a', { href: placeHash(name) }, el('b', {}, name), ...badges, el('small', {}, summary));
+  const link = el(
+    'a',
+    { href: placeHash(name) },
+    el('b', {}, name),
+    el('span', {}, ...badges),
+    el('small', {}, summary),
+  );
   return { place, link, item: el('li', {}, link) };
 };
 
@@ -44,7 +50,7 @@ const start = ({ title, version, places, resolve }) => {
     close = () => {};
     // A hash that is no URI text is a wrong name like any other.
     const { hash } = location;
-    const current = entries.find(({ link }) => link.hash === hash) ?? (hash.length < 3 ? entries[0] : undefined);
+    const current = entries.find(({ link }) => link.hash === hash) ?? (/^#\/./.test(hash) ? undefined : entries[0]);
     for (const { link } of entries) {
       if (link === current?.link) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
@@ -65,6 +71,8 @@ const start = ({ title, version, places, resolve }) => {
   };
   search.addEventListener('input', filter);
   window.addEventListener('hashchange', () => {
+    // The link over the list leads to a part of the page.
+    if (location.hash === '#content') return;
     show();
     // Screen readers begin to read here.
     main.querySelector('h1')?.focus({ preventScroll: true });

@@ -7,45 +7,39 @@ import { curlCommand } from './curl.js';
 import { choice, copyButton, el } from './dom.js';
 import { inputEditor } from './editor.js';
 import { outgoing } from './request.js';
+import { fileName } from './whole-view.js';
 
 /** @type {Readonly<Record<Way['kind'], string>>} */
-const WAY_NAMES = { query: 'Query', json: 'JSON', form: 'Form', multipart: 'Multipart', raw: 'File alone' };
+const WAY_NAMES = { query: 'Query', json: 'JSON', form: 'URL-encoded', multipart: 'Multipart', raw: 'File alone' };
+
+/** @type {Readonly<Record<string, string>>} */
+const TYPE_NAMES = {
+  'application/x-ndjson': 'NDJSON',
+  'text/event-stream': 'Server-Sent Events',
+  'application/json': 'JSON',
+  'text/plain': 'Text',
+};
 
 /** @param {string} method */
 export const methodBadge = (method) => el('span', { class: `method method-${method.toLowerCase()}` }, method);
 
-/** @param {Operation} operation @param {string} accept @returns {'text' | 'stream' | 'bytes'} */
-const answerKind = ({ accepts }, accept) => {
-  const mediaType = accept || (accepts[0] ?? '');
-  if (['application/x-ndjson', 'text/event-stream'].includes(mediaType) || mediaType.startsWith('text/'))
-    return 'stream';
-  return mediaType === 'application/json' ? 'text' : 'bytes';
+/** @param {string} place @param {string} mediaType  of the answer */
+const curlAnswer = (place, mediaType) => {
+  const isStream = mediaType.startsWith('text/') || mediaType === 'application/x-ndjson';
+  const isBytes = !isStream && mediaType !== 'application/json';
+  return { isStream, file: isBytes ? fileName(place, mediaType, null) : '' };
 };
 
 /**
- * A switch, or nothing where there is one possibility.
+ * Where there is something to choose.
  * @template T
  * @param {string} legend
  * @param {readonly T[]} options
- * @param {(option: T) => string} name
+ * @param {(option: T) => string} text
  * @param {(option: T) => void} choose
  */
-const switchOf = (legend, options, name, choose) => {
-  if (options.length < 2) return [];
-  const texts = options.map((option, index) => /** @type {const} */ ([String(index), name(option)]));
-  const onChoose = (/** @type {string} */ index) => {
-    const option = options[Number(index)];
-    if (option !== undefined) choose(option);
-  };
-  return [
-    el(
-      'div',
-      { class: 'switch' },
-      el('span', { class: 'legend', 'aria-hidden': 'true' }, legend),
-      choice(legend, texts, onChoose),
-    ),
-  ];
-};
+const choiceIfAny = (legend, options, text, choose) =>
+  options.length < 2 ? [] : [choice(legend, options, text, choose)];
 
 /**
  * @param {Place} place
@@ -63,7 +57,8 @@ const requestPanel = (place, operation, resolve) => {
 
   const curl = el('code', {});
   const request = () => outgoing({ place, operation, way, accept }, editor.read());
-  const update = () => (curl.textContent = curlCommand(request(), answerKind(operation, accept)));
+  const update = () =>
+    (curl.textContent = curlCommand(request(), curlAnswer(place.name, accept || (accepts[0] ?? ''))));
   const stop = () => running?.abort();
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -111,23 +106,33 @@ const requestPanel = (place, operation, resolve) => {
       'aria-label': 'Request',
     },
     el('h2', {}, 'Request'),
-    ...switchOf('Send as', ways, ({ kind }) => WAY_NAMES[kind], chooseWay),
-    ...switchOf('Answer as', accepts, String, (type) => {
-      accept = type;
-      update();
-    }),
+    ...choiceIfAny('Send as', ways, ({ kind }) => WAY_NAMES[kind], chooseWay),
+    ...choiceIfAny(
+      'Answer as',
+      accepts,
+      (type) => TYPE_NAMES[type] ?? type,
+      (type) => {
+        accept = type;
+        update();
+      },
+    ),
     editor.element,
     el('div', { class: 'actions' }, sendButton, stopButton, el('span', { class: 'limits' }, 'Ctrl + Enter')),
     el(
       'div',
       { class: 'curl' },
-      el('pre', { tabindex: '0', 'aria-label': 'As a curl command' }, curl),
+      el('h3', {}, 'curl'),
       copyButton('the curl command', () => curl.textContent),
     ),
+    el('pre', { class: 'command', tabindex: '0', 'aria-label': 'As a curl command' }, curl),
   );
   markFiles();
   update();
-  return { element: el('div', { class: 'panels' }, form, answer.element), stop };
+  const close = () => {
+    stop();
+    answer.close();
+  };
+  return { element: el('div', { class: 'panels' }, form, answer.element), close };
 };
 
 /**
@@ -141,7 +146,7 @@ export const placeView = (place, resolve) => {
   let panel = requestPanel(place, first, resolve);
   const badges = place.operations.length === 1 ? [methodBadge(first.method)] : [];
   const chooseOperation = (/** @type {Operation} */ operation) => {
-    panel.stop();
+    panel.close();
     const old = panel.element;
     panel = requestPanel(place, operation, resolve);
     old.replaceWith(panel.element);
@@ -154,8 +159,8 @@ export const placeView = (place, resolve) => {
     el('p', { class: 'path' }, ...badges, el('code', {}, place.path)),
     ...(place.summary === '' ? [] : [el('p', { class: 'summary' }, place.summary)]),
     ...(place.description === '' ? [] : [el('p', { class: 'description' }, place.description)]),
-    ...switchOf('Verb', place.operations, ({ method }) => method, chooseOperation),
+    ...choiceIfAny('Verb', place.operations, ({ method }) => method, chooseOperation),
     panel.element,
   );
-  return { element, close: () => panel.stop() };
+  return { element, close: () => panel.close() };
 };

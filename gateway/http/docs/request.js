@@ -2,6 +2,8 @@
 
 /** @import { Operation, Place, Way } from './openapi.js' */
 
+import { withoutFiles } from './members.js';
+
 /**
  * @typedef {readonly (readonly [name: string, value: string])[]} Pairs
  * @typedef {readonly (readonly [name: string, value: string | File])[]} Parts
@@ -60,7 +62,11 @@ const carried = (way, value) => {
     case 'query':
       return { query: encoded(fields(value)), contentType: '', body: { kind: 'none' } };
     case 'json':
-      return { query: '', contentType: way.mediaType, body: { kind: 'text', text: JSON.stringify(value) } };
+      return {
+        query: '',
+        contentType: way.mediaType,
+        body: { kind: 'text', text: JSON.stringify(withoutFiles(value)) },
+      };
     case 'form':
       return { query: '', contentType: way.mediaType, body: { kind: 'text', text: encoded(fields(value)) } };
     case 'multipart':
@@ -68,7 +74,9 @@ const carried = (way, value) => {
       return { query: '', contentType: '', body: { kind: 'parts', parts: fields(value) } };
     case 'raw': {
       const { '': file, ...rest } = /** @type {{ '': File | undefined }} */ (value);
-      const contentType = file?.type || 'application/octet-stream';
+      // Browsers know few types by the ending of a name.
+      const usual = way.mediaType.includes('*') ? 'application/octet-stream' : way.mediaType;
+      const contentType = file?.type || usual;
       return { query: encoded(fields(rest)), contentType, body: { kind: 'file', file } };
     }
   }
@@ -113,4 +121,11 @@ const bodyInit = (body) => {
  * @param {AbortSignal} signal
  */
 export const send = ({ method, url, headers, body }, signal) =>
-  fetch(url, { method, headers: headers.map(([name, value]) => [name, value]), body: bodyInit(body), signal });
+  fetch(url, {
+    method,
+    headers: headers.map(([name, value]) => [name, value]),
+    body: bodyInit(body),
+    signal,
+    // The target of a redirect may be a site that this page may not ask.
+    redirect: 'manual',
+  });

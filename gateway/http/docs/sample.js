@@ -45,7 +45,8 @@ const sampleNumber = ({ type, minimum, exclusiveMinimum, maximum, multipleOf }) 
  * @param {Schema} schema
  * @param {number} depth
  */
-const listLength = ({ minItems, maxItems }, depth) => Math.max(minItems ?? 0, depth < 2 ? Math.min(1, maxItems ?? 1) : 0);
+const listLength = ({ minItems, maxItems }, depth) =>
+  Math.max(minItems ?? 0, depth < 2 ? Math.min(1, maxItems ?? 1) : 0);
 
 /**
  * Undefined for files, which only people can choose.
@@ -74,7 +75,9 @@ export const sample = (given, name, resolve, depth) => {
     case 'string':
       return sampleString(schema, name);
     case 'list':
-      return Array.from({ length: listLength(schema, depth) }, () => sample(schema.items ?? {}, name, resolve, depth + 1));
+      return Array.from({ length: listLength(schema, depth) }, () =>
+        sample(schema.items ?? {}, name, resolve, depth + 1),
+      );
     case 'object':
       return Object.fromEntries(
         Object.entries(schema.properties ?? {})

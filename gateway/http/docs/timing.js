@@ -17,7 +17,14 @@ export const timingBar = (header) => {
     return part;
   });
   const legend = phases.map(({ name, ms }, index) =>
-    el('li', {}, el('i', { class: `phase-${index % 6}` }), name, ' ', el('b', {}, `${ms} ms`)),
+    el(
+      'li',
+      {},
+      el('i', { class: `phase-${index % 6}` }),
+      name,
+      ' ',
+      el('b', {}, `${ms.toLocaleString('en', { maximumFractionDigits: 2 })} ms`),
+    ),
   );
   const bar = el('div', { class: 'bar', 'aria-hidden': 'true' }, ...parts);
   return [el('div', { class: 'timing' }, bar, el('ul', { 'aria-label': 'Time of each phase' }, ...legend))];

@@ -25,11 +25,11 @@ const nameIn = (disposition) =>
 /**
  * @param {string} place
  * @param {string} mediaType
- * @param {Headers} headers
+ * @param {string | null} disposition
  */
-export const fileName = (place, mediaType, headers) => {
+export const fileName = (place, mediaType, disposition) => {
   const extension = /^[a-z]+\/(?:x-)?([a-z0-9]+)/.exec(mediaType)?.[1] ?? 'bin';
-  return nameIn(headers.get('content-disposition')) ?? `${place.replaceAll('/', '-')}.${extension}`;
+  return nameIn(disposition) ?? `${place.replaceAll('/', '-')}.${extension}`;
 };
 
 /** @param {Whole} whole */
