@@ -175,13 +175,14 @@ function missingExtensions(php) {
   return ['gd', 'mbstring'].filter((name) => !loaded.includes(name));
 }
 
-/** One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser. */
+/** One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser, scripts against nginx. */
 function missingForTests() {
   const files = {
     gcc: '/usr/bin/gcc',
     'libc6-dev': '/usr/include/stdio.h',
     'libfcgi-dev': '/usr/include/fcgiapp.h',
     chromium: '/usr/bin/chromium',
+    'nginx-light': '/usr/sbin/nginx',
   };
   return Object.keys(files).filter((name) => !fs.existsSync(files[name]));
 }

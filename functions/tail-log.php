@@ -17,7 +17,7 @@ return static function (array $input, Call $call) use ($maxLineBytes, $maxReadBy
     $path = realpath("$folder/{$input['name']}");
     // The contract lets no slash into a name; nor may a link in the folder lead out of it.
     if ($folder === false || $path === false || dirname($path) !== $folder || !is_file($path) || !is_readable($path)) {
-        throw new Failure('no-such-log', ['name' => $input['name']]);
+        throw new Failure('no-such-log', ['name' => $input['name']], "There is no log {$input['name']} that can be read.");
     }
 
     $rest = '';

@@ -149,7 +149,9 @@ export const configSchema = z.strictObject({
         .array(z.union([z.cidrv4(), z.cidrv6()]))
         .max(100)
         .default([])
-        .describe('networks whose `traceparent` is honoured besides loopback and unix sockets: CIDR blocks'),
+        .describe(
+          'networks besides loopback and unix sockets whose `traceparent` and `x-forwarded-*` are believed: CIDR blocks',
+        ),
       serverTiming: z
         .enum(['trusted', 'always', 'never'])
         .default('trusted')
@@ -196,7 +198,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      bodyMaxBytes: bytes(1, MAX_BYTES).default(1_048_576).describe('request body'),
+      bodyMaxBytes: bytes(1, MAX_BYTES).default(1_048_576).describe('request body, without its files'),
       uploadMaxBytes: bytes(1, MAX_BYTES)
         .default(64 * 1_048_576)
         .describe('all files of one request; contracts with larger ones are refused at start'),
@@ -211,12 +213,12 @@ export const configSchema = z.strictObject({
         .min(1)
         .max(100_000)
         .default(1000)
-        .describe("fields of one form or query string, PHP's `max_input_vars`"),
+        .describe("fields of one request, query and files included; PHP's `max_input_vars` follows"),
       // php's json_decode ends at 512; recursive schemas overflow the stack far later.
       jsonDepth: z.int().min(1).max(500).default(64).describe('nesting of the request body'),
       responseMaxBytes: bytes(1024, MAX_BYTES)
         .default(8 * 1_048_576)
-        .describe('result of a function'),
+        .describe('result of a function; a stream may be longer'),
       itemMaxBytes: bytes(1024, MAX_BYTES).default(1_048_576).describe('one item of a stream'),
       stderrMaxBytes: bytes(0, 16 * 1_048_576)
         .default(65_536)

@@ -38,10 +38,10 @@ export const codes = {
   'not-found': entry(404, 'client', 'no', false, 'There is no such function or page.', 'See GET /functions for the names.'),
   'method-not-allowed': entry(405, 'client', 'no', false, 'This method is not offered here.', 'Use a method from the Allow header.'),
   'not-acceptable': entry(406, 'client', 'no', false, 'The answer has a media type the Accept header excludes.', 'Accept the type the detail names.'),
-  'request-timeout': entry(408, 'client', 'no', true, 'The request took too long to arrive.', 'Send headers and body faster, or raise http.requestTimeoutMs.'),
-  'body-too-large': entry(413, 'client', 'no', false, 'The body is larger than the limit.', 'Send less, or raise limits.bodyMaxBytes.'),
+  'request-timeout': entry(408, 'client', 'no', true, 'The request took too long to arrive.', 'Send headers and body faster, or raise http.requestTimeoutMs (http.uploadTimeoutMs for files).'),
+  'body-too-large': entry(413, 'client', 'no', false, 'The body is larger than the limit.', 'Send less, or raise limits.bodyMaxBytes (limits.uploadMaxBytes for files).'),
   'file-too-large': entry(413, 'client', 'no', false, 'A file is larger than its function takes.', 'Send a smaller file, or raise maxBytes in the contract.'),
-  'too-many-fields': entry(413, 'client', 'no', false, 'The request has more fields or files than the limit.', 'Send fewer, or raise limits.fieldsMax.'),
+  'too-many-fields': entry(413, 'client', 'no', false, 'The request has more fields or files than the limit.', 'Send fewer, or raise limits.fieldsMax (for a list of files .max() in the contract).'),
   'unsupported-media-type': entry(415, 'client', 'no', false, 'The body has a media type this function does not take.', 'Send a type the detail names.'),
   'unsupported-encoding': entry(415, 'client', 'no', false, 'The body has a content coding that is not taken.', 'Send the body uncompressed (identity).'),
   'expectation-failed': entry(417, 'client', 'no', false, 'The Expect header asks for something unknown.', 'Expect 100-continue or nothing.'),
@@ -49,11 +49,11 @@ export const codes = {
   'validation-failed': entry(422, 'client', 'no', false, 'The input does not match the contract.', 'Correct the members listed in errors[].'),
   'headers-too-large': entry(431, 'client', 'no', false, 'The request headers are larger than the limit.', 'Send fewer or shorter headers, or raise http.headersMaxBytes.'),
   unauthenticated: entry(401, 'client', 'no', false, 'A credential is required.', 'Send Authorization: Bearer with the admin token.'),
-  'client-closed': entry(499, 'client', 'no', true, 'The caller went away before the call was dispatched.', 'Nothing to mend: seen in logs only.'),
+  'client-closed': entry(499, 'client', 'no', true, 'The caller went away before its call ran, or from its stream.', 'Nothing to mend: seen in logs only.'),
 
   // Load and capacity
   'concurrency-limit': entry(429, 'gateway', 'no', true, 'The function is at its concurrency cap.', 'Retry after the given time, or raise concurrency in its contract.'),
-  overloaded: entry(503, 'gateway', 'no', true, 'The queue of this pool is full.', 'Retry after the given time, or give the pool more workers.'),
+  overloaded: entry(503, 'gateway', 'no', true, 'The queue of this pool, or the disk space for files, is full.', 'Retry after the given time, or give the pool more workers (raise limits.spoolMaxBytes for files).'),
   'queue-timeout': entry(503, 'gateway', 'no', true, 'No worker became free in time.', 'Retry after the given time, give the pool more workers, or raise queueTimeoutMs.'),
   'pool-unavailable': entry(503, 'pool', 'no', true, 'No worker of this pool can be reached.', 'Check that php-fpm runs; the gateway keeps trying.'),
   'shutting-down': entry(503, 'gateway', 'no', true, 'The gateway is stopping.', 'Retry: another instance answers.'),
@@ -71,8 +71,8 @@ export const codes = {
 
   // Between the gateway and PHP
   'worker-crashed': entry(502, 'pool', 'unknown', true, 'The PHP worker ended while it served the call.', "See PHP's and the kernel's log for a crash or kill."),
-  'bad-function-response': entry(502, 'pool', 'unknown', false, 'The answer from PHP breaks the FastCGI or CGI protocol.', 'Check that the address belongs to php-fpm and that its runtime is this version.'),
-  'response-too-large': entry(502, 'function', 'yes', false, 'The answer from PHP is larger than the limit.', 'Return less, or raise limits.responseMaxBytes.'),
+  'bad-function-response': entry(502, 'pool', 'unknown', false, 'The answer from PHP breaks the FastCGI or CGI protocol.', 'Check that the address belongs to php-fpm and that its runtime is this version, or correct the header the detail names.'),
+  'response-too-large': entry(502, 'function', 'yes', false, 'The answer from PHP is larger than the limit.', 'Return less, stream it, or raise limits.responseMaxBytes (limits.itemMaxBytes for an item of a stream).'),
 
   // Ours
   'internal-error': entry(500, 'gateway', 'unknown', false, 'The gateway failed: this is a bug.', 'Please report it with the trace id.'),

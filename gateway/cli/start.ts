@@ -120,10 +120,13 @@ const onSignals = (
   { logger: log, end: endLog }: ProcessLog,
   beforeClose: () => Promise<void>,
 ): void => {
-  const exit = (code: number): void => void endLog().finally(() => process.exit(code));
   let asked = false;
+  let forced = false;
+  // Ending everything at once also completes the orderly end that was under way.
+  const exit = (code: number): void => void endLog().finally(() => process.exit(forced ? 1 : code));
   const stop = (signal: NodeJS.Signals): void => {
     if (asked) {
+      forced = true;
       void starting.then((server) => server.destroy()).finally(() => exit(1));
       return;
     }

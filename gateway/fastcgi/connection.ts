@@ -14,6 +14,8 @@ import { END_OF_STDIN, encodeRequest, encodeStdin, type FastCgiRequest, type Lar
 
 /** One buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
 const READ_BUFFER_BYTES = 65_536;
+/** Of a read buffer that is kept at least this much is used. */
+const KEEP_MIN_BYTES = 16_384;
 
 export interface ConnectOptions {
   readonly timeoutMs: number;
@@ -34,6 +36,7 @@ export class Connection {
   #buffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   /** What the buffer holds is a sink's now. */
   #bufferGiven = false;
+  #receivedBytes = 0;
 
   /** Rejects with `pool-unavailable` (nothing ran) when the peer is absent, full (EAGAIN) or too slow. */
   static open(address: Address, options: ConnectOptions): Promise<Connection> {
@@ -122,9 +125,13 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** For sinks that keep a piece instead of copying it: what was just received is theirs, later reads go elsewhere. */
-  keepReceived(): void {
-    this.#bufferGiven = true;
+  /**
+   * For sinks that would keep a piece instead of copying it: what was just received is theirs, and later reads go
+   * elsewhere. False when so little was that it would keep a far larger buffer alive.
+   */
+  keepReceived(): boolean {
+    this.#bufferGiven ||= this.#receivedBytes >= KEEP_MIN_BYTES;
+    return this.#bufferGiven;
   }
 
   /** A new one only once for each read, however many pieces of it are kept. */
@@ -160,6 +167,7 @@ export class Connection {
   }
 
   #receive(chunk: Buffer): void {
+    this.#receivedBytes = chunk.length;
     const failure = this.#answers.push(chunk);
     this.#failure ??= failure;
     // Answered before it was all asked: what is left of the body would be read as the next request.

@@ -10,8 +10,9 @@ import { StderrKeeper } from './stderr.ts';
 
 /** Held for a reader at most, and one read more. */
 const WINDOW_BYTES = 65_536;
-/** A smaller piece is copied: it would keep a whole read buffer alive. */
-const KEEP_MIN_BYTES = 16_384;
+/** Smaller pieces are put together: each costs about 200 bytes besides its own. */
+const GATHER_MIN_BYTES = 1024;
+const GATHER_MAX_BYTES = 16_384;
 
 /** Its reader's half of a response. */
 export interface StreamedResponse extends CgiHead {
@@ -101,13 +102,12 @@ class StreamReceiver implements ExchangeSink {
 
   #keep(piece: Buffer): void {
     this.#heldBytes += piece.length;
-    if (piece.length >= KEEP_MIN_BYTES) {
+    if (piece.length >= GATHER_MIN_BYTES && this.#connection.keepReceived()) {
       this.#pieces.push(piece);
-      this.#connection.keepReceived();
       return;
     }
     const last = this.#pieces.at(-1);
-    const gathering = last instanceof GatheredBytes && last.length < KEEP_MIN_BYTES ? last : new GatheredBytes();
+    const gathering = last instanceof GatheredBytes && last.length < GATHER_MAX_BYTES ? last : new GatheredBytes();
     if (gathering !== last) this.#pieces.push(gathering);
     gathering.append(piece);
   }

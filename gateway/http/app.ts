@@ -40,7 +40,10 @@ const listing = (functions: Iterable<GatewayFunction>): object[] =>
   [...functions].map((fn) => ({
     name: fn.name,
     summary: fn.summary,
-    methods: fn.methods,
+    methods: offeredMethods(fn),
+    contents: fn.contents,
+    files: Object.fromEntries(fn.files),
+    scripts: fn.code.kind === 'script' ? [...fn.code.files.keys()] : undefined,
     pool: fn.pool,
     timeoutMs: fn.timeoutMs,
     idempotent: fn.idempotent,

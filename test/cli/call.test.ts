@@ -138,7 +138,7 @@ describe('functions', () => {
     expect(functions[0]).toMatchObject({
       kind: 'script',
       script: { '': 'album.php' },
-      contents: ['form', 'multipart', 'json'],
+      contents: ['multipart'],
       files: [
         { field: 'cover', maxBytes: 2048, mediaTypes: ['image/png', 'image/jpeg'], maxCount: 1 },
         { field: 'pictures', maxCount: 9 },

@@ -1,17 +1,16 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { codes } from '../../gateway/errors.ts';
+import { block, readPage, root, tableRows } from '../support/doc-blocks.ts';
 import { errorRows, settingRows } from '../support/doc-tables.ts';
 import { startGateway } from '../support/gateway.ts';
 import { functionsProject, writeProject } from '../support/project.ts';
 
 const run = promisify(execFile);
-const root = join(import.meta.dirname, '..', '..');
 const node = ['--conditions=fpm-gateway-source'];
-const read = (page: string): string => readFileSync(join(root, page), 'utf8');
 const pages = [
   'README.md',
   'CONTRIBUTING.md',
@@ -21,24 +20,6 @@ const pages = [
     .map((name) => `docs/${name}`),
 ];
 
-/** Fenced blocks of one language, in order. */
-const blocks = (page: string, language: string): string[] =>
-  [...read(page).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((match) => match[1] ?? '');
-
-const block = (page: string, language: string, marker: string): string => {
-  const found = blocks(page, language).find((text) => text.includes(marker));
-  if (found === undefined) throw new Error(`${page} has no ${language} block with ${marker}`);
-  return found;
-};
-
-/** The rows below a table's rule. */
-const tableRows = (page: string, head: string): string[] => {
-  const lines = read(page).split('\n');
-  const start = lines.indexOf(head) + 2;
-  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'));
-  return lines.slice(start, start + length);
-};
-
 describe('tables are made from code', () => {
   test.each([
     ['docs/errors.md', '| Code | Status | Source | Executed | Meaning | Next step |', errorRows],
@@ -46,19 +27,19 @@ describe('tables are made from code', () => {
   ] as const)('%s', (page, head, rows) => {
     const current = tableRows(page, head);
     if (process.env.UPDATE_DOCS === '1')
-      writeFileSync(join(root, page), read(page).replace(current.join('\n'), rows().join('\n')));
+      writeFileSync(join(root, page), readPage(page).replace(current.join('\n'), rows().join('\n')));
     else expect(current).toEqual(rows());
   });
 });
 
 test('the picture of the walk names every code a call can meet', () => {
-  const picture = read('docs/walk.svg');
+  const picture = readPage('docs/walk.svg');
   const missing = Object.keys(codes).filter((code) => code !== 'unauthenticated' && !picture.includes(code));
   expect(missing).toEqual([]);
 });
 
 test.each(pages)('%s links only to what exists', (page) => {
-  const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map((match) => match[1] ?? '');
+  const links = [...readPage(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map((match) => match[1] ?? '');
   expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
 });
 
@@ -67,7 +48,7 @@ test('the function of the README works as shown', async () => {
     'schemas/greet.ts': block('README.md', 'ts', 'nobody-there'),
     'functions/greet.php': block('README.md', 'php', 'nobody-there'),
   });
-  const input = /call greet '([^']+)'/.exec(read('README.md'))?.[1] ?? '';
+  const input = /call greet '([^']+)'/.exec(readPage('README.md'))?.[1] ?? '';
   const args = [...node, join(root, 'gateway/cli/main.ts'), '--project', project, 'call', 'greet', input, '--local'];
   const { stdout } = await run(process.execPath, args);
   expect(stdout).toBe(block('README.md', 'json', 'Bonjour'));
@@ -76,20 +57,23 @@ test('the function of the README works as shown', async () => {
 test('the FastCGI client is used as its page shows', async () => {
   const project = functionsProject({ any: 'return 1;' });
   const hello = '<?php echo "Hello ", file_get_contents("php://input");';
-  const folder = writeProject({ 'example.ts': block('docs/fastcgi.md', 'ts', 'Connection.open'), 'hello.php': hello });
+  const page = 'docs/fastcgi.md';
+  const folder = writeProject({
+    'whole.ts': block(page, 'ts', 'collect('),
+    'pieces.ts': block(page, 'ts', 'stream('),
+    'hello.php': hello,
+  });
   // The folder is ours alone; php-fpm's user must find the script in it.
   chmodSync(folder, 0o755);
   const gateway = await startGateway({ pools: { default: { workers: 4 } } }, { project });
   const socket = gateway.pools()[0]?.backends[0]?.address.replace('unix:', '') ?? '';
   // Kept connections of the gateway hold a worker each: there must be one more for the example.
-  const { stdout } = await run(process.execPath, [
-    ...node,
-    join(folder, 'example.ts'),
-    socket,
-    join(folder, 'hello.php'),
-  ]);
-  expect(stdout).toContain('200 Hello Ada');
-  expect(stdout).toContain("ping: 'answered'");
+  const example = async (file: string, ...args: string[]): Promise<string> =>
+    (await run(process.execPath, [...node, join(folder, file), socket, join(folder, 'hello.php'), ...args])).stdout;
+  const whole = await example('whole.ts');
+  expect(whole).toContain('200 Hello Ada');
+  expect(whole).toContain("ping: 'answered'");
+  expect(await example('pieces.ts', join(folder, 'hello.php'))).toBe(`Hello ${hello}`);
 });
 
 test('the gateway in process is used as its page shows', async () => {

@@ -210,6 +210,8 @@ describe('pages', () => {
     expect(functions.find(({ name }) => name === 'echo')).toMatchObject({
       summary: 'Gives back what it gets',
       methods: ['POST'],
+      contents: ['json'],
+      files: {},
       pool: 'default',
       idempotent: false,
     });

@@ -4,10 +4,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { ask, post } from '../support/call.ts';
 import { startGateway, startTestServer } from '../support/gateway.ts';
-import { openFolder, thisTest, wholeFile } from '../support/lifetime.ts';
+import { openFolder, wholeFile } from '../support/lifetime.ts';
 import { backendOf, isAlive, kill } from '../support/php-processes.ts';
-import { writeProject } from '../support/project.ts';
-import { scriptContract } from '../support/sites.ts';
+import { scriptProject } from '../support/sites.ts';
 import { Gate, Held, Runs } from '../support/told-handlers.ts';
 import { until } from '../support/until.ts';
 
@@ -15,21 +14,6 @@ import { until } from '../support/until.ts';
 const HOLD = `file_put_contents($_GET['at'], getmypid() . "\\n", FILE_APPEND);
   while (!is_file($_GET['at'] . '.go')) { usleep(1000); clearstatcache(); }`;
 const FINISH = "echo 'answer'; header('X-Late: 0'); fastcgi_finish_request();";
-
-/** Scripts by name: PHP, or PHP and more of its contract. */
-const scriptProject = (
-  scripts: Readonly<Record<string, string | readonly [string, string]>>,
-  lifetime = thisTest,
-): string => {
-  const files = Object.entries(scripts).flatMap(([name, script]) => {
-    const [source, settings] = typeof script === 'string' ? [script, ''] : script;
-    return [
-      [`functions/${name}.php`, `<?php ${source}`],
-      [`schemas/${name}.ts`, scriptContract(`script: '${name}.php', ${settings}`)],
-    ];
-  });
-  return writeProject(Object.fromEntries(files), lifetime);
-};
 
 const file = wholeFile();
 const folder = openFolder(file);

@@ -3,9 +3,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { exchange, valuesOf } from '../support/exchange.ts';
 import { startTestServer } from '../support/gateway.ts';
 import { wholeFile } from '../support/lifetime.ts';
-import { writeProject } from '../support/project.ts';
 import { openRaw } from '../support/raw-http.ts';
-import { scriptContract } from '../support/sites.ts';
+import { scriptProject } from '../support/sites.ts';
 
 const send = (...lines: string[]): string => `${lines.map((line) => `header(${line}, false);`).join(' ')} echo 'text';`;
 
@@ -96,17 +95,13 @@ const file = wholeFile();
 let url: string;
 
 beforeAll(async () => {
-  const sources = [...Object.entries(PASSING), ...Object.entries(BROKEN)].map(
-    ([title, [source]]) => [title, source] as const,
-  );
-  const files = [...sources, ['pid', 'echo getmypid();'] as const].flatMap(([title, source]) => [
-    [`functions/${nameOf(title)}.php`, `<?php ${source}`],
-    [
-      `schemas/${nameOf(title)}.ts`,
-      scriptContract(`script: '${nameOf(title)}.php', methods: ['GET'], responseHeaders: ['X-Total']`),
-    ],
+  const settings = "methods: ['GET'], responseHeaders: ['X-Total']";
+  const sources = [...Object.entries(PASSING), ...Object.entries(BROKEN)].map(([title, [source]]) => [title, source]);
+  const scripts = [...sources, ['pid', 'echo getmypid();']].map(([title = '', source]) => [
+    nameOf(title),
+    [source, settings],
   ]);
-  const project = writeProject(Object.fromEntries(files), file);
+  const project = scriptProject(Object.fromEntries(scripts), file);
   ({ url } = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '1' } }, file));
 });
 

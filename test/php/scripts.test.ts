@@ -5,8 +5,7 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { ask } from '../support/call.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder, wholeFile } from '../support/lifetime.ts';
-import { writeProject } from '../support/project.ts';
-import { scriptContract } from '../support/sites.ts';
+import { scriptProject } from '../support/sites.ts';
 
 interface Ending {
   readonly promise: string;
@@ -43,14 +42,6 @@ const crashes = (promise: string, source: string): Ending => ({
   dies: true,
 });
 const passes = (promise: string, source: string, status = 200): Ending => ({ promise, source, status });
-const refused = (promise: string, source: string, settings: string): Ending => ({
-  promise,
-  source,
-  status: 502,
-  code: 'invalid-function-output',
-  settings,
-});
-
 const file = wholeFile();
 const folder = openFolder(file);
 
@@ -164,68 +155,19 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     'nor are lines on STDERR that look like the runtime’s',
     'error_log(\'FPMG1 0.1 20 {"outcome":"fatal"}\', 4); echo \'ok\';',
   ),
-  'other-type': {
-    ...refused(
-      'another media type than promised is refused',
-      "header('Content-Type: text/plain'); echo 'SECRET';",
-      "output: binary('text/html')",
-    ),
-    reason: 'kind',
-  },
-  'no-type': {
-    ...refused('so is none at all', "header('Content-Type:'); echo 'SECRET';", "output: binary('text/html')"),
-    reason: 'kind',
-  },
-  'other-type-refusal': {
-    ...passes(
-      'but a refusal of its own may be of any',
-      "http_response_code(404); header('Content-Type: text/plain'); echo 'ok';",
-      404,
-    ),
-    settings: "output: binary('text/html')",
-  },
-  'no-json': {
-    ...refused('what is no JSON is refused where it is promised', "echo '<p>SECRET';", 'output: z.any()'),
-    reason: 'not-json',
-  },
-  'half-json': { ...refused('so is a part of it', 'echo \'{"a": "SECRET"\';', 'output: z.any()'), reason: 'not-json' },
-  'empty-json': { ...refused('so is nothing', '', 'output: z.any()'), reason: 'not-json' },
-  'latin1-json': {
-    ...refused('so is JSON in another encoding than UTF-8', 'echo "\\"SECRET \\xfc\\"";', 'output: z.any()'),
-    reason: 'not-json',
-  },
-  'inexact-json': {
-    ...refused('so are numbers that would change', 'echo \'{"SECRET": 9007199254740993}\';', 'output: z.any()'),
-    reason: 'not-json',
-  },
-  'wrong-json': refused(
-    'so is a value that does not match',
-    "echo json_encode(['n' => 'SECRET']);",
-    'output: z.strictObject({ n: z.number() })',
-  ),
-  'no-json-refusal': {
-    ...passes('but a refusal of its own may be anything', "http_response_code(404); echo '<p>no';", 404),
-    settings: 'output: z.any()',
-  },
 };
 
 const HELP = {
-  'functions/_SECRET-syntax.php': '<?php\n$a = SECRET SECRET;\n',
-  'functions/_SECRET-redeclared.php': '<?php\nclass SECRET {}\nclass SECRET {}\n',
+  'functions/_SECRET-syntax.php': '\n$a = SECRET SECRET;\n',
+  'functions/_SECRET-redeclared.php': '\nclass SECRET {}\nclass SECRET {}\n',
 };
 
 let gateway: Gateway;
 
 beforeAll(async () => {
-  const sources: Readonly<Record<string, Pick<Ending, 'source' | 'settings'>>> = {
-    ...ENDINGS,
-    pid: { source: 'echo getmypid();' },
-  };
-  const files = Object.entries(sources).flatMap(([name, { source, settings = '' }]) => [
-    [`functions/${name}.php`, `<?php ${source}`],
-    [`schemas/${name}.ts`, scriptContract(`script: '${name}.php', ${settings}`)],
-  ]);
-  const project = writeProject({ ...Object.fromEntries(files), ...HELP }, file);
+  const endings = Object.entries(ENDINGS).map(([name, { source, settings = '' }]) => [name, [source, settings]]);
+  const usual = { pid: 'echo getmypid();', cached: 'echo (int) opcache_is_script_cached(__FILE__);' };
+  const project = scriptProject({ ...Object.fromEntries(endings), ...usual, ...HELP }, file);
   const pools = { default: { workers: 1, ini: { memory_limit: '32M' } } };
   gateway = await startGateway({ limits: { responseMaxBytes: 1_048_576 }, pools }, { project }, file);
 });
@@ -261,4 +203,9 @@ test('what PHP said of its error is in the trace', async () => {
   expect(exception?.attributes['exception.message']).toMatch(
     /^Uncaught RuntimeException: SECRET in .*exception-behind-output\.php:1/,
   );
+});
+
+test('scripts are compiled once', async () => {
+  await ask(gateway, 'cached', {});
+  expect((await ask(gateway, 'cached', {})).text).toBe('1');
 });

@@ -81,12 +81,14 @@ const post = async (path: string, fields: Sent, signal: AbortSignal | null = nul
   return await fetch(`${server.url}/functions/${path}`, { method: 'POST', body: form, signal });
 };
 
+// biome-ignore lint/suspicious/noExplicitAny: tests look into any shape
+const jsonOf = async (response: Response): Promise<any> => await response.json();
 const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
 const gone = async (): Promise<void> => await until('no file is left', () => waiting().length === 0);
 
 test('a script has them in $_FILES, as from any web server', async () => {
   const sent = { title: 'a', one: ['ä b.txt', SMALL], 'many[]1': ['1', LARGE], 'many[]2': ['2', SMALL] } as const;
-  const { files, ...rest } = await (await post('tells', sent)).json();
+  const { files, ...rest } = await jsonOf(await post('tells', sent));
   expect(rest).toEqual({ post: { title: 'a' }, uploaded: true, other: false, mode: '600' });
   const one = { name: 'ä b.txt', full_path: 'ä b.txt', type: 'text/plain', error: 0 };
   expect(files).toEqual({
@@ -184,7 +186,7 @@ describe('nothing is left on disk', () => {
     ['a file nobody asked for', 'tells', { one: ['a', LARGE], other: ['b', SMALL] }, 400],
   ] as const)('after %s', async (_, name, fields, status) => {
     const response = await post(name, fields);
-    expect([response.status, (await response.json()).executed]).toEqual([status, 'no']);
+    expect([response.status, (await jsonOf(response)).executed]).toEqual([status, 'no']);
     await gone();
   });
 });

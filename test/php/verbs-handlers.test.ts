@@ -1,6 +1,6 @@
 /** What a handler gets as input, whatever the verb and content of its request; what its contract does not list is refused. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Asked, exchange, valuesOf } from '../support/exchange.ts';
+import { type Asked, exchange, type HeaderPairs, valuesOf } from '../support/exchange.ts';
 import { startTestServer } from '../support/gateway.ts';
 import { wholeFile } from '../support/lifetime.ts';
 import { functionsProject } from '../support/project.ts';
@@ -10,7 +10,7 @@ const TELL = `<?php
 return static fn (array $input): array => ['input' => array_map(static fn (mixed $member): mixed
   => $member instanceof FpmGateway\\UploadedFile ? [$member->name, $member->mediaType, $member->contents()] : $member, $input) ?: (object) []];
 `;
-const type = (mediaType: string): Asked['headers'] => [['Content-Type', mediaType]];
+const type = (mediaType: string): HeaderPairs => [['Content-Type', mediaType]];
 const upload = (name: string, mediaType: string): object => ({ upload: [name, mediaType, 'hello'] });
 
 interface Sent extends Partial<Asked> {

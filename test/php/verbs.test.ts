@@ -1,6 +1,6 @@
 /** What a script sees of a request, whatever its verb and content: the same through the gateway as through nginx. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Asked } from '../support/exchange.ts';
+import type { Asked, HeaderPairs } from '../support/exchange.ts';
 import { wholeFile } from '../support/lifetime.ts';
 import { comparable, DIFFERENT, DUMP, seenBy } from '../support/script-dump.ts';
 import { type Sites, siteProject, startSites } from '../support/sites.ts';
@@ -12,7 +12,7 @@ const MULTIPART = [
   '--line--\r\n',
 ].join('\r\n');
 
-const type = (mediaType: string): Asked['headers'] => [['Content-Type', mediaType]];
+const type = (mediaType: string): HeaderPairs => [['Content-Type', mediaType]];
 
 const CONTENTS: Readonly<Record<string, Partial<Asked> & { readonly query?: string }>> = {
   none: {},

@@ -21,6 +21,22 @@ import { binary, defineFunction, file, stream } from 'fpm-gateway/contract';
 export default defineFunction({ input: z.looseObject({}), output: binary('*/*'), ${settings} });
 `;
 
+/** Scripts by the name of their function: PHP behind `<?php`, or [PHP, contract settings]. A path is a file for others. */
+export const scriptProject = (
+  scripts: Readonly<Record<string, string | readonly [source: string, settings: string]>>,
+  lifetime: Lifetime = thisTest,
+): string => {
+  const files = Object.entries(scripts).flatMap(([name, script]) => {
+    const [source, settings] = typeof script === 'string' ? [script, ''] : script;
+    if (name.includes('/')) return [[name, `<?php ${source}`]];
+    return [
+      [`functions/${name}.php`, `<?php ${source}`],
+      [`schemas/${name}.ts`, scriptContract(`script: '${name}.php', ${settings}`)],
+    ];
+  });
+  return writeProject(Object.fromEntries(files), lifetime);
+};
+
 /**
  * `scripts`: by path below \`functions/site/\`, each at \`/functions/site/<path>\`, as for any web server that has the
  * project as its document root. Files whose name begins with _ are there for them to include.
