@@ -203,11 +203,24 @@ function wayToRoot(packages) {
   );
 }
 
+/**
+ * Debian starts what it installs, php-fpm as well as nginx on port 80; the gateway and its tests start their own.
+ * This is how a system says that nothing be started now (invoke-rc.d(8)); where it says something already, it stays.
+ */
+const withoutServices = `
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy
+fi
+"$@"`;
+
 async function installPackages(root, packages) {
   await step(packages.join(' '), async (log) => {
     const apt = async (...words) => {
       const options = ['-y', '--no-install-recommends', '-o', `DPkg::Lock::Timeout=${dpkgLockWaitSeconds}`];
-      return (await run([...root, 'env', ...aptEnvironment, 'apt-get', ...options, ...words], log)) === 0;
+      const quietly = ['sh', '-c', withoutServices, 'sh', 'apt-get', ...options, ...words];
+      return (await run([...root, 'env', ...aptEnvironment, ...quietly], log)) === 0;
     };
     const hasLists = fs.readdirSync('/var/lib/apt/lists').some((name) => name.includes('_Packages'));
     if (hasLists && (await apt('install', ...packages))) return true;

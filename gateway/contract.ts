@@ -36,11 +36,14 @@ export const isStreamOutput = (output: unknown): output is StreamOutput =>
 export const file = (rules: FileRules): z.ZodType<Upload> => {
   const { maxBytes, mediaTypes } = rules;
   return z
-    .custom<Upload>((value) => value instanceof Upload, { error: 'must be a file (send multipart/form-data)' })
+    .custom<Upload>((value) => value instanceof Upload, {
+      error: 'must be a file: a multipart/form-data part with a file name (curl -F field=@path)',
+    })
     .superRefine(({ size, mediaType }, { addIssue }) => {
       if (size > maxBytes) addIssue({ code: 'custom', message: `has ${size} bytes; at most ${maxBytes} are taken` });
       if (isMediaTypeIn(mediaType, mediaTypes)) return;
-      addIssue({ code: 'custom', message: `is ${mediaType}; ${mediaTypes.join(', ')} is taken` });
+      const what = size === 0 ? 'empty' : mediaType;
+      addIssue({ code: 'custom', message: `is ${what}; ${mediaTypes.join(', ')} is taken` });
     })
     .meta({ type: 'string', format: 'binary', [FILE_KEYWORD]: rules });
 };

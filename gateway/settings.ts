@@ -18,6 +18,13 @@ const bindProblem = ({ admin }: Settings): StartupProblem | undefined => {
   return { file: 'deploy/gateway.config.ts', property: 'admin.host', detail };
 };
 
+/** A request that can never find room would be told to try again. */
+const spoolProblem = ({ limits }: Settings): StartupProblem | undefined => {
+  if (limits.uploadMaxBytes <= Math.max(limits.spoolMaxBytes, limits.spoolAfterBytes)) return undefined;
+  const detail = `uploadMaxBytes is ${limits.uploadMaxBytes}, but all waiting files together may have ${limits.spoolMaxBytes} bytes: raise limits.spoolMaxBytes, or lower uploadMaxBytes.`;
+  return { file: 'deploy/gateway.config.ts', property: 'limits.uploadMaxBytes', detail };
+};
+
 /** Throws StartupError with everything that is wrong. */
 export const resolveSettings = (
   config: unknown,
@@ -31,7 +38,7 @@ export const resolveSettings = (
   const { pools } = parsed.data;
   // A project without pools is served by one with the defaults.
   const settings = { ...parsed.data, pools: { ...configSchema.parse({ pools: { default: {} } }).pools, ...pools } };
-  const unsafe = bindProblem(settings);
-  if (unsafe) throw new StartupError([unsafe]);
+  const wrong = [bindProblem(settings), spoolProblem(settings)].filter((problem) => problem !== undefined);
+  if (wrong.length > 0) throw new StartupError(wrong);
   return settings;
 };

@@ -42,6 +42,8 @@ interface Body {
   readonly value: unknown;
   readonly fields: Fields;
   readonly bytes: number;
+  /** Names of file inputs that were left empty. */
+  readonly emptyFiles?: readonly string[];
 }
 
 const newFields = ({ fn, settings, count }: Reading): Fields =>
@@ -81,7 +83,8 @@ const readMultipart = async (reading: Reading): Promise<Body> => {
     filesMaxBytes: limits.uploadMaxBytes,
   });
   const files = [...reader.files].map(([name, sent]) => [name, fn.files.get(name)?.many ? sent : sent[0]] as const);
-  return { value: joined(coerced(fields, fn), Object.fromEntries(files)), fields, bytes };
+  const { emptyFiles } = reader;
+  return { value: joined(coerced(fields, fn), Object.fromEntries(files)), fields, bytes, emptyFiles };
 };
 
 const readRaw = async (reading: Reading): Promise<Body> => {
@@ -144,11 +147,12 @@ export const readCallInput = async (
   try {
     const query = newFields(reading);
     query.addEncoded(queryOf(requestHead(c).target));
-    const { value, fields, bytes } = await readers[content](reading);
+    const { value, fields, bytes, emptyFiles = [] } = await readers[content](reading);
     const written = {
       content,
       query: query.written,
       body: fields.written,
+      emptyFiles,
       contentType: content === 'raw' ? contentType : undefined,
     };
     const input: CallInput = { value: joined(value, coerced(query, fn)), written };

@@ -49,6 +49,12 @@ const isBodiless = ({ method, contentType, hasBody }: ContentHead, taker: Taker)
   return contentType === undefined && taker.code.kind === 'script';
 };
 
+/** For those who met this with `curl -d`. */
+const curlHint = (contents: readonly Content[]): string => {
+  if (contents.includes('multipart')) return ' With curl, use -F name=value instead of -d.';
+  return contents.includes('json') ? ' With curl, use --json instead of -d.' : '';
+};
+
 /** Throws `bad-request`, `unsupported-encoding` or `unsupported-media-type`. */
 export const contentOf = (head: ContentHead, taker: Taker): Content | 'none' => {
   const { method, contentType, contentEncoding, hasBody } = head;
@@ -63,8 +69,11 @@ export const contentOf = (head: ContentHead, taker: Taker): Content | 'none' => 
   const content = parsed === undefined ? undefined : contentByType(parsed.value);
   if (content === undefined || !contents.includes(content)) {
     const got = contentType === undefined ? 'no Content-Type' : `Content-Type ${quote(contentType)}`;
-    const hint = content === 'form' && contents.includes('json') ? ' With curl, use --json instead of -d.' : '';
-    throw unsupported(`The request has ${got}; ${acceptedTypes(taker).join(' or ')} is needed.${hint}`, taker);
+    const needed = acceptedTypes(taker).join(' or ');
+    throw unsupported(
+      `The request has ${got}; ${needed} is needed.${content === 'form' ? curlHint(contents) : ''}`,
+      taker,
+    );
   }
   const charset = content === 'raw' ? undefined : parsed?.parameters.get('charset');
   if (charset === undefined || charset.toLowerCase() === 'utf-8') return content;

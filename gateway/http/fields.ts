@@ -87,7 +87,10 @@ export class FieldCount {
   add(): void {
     this.#count += 1;
     if (this.#count <= this.#max) return;
-    throw new GatewayError('too-many-fields', `The request has more than ${this.#max} fields.`);
+    throw new GatewayError(
+      'too-many-fields',
+      `The request has more than ${this.#max} fields and files: limits.fieldsMax.`,
+    );
   }
 }
 

@@ -133,6 +133,7 @@ export class FunctionsHandler {
     };
     // The path is the caller's text and may hold anything; the function's name is ours.
     if (status >= 500) log.error(line, 'call failed');
+    else if (error !== undefined && status < 400) log.warn(line, 'stream cut off');
     else if (error !== undefined) log.warn(line, 'call refused');
     else log.info(line, 'call');
   }

@@ -34,11 +34,19 @@ export const boundaryOf = (contentType: string): string => {
 /** What one part becomes while it arrives. */
 type Open =
   | { readonly kind: 'text'; readonly name: string; readonly pieces: Pieces }
-  | { readonly kind: 'file'; readonly name: string; readonly file: ArrivingFile; readonly mayBeEmpty: boolean };
+  | {
+      readonly kind: 'file';
+      readonly name: string;
+      readonly sentName: string;
+      readonly file: ArrivingFile;
+      readonly mayBeEmpty: boolean;
+    };
 
 export class MultipartReader {
   readonly #target: MultipartTarget;
   readonly #found = new Map<string, Upload[]>();
+  /** Names of file inputs that were left empty, as sent. */
+  readonly emptyFiles: string[] = [];
   #open: Open | undefined;
 
   constructor(target: MultipartTarget) {
@@ -87,7 +95,7 @@ export class MultipartReader {
     if (known === undefined) throw unknownFile(name, files);
     const [member, rules] = known;
     const file = uploads.file(rules, { field: member, name: fileName, contentType });
-    this.#open = { kind: 'file', name: member, file, mayBeEmpty: fileName === '' };
+    this.#open = { kind: 'file', name: member, sentName: name, file, mayBeEmpty: fileName === '' };
   }
 
   async #write(bytes: Buffer): Promise<void> {
@@ -100,12 +108,16 @@ export class MultipartReader {
     this.#open = undefined;
     if (open?.kind === 'text')
       this.#target.fields.add(open.name, decodeText(open.pieces.join(), `The text ${JSON.stringify(open.name)}`));
+    if (open?.kind !== 'file') return;
     // What browsers send for a file input that was left empty.
-    if (open?.kind !== 'file' || (open.mayBeEmpty && open.file.size === 0)) return;
+    if (open.mayBeEmpty && open.file.size === 0) {
+      this.emptyFiles.push(open.sentName);
+      return;
+    }
     const uploads = this.#found.get(open.name) ?? [];
     const maxCount = this.#target.files.get(open.name)?.maxCount ?? 0;
     if (uploads.length === maxCount) {
-      const detail = `There are more files named ${JSON.stringify(open.name)} than ${maxCount}.`;
+      const detail = `There are more than ${maxCount} files named ${JSON.stringify(open.name)}, which the contract allows.`;
       throw new GatewayError('too-many-fields', detail, { headers: LAST_ANSWER });
     }
     this.#found.set(open.name, [...uploads, await open.file.end()]);

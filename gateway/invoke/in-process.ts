@@ -34,7 +34,10 @@ export const inProcessRequest = (
 ): Pick<Call, 'input' | 'script'> => {
   const method = fn?.methods[0] ?? 'POST';
   const content = fn === undefined ? 'none' : contentFor(fn, method, value);
-  const input: CallInput = { value, written: { content, query: NO_TEXTS, body: NO_TEXTS, contentType: undefined } };
+  const input: CallInput = {
+    value,
+    written: { content, query: NO_TEXTS, body: NO_TEXTS, emptyFiles: [], contentType: undefined },
+  };
   if (fn?.code.kind !== 'script') return { input, script: undefined };
   const view = { method, url: scriptUrl(fn.name, path), params: [] };
   return { input, script: { path, view } };

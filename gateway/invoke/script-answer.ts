@@ -52,7 +52,8 @@ export const responseHead = (fn: GatewayFunction, { status, headers }: CgiHead):
   const seen = new Set<string>();
   for (const [name] of passing) {
     if (seen.has(name) && !REPEATABLE.has(name) && !fn.responseHeaders.includes(name)) {
-      throw new GatewayError('bad-function-response', `${fn.name} sent the header ${name} twice.`, { executed: 'yes' });
+      const detail = `${fn.name} sent the header ${name} twice: one would contradict the other.`;
+      throw new GatewayError('invalid-function-output', detail, { reason: 'headers' });
     }
     seen.add(name);
   }

@@ -41,6 +41,9 @@ const urlEncode = (text: string): string => encodeURIComponent(text).replaceAll(
 const urlEncoded = (pairs: readonly Pair[]): string =>
   pairs.map(([name, text]) => `${urlEncode(name)}=${urlEncode(text)}`).join('&');
 
+/** A file input that was left empty: PHP makes `UPLOAD_ERR_NO_FILE` of it, which scripts ask for. */
+const NO_FILE = new Upload('', 'application/octet-stream', 0, { kind: 'memory', bytes: Buffer.alloc(0) });
+
 interface Members {
   readonly query: Pair[];
   readonly body: Pair[];
@@ -86,7 +89,8 @@ const bodyOf = (parsed: unknown, members: Members, written: Written): Omit<Encod
     }
     case 'multipart': {
       const texts = members.body.map(([name, text]): Part => ({ kind: 'text', name, text }));
-      const { contentType, body } = encodeMultipart([...texts, ...members.files]);
+      const empty = written.emptyFiles.map((name): Part => ({ kind: 'file', name, upload: NO_FILE }));
+      const { contentType, body } = encodeMultipart([...texts, ...members.files, ...empty]);
       return { params: [['CONTENT_TYPE', contentType]], body, hasFiles: true };
     }
     case 'raw': {

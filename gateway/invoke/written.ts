@@ -8,6 +8,8 @@ export interface Written {
   /** `none`: no body. */
   readonly content: Content | 'none';
   readonly query: FieldTexts;
+  /** File inputs of a multipart form that were left empty, by their names as sent. */
+  readonly emptyFiles: readonly string[];
   /** Of a form or the text parts of multipart. */
   readonly body: FieldTexts;
   /** The Content-Type of a raw body, as sent. */

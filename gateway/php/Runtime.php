@@ -76,13 +76,16 @@ final class Runtime
         $handler = $this->loadHandler();
         $result = $handler(Input::read($this->server), $this->call);
         $stream = $this->param('FPMG_STREAM');
-        if ($stream !== '' && is_iterable($result)) {
+        // A map is one value, and would lose its keys.
+        if ($stream !== '' && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
             $this->stream($result, $stream === 'bytes');
 
             return;
         }
         if ($result instanceof \Generator) {
-            throw new \UnexpectedValueException('A handler with `yield` in it streams: say output: stream(…) in its contract, or return an array.');
+            $this->answer(['outcome' => 'unencodable', 'message' => 'it is a generator; say output: stream(…) in the contract, or return an array'], '');
+
+            return;
         }
         if ($result instanceof Binary) {
             $this->answer(['outcome' => 'output', 'encoding' => 'binary', 'mediaType' => $result->mediaType], $result->bytes);

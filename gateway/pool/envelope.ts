@@ -72,6 +72,7 @@ export type Envelope =
   | { readonly kind: 'none'; readonly stray: string };
 
 const STRAY_MAX_BYTES = 512;
+const LEVELS = ['debug', 'info', 'warn', 'error'];
 const OUTCOMES = [
   'primed',
   'output',
@@ -88,11 +89,32 @@ const OUTCOMES = [
 
 const excerpt = (bytes: Buffer): string => bytes.toString('utf8', 0, STRAY_MAX_BYTES);
 
-const isMeta = (value: unknown): value is Meta =>
-  typeof value === 'object' &&
-  value !== null &&
-  OUTCOMES.includes(String((value as { outcome?: unknown }).outcome)) &&
-  typeof (value as { pid?: unknown }).pid === 'number';
+type Members = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Members => typeof value === 'object' && value !== null;
+
+const isLogEntry = (value: unknown): boolean =>
+  isObject(value) &&
+  LEVELS.includes(String(value.level)) &&
+  typeof value.message === 'string' &&
+  typeof value.atMs === 'number';
+
+const isException = (value: unknown): boolean =>
+  isObject(value) &&
+  [value.class, value.message, value.file].every((text) => typeof text === 'string') &&
+  typeof value.line === 'number';
+
+/** PHP code could write one of its own making: nothing behind this line trips over it. */
+const isMeta = (value: unknown): value is Meta => {
+  if (!isObject(value)) return false;
+  const { outcome, logs, exception } = value;
+  if (typeof outcome !== 'string' || !OUTCOMES.includes(outcome)) return false;
+  if (![value.pid, value.peakBytes, value.cpuMs, value.wallMs].every((number) => typeof number === 'number'))
+    return false;
+  if (logs !== undefined && !(Array.isArray(logs) && logs.every(isLogEntry))) return false;
+  if (['unencodable', 'failure'].includes(outcome) && typeof value.message !== 'string') return false;
+  return !['exception', 'fatal', 'out-of-memory'].includes(outcome) || isException(exception);
+};
 
 const parseMeta = (text: string): Meta | undefined => {
   try {

@@ -104,8 +104,10 @@ export class WorkerSlot implements Slot {
   cancel(error: GatewayError): void {
     const worker = this.#worker;
     if (worker === undefined || this.#reception === undefined) return;
-    this.late = true;
     this.#reception.abandon(error);
+    // It is being stopped already.
+    if (this.late) return;
+    this.late = true;
     const stopped = stopWorker(worker);
     // Elsewhere PHP meets the end of the connection at its next write.
     if (!stopped) worker.connection.destroy();

@@ -114,6 +114,12 @@ describe('a config that cannot be used is refused, all mistakes at once', () => 
       /./,
     ],
     ['a trusted peer that is no network', { http: { trustedPeers: ['10.0.0.1'] } }, 'http.trustedPeers.0', /./],
+    [
+      'a request larger than all room for files',
+      { limits: { spoolMaxBytes: 1000 } },
+      'limits.uploadMaxBytes',
+      /67108864.*1000 bytes/,
+    ],
     ['an open admin listener without a token', { admin: { host: '0.0.0.0' } }, 'admin.host', /admin\.token/],
     ['a short token', { admin: { token: 'short' } }, 'admin.token', /16/],
   ])('%s', (_name, config, property, detail) => {

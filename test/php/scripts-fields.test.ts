@@ -83,6 +83,7 @@ const PARTS: readonly (readonly [head: string, text: string])[] = [
   ['name="upload"; filename="ü 🐘.txt"', 'ü'],
   ['name="upload"; filename="\'a\'.txt"', ''],
   ['filename="a.txt"; name="upload"', 'in another order'],
+  ['name="upload"; filename=""', ''],
 ];
 
 describe('in multipart', () => {

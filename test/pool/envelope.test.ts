@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeEnvelope } from '../../gateway/pool/envelope.ts';
+import { decodeEnvelope, takeScriptMark } from '../../gateway/pool/envelope.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
 const META = JSON.stringify({ outcome: 'output', encoding: 'json', pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1 });
@@ -70,5 +70,29 @@ describe('no envelope', () => {
         decodeEnvelope(Buffer.concat([before, Buffer.from(`FPMG1 ${ID} `), after]), ID);
       }),
     );
+  });
+});
+
+describe('PHP code cannot write a meta that trips the gateway', () => {
+  const usage = { pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1 };
+  const forged: [string, object][] = [
+    ['a fatal error without what it was', { ...usage, outcome: 'fatal' }],
+    [
+      'an exception without a line',
+      { ...usage, outcome: 'exception', exception: { class: 'X', message: '', file: '' } },
+    ],
+    ['logs that are no list', { ...usage, outcome: 'script-ended', logs: 5 }],
+    ['a log of no level', { ...usage, outcome: 'script-ended', logs: [{ level: 'nope', message: '', atMs: 1 }] }],
+    ['a failure without its message', { ...usage, outcome: 'failure', code: 'x' }],
+    ['no figures', { outcome: 'script-ended', pid: 1 }],
+    ['an outcome of its own', { ...usage, outcome: 'fine' }],
+  ];
+  test.each(forged)('%s', (_what, value) => {
+    const meta = JSON.stringify(value);
+    expect(decodeEnvelope(envelope(meta, Buffer.from('1')), ID).kind).toBe('none');
+    expect(takeScriptMark(`PHP message: FPMG1 ${ID} ${meta.length} ${meta}`, ID)).toEqual({
+      meta: undefined,
+      stderr: '',
+    });
   });
 });

@@ -1,0 +1,73 @@
+/** A gigabyte sent in, as a form's file or as the body itself, costs the gateway no more memory than a small one. */
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { expect, test } from 'vitest';
+import { serve } from '../support/command.ts';
+import { handler, writeProject } from '../support/project.ts';
+import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
+
+const MB = 1_048_576;
+const OCTETS = 'application/octet-stream';
+const FILE = `file({ maxBytes: 2 ** 31 - 1, mediaTypes: ['${OCTETS}'] })`;
+const BOUNDARY = 'a-line-between';
+const HEAD = `--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="large"\r\ncontent-type: ${OCTETS}\r\n\r\n`;
+const TAIL = `\r\n--${BOUNDARY}--\r\n`;
+
+const contract = (input: string, more: string): string => `
+import { z } from 'zod';
+import { defineFunction, file } from 'fpm-gateway/contract';
+export default defineFunction({ input: ${input}, output: z.int(), timeoutMs: 60_000, ${more} });
+`;
+const FORM = `z.object({ file: ${FILE} })`;
+const COUNT_INPUT = `<?php $in = fopen('php://input', 'r'); for ($n = 0; ($piece = fread($in, 65536)) !== '' && $piece !== false;) { $n += strlen($piece); } echo $n;`;
+
+const project = {
+  'functions/form-to-handler.php': handler("return filesize($input['file']->path);"),
+  'schemas/form-to-handler.ts': contract(FORM, ''),
+  'functions/form-to-script.php': `<?php echo filesize($_FILES['file']['tmp_name']);`,
+  'schemas/form-to-script.ts': contract(FORM, "script: 'form-to-script.php'"),
+  'functions/body-to-handler.php': handler('return filesize($input->path);'),
+  'schemas/body-to-handler.ts': contract(FILE, ''),
+  'functions/body-to-script.php': COUNT_INPUT,
+  'schemas/body-to-script.ts': contract(FILE, "script: 'body-to-script.php'"),
+};
+
+/** The number of bytes PHP got. */
+const upload = async (url: string, name: string, mb: number): Promise<number> => {
+  const isForm = name.startsWith('form');
+  const [head, tail] = isForm ? [HEAD, TAIL] : ['', ''];
+  const headers = {
+    'content-type': isForm ? `multipart/form-data; boundary=${BOUNDARY}` : OCTETS,
+    'content-length': head.length + mb * MB + tail.length,
+  };
+  const outgoing = request(`${url}/functions/${name}`, { method: 'POST', headers });
+  const answered = once(outgoing, 'response');
+  const piece = Buffer.alloc(65_536, 'u');
+  if (head !== '') outgoing.write(head);
+  for (let left = mb * 16; left > 0; left -= 1) {
+    if (!outgoing.write(piece)) await once(outgoing, 'drain');
+  }
+  outgoing.end(tail);
+  const [incoming] = await answered;
+  let text = '';
+  for await (const chunk of incoming) text += chunk;
+  if (incoming.statusCode !== 200) throw new Error(text);
+  return Number(text);
+};
+
+test.each(
+  Object.keys(project)
+    .filter((path) => path.endsWith('.php'))
+    .map((path) => path.slice('functions/'.length, -'.php'.length)),
+)('%s', async (name) => {
+  const env = { ...LITTLE_GARBAGE, FPMG_LIMITS__UPLOAD_MAX_BYTES: String(2 ** 31 - 1) };
+  const cli = await serve('start', writeProject(project), { env });
+  // Less of the same, but two at once: now code is compiled, and V8 has met the most of buffers it leaves lying (64 MB).
+  const warm = [1, 2].map(async () => expect(await upload(cli.url, name, 192)).toBe(192 * MB));
+  await Promise.all(warm);
+  const { beforeBytes, mostBytes } = await watchMemory(cli.child.pid, async () => {
+    expect(await upload(cli.url, name, 1024)).toBe(1024 * MB);
+  });
+  console.log(name, beforeBytes / MB, mostBytes / MB);
+  expect((mostBytes - beforeBytes) / MB).toBeLessThan(32);
+});
