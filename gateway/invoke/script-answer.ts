@@ -52,8 +52,7 @@ export const responseHead = (fn: GatewayFunction, { status, headers }: CgiHead):
   const seen = new Set<string>();
   for (const [name] of passing) {
     if (seen.has(name) && !REPEATABLE.has(name) && !fn.responseHeaders.includes(name)) {
-      const detail = `${fn.name} sent the header ${name} twice: one would contradict the other.`;
-      throw new GatewayError('invalid-function-output', detail, { reason: 'headers' });
+      throw new GatewayError('bad-function-response', `${fn.name} sent the header ${name} twice.`, { executed: 'yes' });
     }
     seen.add(name);
   }

@@ -13,7 +13,7 @@ const any = { input: z.any(), output: z.any() };
 const json = gatewayFunction(any);
 const script = gatewayFunction({ ...any, script: 'x.php' });
 const form = gatewayFunction({ ...any, contents: ['form'] });
-const upload = gatewayFunction({ input: z.object({ picture }), output: z.any() });
+const upload = gatewayFunction({ input: z.object({ picture: picture.optional() }), output: z.any() });
 const raw = gatewayFunction({ input: picture, output: z.any() });
 const rawScript = gatewayFunction({ input: picture, output: z.any(), script: 'x.php' });
 const rawOrJson = gatewayFunction({ input: z.object({ picture }), output: z.any(), contents: ['raw', 'json'] });
@@ -78,7 +78,7 @@ describe('refused', () => {
       /urlencoded or multipart\/form-data or application\/json is needed/,
     ],
     ['a form where JSON is taken', json, { contentType: FORM }, 'unsupported-media-type', /use --json instead of -d/],
-    ['a form where files are taken', upload, { contentType: FORM }, 'unsupported-media-type', /--json/],
+    ['a form where files are taken', upload, { contentType: FORM }, 'unsupported-media-type', /With curl, use -F/],
     [
       'JSON where a form is taken',
       form,

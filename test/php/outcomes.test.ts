@@ -248,9 +248,9 @@ const endings: Readonly<Record<string, Ending>> = {
   generator: {
     promise: 'a handler with a yield has not run and has no result',
     body: "yield 'SECRET';",
-    status: 500,
-    code: 'function-error',
-    reason: 'exception',
+    status: 502,
+    code: 'invalid-function-output',
+    reason: 'not-json',
   },
   'json-throws': {
     promise: 'an exception while the result is written is a function-error',

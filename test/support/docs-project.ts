@@ -65,6 +65,7 @@ export const docsProject = (steps: Steps, lifetime: Lifetime): string =>
           text: file({ maxBytes: 100, mediaTypes: ['text/plain'] }),
           more: z.array(file({ maxBytes: 100, mediaTypes: ['text/*'] })).max(2).optional(),
         }),
+        contents: ['multipart', 'json'],
         output: z.strictObject({ title: z.string().max(40), names: z.array(z.string().max(200)).max(3), size: z.int() }),`),
       'functions/measure.php': handler(`
         $files = [$input['text'], ...($input['more'] ?? [])];
