@@ -47,6 +47,12 @@ const USUAL = new Set([
 /** Of which one more than once would contradict the other. */
 const REPEATABLE = new Set(['set-cookie', 'link', 'vary', 'www-authenticate', 'cache-control']);
 
+/** Names of headers that do not reach the caller, for traces: the first thing asked when one is missed. */
+export const droppedHeaders = (fn: GatewayFunction, { headers }: CgiHead): string | undefined => {
+  const dropped = headers.filter(([name]) => !USUAL.has(name) && !fn.responseHeaders.includes(name));
+  return dropped.length === 0 ? undefined : dropped.map(([name]) => name).join(', ');
+};
+
 export const responseHead = (fn: GatewayFunction, { status, headers }: CgiHead): ResponseHead => {
   const passing = headers.filter(([name]) => USUAL.has(name) || fn.responseHeaders.includes(name));
   const seen = new Set<string>();

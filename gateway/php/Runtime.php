@@ -14,10 +14,8 @@ final class Runtime
     private const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';
     private const MAX_STRAY_BYTES = 512;
     private const MAX_TRACE_BYTES = 8192;
-    private const FATAL = E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR | E_RECOVERABLE_ERROR;
 
-    private readonly int $startedNs;
-    private readonly float $startedCpuMs;
+    private readonly Outcome $outcome;
     private int $outputLevel;
     private readonly string $attemptId;
     private ?Call $call = null;
@@ -31,8 +29,7 @@ final class Runtime
     /** @param array<string, mixed> $server */
     public function __construct(private readonly array $server)
     {
-        $this->startedNs = hrtime(true);
-        $this->startedCpuMs = self::cpuMs();
+        $this->outcome = new Outcome();
         $this->attemptId = $this->param('FPMG_ATTEMPT_ID');
         // Freed when memory has run out, so that the envelope can still be written.
         $this->reserve = str_repeat('x', 65_536);
@@ -54,7 +51,7 @@ final class Runtime
                 'call' => $this->serveCall(),
                 'check' => $this->serveCheck(),
                 'lint' => $this->serveLint(),
-                'prime' => $this->answer(['outcome' => 'primed'] + self::facts(), ''),
+                'prime' => $this->answer(['outcome' => 'primed', 'runtimeVersion' => self::VERSION] + Facts::all(), ''),
             };
         } catch (Failure $failure) {
             $this->answerFailure($failure);
@@ -69,7 +66,7 @@ final class Runtime
             $this->param('FPMG_CALL_ID'),
             $this->param('FPMG_FUNCTION'),
             (int) $this->param('FPMG_ATTEMPT'),
-            $this->startedNs,
+            $this->outcome->startedNs,
             (float) $this->param('FPMG_BUDGET_MS'),
             $this->param('FPMG_TRACEPARENT'),
         );
@@ -215,23 +212,7 @@ final class Runtime
             return;
         }
         $this->reserve = null;
-        $last = error_get_last();
-        if ($last !== null && ($last['type'] & self::FATAL) !== 0) {
-            // The second is the system's refusal, below the memory_limit.
-            $outOfMemory = preg_match('/^(Allowed memory size|Out of memory)/', $last['message']) === 1;
-            $this->answer([
-                'outcome' => $outOfMemory ? 'out-of-memory' : 'fatal',
-                'exception' => [
-                    'class' => 'Fatal error',
-                    'message' => $last['message'],
-                    'file' => $last['file'],
-                    'line' => $last['line'],
-                ],
-            ], '');
-
-            return;
-        }
-        $this->answer(['outcome' => 'exit'], '');
+        $this->answer(Outcome::fatal() ?? ['outcome' => 'exit'], '');
     }
 
     /** @param array<string, mixed> $meta */
@@ -239,12 +220,7 @@ final class Runtime
     {
         $this->keepStray($this->takeStrayOutput());
         $this->answered = true;
-        $meta += [
-            'pid' => getmypid(),
-            'peakBytes' => memory_get_peak_usage(true),
-            'cpuMs' => round(self::cpuMs() - $this->startedCpuMs, 3),
-            'wallMs' => round((hrtime(true) - $this->startedNs) / 1e6, 3),
-        ];
+        $meta += $this->outcome->usage();
         if ($this->call !== null && $this->call->logs() !== []) {
             $meta += ['logs' => $this->call->logs(), 'droppedLogs' => $this->call->droppedLogs()];
         }
@@ -275,43 +251,6 @@ final class Runtime
         return is_string($value) ? $value : '';
     }
 
-    /** @return array<string, mixed> what the gateway must know of this worker */
-    private static function facts(): array
-    {
-        $opcache = function_exists('opcache_get_status') && (bool) ini_get('opcache.enable');
-
-        return [
-            'runtimeVersion' => self::VERSION,
-            'phpVersion' => PHP_VERSION,
-            'opcache' => $opcache,
-            // Equal to the gateway's own: same machine and pid namespace, so a kill by pid hits this worker.
-            'pidNamespace' => self::namespaceId(),
-            'limits' => [
-                'postMaxBytes' => self::iniBytes('post_max_size'),
-                'uploadMaxBytes' => self::iniBytes('upload_max_filesize'),
-                'uploadsMax' => (bool) ini_get('file_uploads') ? (int) ini_get('max_file_uploads') : 0,
-                'inputVarsMax' => (int) ini_get('max_input_vars'),
-            ],
-        ];
-    }
-
-    /** `8M` → 8388608; 0 for no limit. */
-    private static function iniBytes(string $setting): int
-    {
-        $text = trim((string) ini_get($setting));
-        $factor = ['k' => 1024, 'm' => 1024 ** 2, 'g' => 1024 ** 3][strtolower(substr($text, -1))] ?? 1;
-
-        return max(0, (int) $text * $factor);
-    }
-
-    private static function namespaceId(): string
-    {
-        $boot = @file_get_contents('/proc/sys/kernel/random/boot_id');
-        $link = @readlink('/proc/self/ns/pid');
-
-        return is_string($boot) && is_string($link) ? trim($boot) . '/' . $link : '';
-    }
-
     /** @return array<string, mixed> */
     private static function describe(\Throwable $thrown): array
     {
@@ -322,16 +261,5 @@ final class Runtime
             'line' => $thrown->getLine(),
             'trace' => substr($thrown->getTraceAsString(), 0, self::MAX_TRACE_BYTES),
         ];
-    }
-
-    private static function cpuMs(): float
-    {
-        $usage = getrusage();
-        if ($usage === false) {
-            return 0.0;
-        }
-
-        return ($usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec']) * 1e3
-            + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e3;
     }
 }

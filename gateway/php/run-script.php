@@ -7,6 +7,7 @@ declare(strict_types=1);
  * variables are globals, as they are when a web server runs it.
  */
 
+require __DIR__ . '/Outcome.php';
 require __DIR__ . '/Script.php';
 
 return require \FpmGateway\Script::begin();

@@ -39,6 +39,5 @@ test.each(['handler', 'script'])('a gigabyte sent by a %s', async (name) => {
   const { beforeBytes, mostBytes } = await watchMemory(cli.child.pid, async () => {
     expect(await download(cli.url, name, 1024)).toBe(1024 * MB);
   });
-  console.log(name, beforeBytes / MB, mostBytes / MB);
   expect((mostBytes - beforeBytes) / MB).toBeLessThan(32);
 });

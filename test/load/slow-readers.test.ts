@@ -73,14 +73,12 @@ test('two hundred slow readers', async () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
       return sum === last;
     });
-    console.log(
       await taken(),
       writtenBytes()
         .sort((a, b) => a - b)
         .at(-10),
     );
   });
-  console.log((mostBytes - beforeBytes) / READERS / 1024, beforeBytes / 1e6);
   expect((mostBytes - beforeBytes) / READERS).toBeLessThan(PER_READER_BYTES);
   const cutOff = (): number => cli.events().filter(({ code }) => code === 'slow-reader').length;
   await until('all of them are cut off', async () => cutOff() === READERS && (await taken()) === 0);
