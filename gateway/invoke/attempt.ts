@@ -22,7 +22,14 @@ import type { GatewayFunction, WholeOutput } from './function.ts';
 import type { EncodedInput } from './handler-body.ts';
 import { recordAnswer, recordWorker } from './observe.ts';
 import { OutputStream } from './output-stream.ts';
-import { assertMediaType, contentTypeOf, isGood, readScriptOutput, responseHead } from './script-answer.ts';
+import {
+  assertMediaType,
+  contentTypeOf,
+  droppedHeaders,
+  isGood,
+  readScriptOutput,
+  responseHead,
+} from './script-answer.ts';
 
 export interface AttemptLimits extends ResponseLimits, StreamLimits {}
 
@@ -94,6 +101,7 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
       const { stderrBytes } = response;
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
       const { headOnly } = attempt.input;
+      record.set({ 'fpm_gateway.dropped_headers': droppedHeaders(fn, response) });
       return readScriptOutput(fn, output, { response: { ...response, stderr }, meta, headOnly }, limits);
     }
     const envelope = decodeEnvelope(response.body, attemptId);
@@ -160,7 +168,7 @@ interface Begun {
 }
 
 const beginStream = (
-  { fn, limits }: Attempt,
+  { fn, limits, record }: Attempt,
   item: WholeOutput,
   response: StreamedResponse,
   emit: (piece: unknown) => void,
@@ -172,6 +180,7 @@ const beginStream = (
     const decoder = contentType === STREAM_TYPE ? new FrameDecoder(parts) : new EnvelopeDecoder(parts);
     return { decoder, head: undefined, item };
   }
+  record.set({ 'fpm_gateway.dropped_headers': droppedHeaders(fn, response) });
   const head = responseHead(fn, response);
   assertMediaType(fn, item, response);
   if (item.kind === 'json' && isGood(head.status)) {

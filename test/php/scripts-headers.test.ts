@@ -93,6 +93,7 @@ const nameOf = (title: string): string => title.toLowerCase().replaceAll(/[^a-z0
 
 const file = wholeFile();
 let url: string;
+let adminUrl: string | undefined;
 
 beforeAll(async () => {
   const settings = "methods: ['GET'], responseHeaders: ['X-Total']";
@@ -102,7 +103,7 @@ beforeAll(async () => {
     [source, settings],
   ]);
   const project = scriptProject(Object.fromEntries(scripts), file);
-  ({ url } = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '1' } }, file));
+  ({ url, adminUrl } = await startTestServer(project, { env: { FPMG_POOLS__DEFAULT__WORKERS: '1' } }, file));
 });
 
 const get = (name: string): string => `GET /functions/${name} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
@@ -136,4 +137,10 @@ describe('is refused as no answer of HTTP:', () => {
     expect(problem).toMatchObject({ code: 'bad-function-response', executed: 'yes', retryable: false });
     expect(problem.detail).toMatch(detail);
   });
+});
+
+test('the trace names the headers that were left out', async () => {
+  const answer = await fetch(`${url}/functions/${nameOf('what its contract names, and nothing like it')}`);
+  const trace = await (await fetch(`${adminUrl}/traces/${answer.headers.get('trace-id')}`)).text();
+  expect(trace).toMatch(/"fpm_gateway.dropped_headers":"[^"]*x-totals/);
 });
