@@ -81,6 +81,15 @@ const closeSoftly = (socket: Socket): void => {
   socket.once('close', () => clearTimeout(timer));
 };
 
+/**
+ * Without its last chunk an answer is not whole. What was sent before arrives, unless the reader takes too long. HTTP/1.0
+ * has no chunks: there only a reset can tell.
+ */
+const cutOff = ({ httpVersion, socket }: IncomingMessage): void => {
+  if (httpVersion === '1.0') socket.resetAndDestroy();
+  else closeSoftly(socket);
+};
+
 /** For what Node's parser refuses, where there is no ServerResponse: callers get a problem here too. */
 const answerRaw = (socket: Socket, failure: GatewayError): void => {
   if (!socket.writable) return;
@@ -214,7 +223,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     const connection = connections.get(incoming.socket);
     const left = connection?.unanswered.get(outgoing)?.signal ?? AbortSignal.abort();
     const peer = connection === undefined ? UNKNOWN_PEER : connection.peer;
-    return { incoming, peer, left, cut: () => outgoing.destroy() };
+    return { incoming, peer, left, cut: () => cutOff(incoming) };
   };
   const respond = getRequestListener((request, env) => fetch(request, bindings(env as HttpBindings)), {
     hostname: 'localhost',

@@ -18,6 +18,9 @@ export interface StreamBodyOptions {
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 
 const HEARTBEAT = Symbol('heartbeat');
+const NOTHING = new Uint8Array(0);
+/** As much as Node takes for a socket before it asks to wait. */
+const PART_BYTES = 65_536;
 
 export class StreamBody {
   readonly #stream: OutputStream;
@@ -26,6 +29,8 @@ export class StreamBody {
   #reading: Promise<unknown[] | undefined> | undefined;
   #idle: NodeJS.Timeout | undefined;
   #isEmpty = true;
+  /** Encoded and not sent yet. */
+  #rest: Uint8Array = NOTHING;
   #ended = false;
 
   constructor(stream: OutputStream, options: StreamBodyOptions) {
@@ -47,6 +52,10 @@ export class StreamBody {
 
   async #pull(controller: Controller): Promise<void> {
     clearTimeout(this.#idle);
+    if (this.#rest.length > 0) {
+      this.#enqueue(controller, this.#rest);
+      return;
+    }
     if (this.#ended) {
       controller.close();
       return;
@@ -94,13 +103,17 @@ export class StreamBody {
 
   #send(controller: Controller, pieces: unknown[] | typeof HEARTBEAT): void {
     const { format } = this.#options;
+    if (pieces !== HEARTBEAT) {
+      this.#enqueue(controller, format.encode(pieces, this.#isEmpty));
+      this.#isEmpty = false;
+    } else if (format.heartbeat !== undefined) this.#enqueue(controller, format.heartbeat);
+  }
+
+  /** In parts: a reader that takes a large item slowly is not one that takes nothing. */
+  #enqueue(controller: Controller, bytes: Uint8Array): void {
+    this.#rest = bytes.subarray(PART_BYTES);
     this.#expectReader();
-    if (pieces === HEARTBEAT) {
-      if (format.heartbeat !== undefined) controller.enqueue(format.heartbeat);
-      return;
-    }
-    controller.enqueue(format.encode(pieces, this.#isEmpty));
-    this.#isEmpty = false;
+    controller.enqueue(bytes.length <= PART_BYTES ? bytes : bytes.subarray(0, PART_BYTES));
   }
 
   #finish(controller: Controller): void {
@@ -111,14 +124,13 @@ export class StreamBody {
 
   #sendLast(controller: Controller, bytes: Uint8Array): void {
     this.#ended = true;
-    controller.enqueue(bytes);
+    this.#enqueue(controller, bytes);
   }
 
   #fail(controller: Controller, error: GatewayError): void {
     const { format, problem, cut } = this.#options;
     if (format.failure !== undefined) this.#sendLast(controller, format.failure(problem(error)));
-    // Node holds back what was just written until the next tick: cut at once, the reader would not get it.
-    else if (cut !== undefined) setImmediate(cut);
+    else if (cut !== undefined) cut();
     else controller.error(error);
   }
 

@@ -112,21 +112,22 @@ export class Invoker {
     const slot = await admission.enter({ fn, remainingMs: deadline.remainingMs(), signal });
     const admittedMs = trace.phase('queue', queuedMs);
     const record = trace.beginAttempt();
-    const over = (error: GatewayError | undefined): void => {
-      record.end(error?.code);
-      // Behind the answer of a script, or without an envelope, PHP may go on (`fastcgi_finish_request()`).
-      slot.release(fn.code.kind === 'script' || error?.reason === 'ended-early');
-    };
+    // Behind the answer of a script, or without an envelope, PHP may go on (`fastcgi_finish_request()`).
+    const release = (error: GatewayError | undefined): void =>
+      slot.release(fn.code.kind === 'script' || fn.output.kind === 'stream' || error?.reason === 'ended-early');
     try {
       const worker = await slot.connect(deadline.remainingMs());
       trace.phase('connect', admittedMs);
       const output = await runAttempt(this.#attemptOf(target, call, prepared, slot, record), worker);
-      if (output.kind === 'stream') void output.stream.ended.then(over);
-      else over(undefined);
+      // A stream's worker is free when PHP has ended, though its reader may be far behind.
+      release(undefined);
+      if (output.kind === 'stream') void output.stream.ended.then((error) => record.end(error?.code));
+      else record.end(undefined);
       return output;
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      over(error);
+      record.end(error.code);
+      release(error);
       throw error;
     }
   }

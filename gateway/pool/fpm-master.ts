@@ -164,6 +164,8 @@ const writeConfig = ({ configFile, config }: FpmMasterOptions): void => {
 
 /** FPM's own lines start with a date; the rest is what workers wrote to their stderr. */
 const relay = ({ log, pool }: FpmMasterOptions, line: string): void => {
+  // A script's word on how it ended: it reaches the gateway through FastCGI as well.
+  if (line.includes('PHP message: FPMG1 ')) return;
   const [, level, text] = /^\[[^\]]+\] (\w+): (.*)$/.exec(line) ?? [];
   if (level === undefined || text === undefined) log.warn({ pool, line }, 'a php worker wrote to its stderr');
   // A worker ended by SIGTERM is our doing, told where it is done.

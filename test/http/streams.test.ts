@@ -106,7 +106,7 @@ describe('what a reader asks for', () => {
   ])('%s for Accept %s is refused, and told what there is', async (name, accept, offered) => {
     const response = await callUrl(server.url, name, {}, { accept });
     expect(response.status).toBe(406);
-    const problem = await response.json();
+    const problem = (await response.json()) as { detail: string };
     expect(problem).toMatchObject({ code: 'not-acceptable', executed: 'no' });
     expect(problem.detail).toContain(offered);
   });

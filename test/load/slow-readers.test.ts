@@ -18,6 +18,10 @@ const PER_READER_BYTES = 512 * 1024;
 /** Windows of the gateway and buffers of four sockets; a reader that reads all gets gigabytes in that time. */
 const WRITTEN_MAX_BYTES = 8 * 1_048_576;
 
+interface Pools {
+  readonly pools: readonly { readonly backends: readonly { readonly taken: number }[] }[];
+}
+
 /** Counts the pieces it has written in a file of its own. */
 const FLOOD = `
   $count = fopen($input . '/' . getmypid(), 'w');
@@ -38,7 +42,7 @@ const slowReader = (url: string, folder: string, reads: boolean): Socket => {
 };
 
 test('two hundred slow readers', async () => {
-  const folder = openFolder();
+  const [folder, warmFolder] = [openFolder(), openFolder()];
   const project = writeProject({
     'functions/pid.php': handler('return getmypid();'),
     'schemas/pid.ts': anyContract("pool: 'other'"),
@@ -51,20 +55,19 @@ test('two hundred slow readers', async () => {
   const writtenBytes = (): number[] =>
     readdirSync(folder).map((name) => PIECE_BYTES * Number(readFileSync(join(folder, name), 'utf8')));
   const taken = async (): Promise<number> => {
-    const { pools } = await (await fetch(`${cli.adminUrl}/admin/pools`)).json();
-    return pools[0].backends[0].taken;
+    const { pools } = (await (await fetch(`${cli.adminUrl}/admin/pools`)).json()) as Pools;
+    return pools[0]?.backends[0]?.taken ?? 0;
   };
 
   // A few that read all there is, for a while: now code is compiled, and the heap as large as it gets.
-  const warm = Array.from({ length: 4 }, () => slowReader(cli.url, folder, false).resume());
+  const warm = Array.from({ length: 4 }, () => slowReader(cli.url, warmFolder, false).resume());
   await until('they have read much', () => warm.every(({ bytesRead }) => bytesRead > 32_000_000));
   for (const socket of warm) socket.destroy();
   await until('their workers are free', async () => (await taken()) === 0);
-  const before = readdirSync(folder).length;
 
   const { beforeBytes, mostBytes } = await watchMemory(cli.child.pid, async () => {
     for (let at = 0; at < READERS; at += 1) slowReader(cli.url, folder, at % 2 === 0);
-    await until('all of them are being served', () => readdirSync(folder).length >= before + READERS);
+    await until('all of them are being served', () => readdirSync(folder).length >= READERS);
     expect((await callUrl(cli.url, 'pid', null)).status).toBe(200);
     let sum = -1;
     await until('PHP waits for them', async () => {
@@ -73,14 +76,9 @@ test('two hundred slow readers', async () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
       return sum === last;
     });
-      await taken(),
-      writtenBytes()
-        .sort((a, b) => a - b)
-        .at(-10),
-    );
   });
   expect((mostBytes - beforeBytes) / READERS).toBeLessThan(PER_READER_BYTES);
   const cutOff = (): number => cli.events().filter(({ code }) => code === 'slow-reader').length;
   await until('all of them are cut off', async () => cutOff() === READERS && (await taken()) === 0);
-  expect(Math.max(...writtenBytes().slice(before))).toBeLessThan(WRITTEN_MAX_BYTES);
+  expect(Math.max(...writtenBytes())).toBeLessThan(WRITTEN_MAX_BYTES);
 });

@@ -185,3 +185,12 @@ test('aborting before the first item stops PHP, and the call is told', async () 
   aborted.abort();
   await expect(call).rejects.toMatchObject({ code: 'client-closed' });
 });
+
+test('the worker is free when PHP has ended, though nobody has read yet', async () => {
+  const functions = { ...streamHandler('short', 'yield 1; yield 2;'), next: 'return 3;' };
+  const config = { pools: { default: { workers: 1 } } };
+  const own = await startGateway(config, { project: functionsProject(functions) });
+  const unread = (await own.invoke('short', null)) as AsyncIterable<unknown>;
+  expect(await own.invoke('next', null)).toBe(3);
+  expect(await Array.fromAsync(unread)).toEqual([1, 2]);
+});
