@@ -192,5 +192,7 @@ test('the worker is free when PHP has ended, though nobody has read yet', async 
   const own = await startGateway(config, { project: functionsProject(functions) });
   const unread = (await own.invoke('short', null)) as AsyncIterable<unknown>;
   expect(await own.invoke('next', null)).toBe(3);
-  expect(await Array.fromAsync(unread)).toEqual([1, 2]);
+  const items: unknown[] = [];
+  for await (const item of unread) items.push(item);
+  expect(items).toEqual([1, 2]);
 });
