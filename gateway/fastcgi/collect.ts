@@ -21,6 +21,8 @@ export interface CgiResponse extends CgiHead {
   readonly stderr: string;
   /** All that was sent, dropped bytes included. */
   readonly stderrBytes: number;
+  /** Something of it was dropped. */
+  readonly stderrIsCut: boolean;
 }
 
 /** An answer on its way to one who waits for it. */
@@ -66,6 +68,7 @@ class Collector implements ExchangeSink {
       body: this.#body.bytes,
       stderr: this.#stderr.text,
       stderrBytes: this.#stderr.bytes,
+      stderrIsCut: this.#stderr.isCut,
     };
   }
 

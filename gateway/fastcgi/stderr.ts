@@ -22,6 +22,11 @@ export class StderrKeeper {
       this.#tail = Buffer.from(Buffer.concat([this.#tail, piece.subarray(room)]).subarray(-TAIL_BYTES));
   }
 
+  /** Something was dropped in the middle. */
+  get isCut(): boolean {
+    return this.bytes > this.#head.length + this.#tail.length;
+  }
+
   get text(): string {
     const head = this.#head.bytes.toString('utf8');
     if (this.#tail.length === 0) return head;

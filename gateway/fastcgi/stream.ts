@@ -21,6 +21,8 @@ export interface StreamedResponse extends CgiHead {
   /** PHP's error log so far. */
   readonly stderr: string;
   readonly stderrBytes: number;
+  /** Something of it was dropped. */
+  readonly stderrIsCut: boolean;
 }
 
 type End = { readonly kind: 'complete' } | { readonly kind: 'failed'; readonly error: unknown };
@@ -96,6 +98,9 @@ class StreamReceiver implements ExchangeSink {
       },
       get stderrBytes() {
         return stderr.bytes;
+      },
+      get stderrIsCut() {
+        return stderr.isCut;
       },
     });
   }

@@ -116,12 +116,21 @@ const joined = (value: unknown, more: unknown): unknown => {
   if (prototype !== Object.prototype)
     throw new GatewayError('invalid-form', 'The query string has fields, but the body is no object they could join.');
   const twice = names.find((name) => Object.hasOwn(value as object, name));
-  if (twice !== undefined) {
-    const detail = `The member ${JSON.stringify(twice.slice(0, 100))} came twice; send it once.`;
-    throw new GatewayError('duplicate-key', detail);
-  }
+  if (twice !== undefined) throw cameTwice(twice);
   return { ...(value as object), ...(more as object) };
 };
+
+/** Also of members that were left empty: PHP would see them in both places. Throws `duplicate-key`. */
+const assertApart = (query: Fields, { fields, value }: Body): void => {
+  const isSent = (name: string): boolean =>
+    fields.has(name) || (typeof value === 'object' && value !== null && Object.hasOwn(value, name));
+  for (const name of query.members) {
+    if (isSent(name)) throw cameTwice(name);
+  }
+};
+
+const cameTwice = (name: string): GatewayError =>
+  new GatewayError('duplicate-key', `The member ${JSON.stringify(name.slice(0, 100))} came twice; send it once.`);
 
 const queryOf = (target: string): string => /^[^?#]*\?([^#]*)/.exec(target)?.[1] ?? '';
 
@@ -147,7 +156,9 @@ export const readCallInput = async (
   try {
     const query = newFields(reading);
     query.addEncoded(queryOf(requestHead(c).target));
-    const { value, fields, bytes, emptyFiles = [] } = await readers[content](reading);
+    const body = await readers[content](reading);
+    assertApart(query, body);
+    const { value, fields, bytes, emptyFiles = [] } = body;
     const written = {
       content,
       query: query.written,

@@ -1,6 +1,6 @@
 /** Fields of a query string, a form or a multipart body: what PHP's arrays would be, as JSON values. Pure. */
 import { GatewayError } from '../errors.ts';
-import type { FieldTexts } from '../invoke/written.ts';
+import type { FieldText, FieldTexts } from '../invoke/written.ts';
 import { parseFieldName } from './php-names.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -104,7 +104,7 @@ export interface FieldRules {
 export class Fields {
   readonly #rules: FieldRules;
   readonly #root = new Branch();
-  readonly #written = new Map<string, (readonly [name: string, text: string])[]>();
+  readonly #written = new Map<string, FieldText[]>();
 
   constructor(rules: FieldRules) {
     this.#rules = rules;
@@ -139,7 +139,15 @@ export class Fields {
   }
 
   get written(): FieldTexts {
-    return this.#written;
+    return { pairs: this.#written, tree: this.value() };
+  }
+
+  has(member: string): boolean {
+    return this.#written.has(member);
+  }
+
+  get members(): Iterable<string> {
+    return this.#written.keys();
   }
 
   /** All members; texts are texts still. */

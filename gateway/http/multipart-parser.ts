@@ -26,6 +26,7 @@ export type PartEvent =
   | { readonly kind: 'end' };
 
 const HEAD_MAX_BYTES = 8192;
+const CR = 0x0d;
 const CRLF = Buffer.from('\r\n');
 const HEAD_END = Buffer.from('\r\n\r\n');
 const LAST = Buffer.from('--');
@@ -88,7 +89,7 @@ const parseHead = (bytes: Buffer): PartHead => {
 const overlap = (bytes: Buffer, delimiter: Buffer): number => {
   const tail = bytes.subarray(Math.max(0, bytes.length - delimiter.length + 1));
   // A delimiter begins with the only CR in it, so the last CR is the one place to look at.
-  const at = tail.lastIndexOf('\r');
+  const at = tail.lastIndexOf(CR);
   return at !== -1 && delimiter.indexOf(tail.subarray(at)) === 0 ? tail.length - at : 0;
 };
 

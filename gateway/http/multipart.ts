@@ -6,7 +6,7 @@ import type { Upload } from '../upload.ts';
 import { type BodySource, bodyTooLarge, contentLength, LAST_ANSWER, receive } from './body.ts';
 import { decodeText, type FieldCount, type Fields } from './fields.ts';
 import { parseHeaderValue } from './header-value.ts';
-import { MultipartParser, malformed, type PartHead } from './multipart-parser.ts';
+import { MultipartParser, malformed, type PartEvent, type PartHead } from './multipart-parser.ts';
 import type { ArrivingFile, Uploads } from './uploads.ts';
 
 export interface MultipartTarget {
@@ -31,22 +31,22 @@ export const boundaryOf = (contentType: string): string => {
   throw malformed('The Content-Type has no boundary of 1 to 70 characters as RFC 2046 allows them.');
 };
 
+interface OpenFile {
+  readonly kind: 'file';
+  readonly name: string;
+  readonly sentName: string;
+  readonly file: ArrivingFile;
+  readonly mayBeEmpty: boolean;
+}
+
 /** What one part becomes while it arrives. */
-type Open =
-  | { readonly kind: 'text'; readonly name: string; readonly pieces: Pieces }
-  | {
-      readonly kind: 'file';
-      readonly name: string;
-      readonly sentName: string;
-      readonly file: ArrivingFile;
-      readonly mayBeEmpty: boolean;
-    };
+type Open = { readonly kind: 'text'; readonly name: string; readonly pieces: Pieces } | OpenFile;
 
 export class MultipartReader {
   readonly #target: MultipartTarget;
   readonly #found = new Map<string, Upload[]>();
-  /** Names of file inputs that were left empty, as sent. */
-  readonly emptyFiles: string[] = [];
+  /** By member, the name as sent. */
+  readonly #empty = new Map<string, string>();
   #open: Open | undefined;
 
   constructor(target: MultipartTarget) {
@@ -58,6 +58,11 @@ export class MultipartReader {
     return this.#found;
   }
 
+  /** Names, as sent, of file inputs that were left empty; not of members that have a file besides. */
+  get emptyFiles(): readonly string[] {
+    return [...this.#empty].filter(([member]) => !this.#found.has(member)).map(([, sentName]) => sentName);
+  }
+
   /** Resolves to the size of the whole body, in bytes. */
   async read(source: BodySource, boundary: string, limits: MultipartLimits): Promise<number> {
     const { timeoutMs, textMaxBytes, filesMaxBytes } = limits;
@@ -66,19 +71,47 @@ export class MultipartReader {
       throw bodyTooLarge(textMaxBytes + filesMaxBytes, `${announced} bytes`);
     const parser = new MultipartParser(boundary);
     let size = 0;
-    const take = async (chunk: Buffer): Promise<void> => {
-      size += chunk.length;
-      for (const event of parser.push(chunk)) {
-        if (event.kind === 'part') this.#begin(event.head);
-        else if (event.kind === 'data') await this.#write(event.bytes);
-        else await this.#end();
-      }
+    const checkTexts = (): void => {
       if (size - this.#target.uploads.size > textMaxBytes)
         throw bodyTooLarge(textMaxBytes, `more than ${textMaxBytes} bytes besides its files`);
+    };
+    const take = (chunk: Buffer): Promise<void> | undefined => {
+      size += chunk.length;
+      const events = parser.push(chunk);
+      const waiting = this.#advance(events);
+      if (waiting !== undefined) return this.#finish(events, waiting).then(checkTexts);
+      checkTexts();
+      return undefined;
     };
     await receive(source, { timeoutMs, take });
     parser.end();
     return size;
+  }
+
+  /** To the first event that has to be waited for: a promise for every piece would cost 8 µs, and pieces may be bytes. */
+  #advance(events: Generator<PartEvent, void>): Promise<void> | undefined {
+    for (let next = events.next(); !next.done; next = events.next()) {
+      const waiting = this.#handle(next.value);
+      if (waiting !== undefined) return waiting;
+    }
+    return undefined;
+  }
+
+  async #finish(events: Generator<PartEvent, void>, first: Promise<void>): Promise<void> {
+    for (let waiting: Promise<void> | undefined = first; waiting !== undefined; waiting = this.#advance(events))
+      await waiting;
+  }
+
+  #handle(event: PartEvent): Promise<void> | undefined {
+    switch (event.kind) {
+      case 'part':
+        this.#begin(event.head);
+        return undefined;
+      case 'data':
+        return this.#write(event.bytes);
+      case 'end':
+        return this.#end();
+    }
   }
 
   #begin({ name, fileName, contentType }: PartHead): void {
@@ -98,20 +131,24 @@ export class MultipartReader {
     this.#open = { kind: 'file', name: member, sentName: name, file, mayBeEmpty: fileName === '' };
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    if (this.#open?.kind === 'file') await this.#open.file.write(bytes);
-    else this.#open?.pieces.add(bytes);
+  #write(bytes: Buffer): Promise<void> | undefined {
+    if (this.#open?.kind === 'file') return this.#open.file.write(bytes);
+    this.#open?.pieces.add(bytes);
+    return undefined;
   }
 
-  async #end(): Promise<void> {
+  #end(): Promise<void> | undefined {
     const open = this.#open;
     this.#open = undefined;
     if (open?.kind === 'text')
       this.#target.fields.add(open.name, decodeText(open.pieces.join(), `The text ${JSON.stringify(open.name)}`));
-    if (open?.kind !== 'file') return;
+    return open?.kind === 'file' ? this.#endFile(open) : undefined;
+  }
+
+  async #endFile(open: OpenFile): Promise<void> {
     // What browsers send for a file input that was left empty.
     if (open.mayBeEmpty && open.file.size === 0) {
-      this.emptyFiles.push(open.sentName);
+      this.#empty.set(open.name, open.sentName);
       return;
     }
     const uploads = this.#found.get(open.name) ?? [];

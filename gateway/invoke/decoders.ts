@@ -15,6 +15,7 @@ export interface StreamLimits extends AnswerLimits {
 export interface StreamEnd {
   readonly status: number;
   readonly stderr: string;
+  readonly stderrIsCut: boolean;
   readonly attemptId: string;
 }
 
@@ -115,9 +116,9 @@ export class EnvelopeDecoder implements Decoder {
 
 const ENVELOPE_EXTRA_BYTES = 1_048_576;
 
-const concludeScript = ({ fn }: DecoderParts, { status, stderr: text, attemptId }: StreamEnd): Conclusion => {
-  const { meta, stderr } = takeScriptMark(text, attemptId);
-  return { meta, stderr, error: errorOf(() => assertWhole(fn, { status, stderr }, meta)) };
+const concludeScript = ({ fn }: DecoderParts, end: StreamEnd): Conclusion => {
+  const { meta, stderr } = takeScriptMark(end.stderr, end.attemptId);
+  return { meta, stderr, error: errorOf(() => assertWhole(fn, { ...end, stderr }, meta)) };
 };
 
 /** A script's own bytes, as they are. */

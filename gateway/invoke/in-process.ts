@@ -6,7 +6,7 @@ import type { Output } from './answer.ts';
 import type { GatewayFunction } from './function.ts';
 import type { Call } from './invoke.ts';
 import type { OutputStream } from './output-stream.ts';
-import type { CallInput, Written } from './written.ts';
+import type { CallInput, FieldTexts, Written } from './written.ts';
 
 /** What a function with a binary output gives, and a script that promises bytes. */
 export interface BinaryResult {
@@ -14,7 +14,7 @@ export interface BinaryResult {
   readonly mediaType: string;
 }
 
-const NO_TEXTS = new Map<string, never>();
+const NO_TEXTS: FieldTexts = { pairs: new Map(), tree: {} };
 
 const hasFiles = (value: unknown): boolean =>
   value instanceof Upload || (Array.isArray(value) && value.some((each) => each instanceof Upload));

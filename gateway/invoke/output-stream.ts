@@ -117,8 +117,9 @@ export class OutputStream {
           decoder.push(bytes);
           continue;
         }
-        const { status } = response;
-        const conclusion = decoder.conclude({ status, stderr: response.stderr, attemptId: this.#source.attemptId });
+        const { status, stderr, stderrIsCut } = response;
+        const { attemptId } = this.#source;
+        const conclusion = decoder.conclude({ status, stderr, stderrIsCut, attemptId });
         this.#source.concluded(response, conclusion);
         this.#end(conclusion.error);
       }

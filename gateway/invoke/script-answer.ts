@@ -98,12 +98,12 @@ export const assertMediaType = (fn: GatewayFunction, item: WholeOutput, head: Cg
 /** Throws for a script that died, whatever it had printed by then: its answer is not whole. */
 export const assertWhole = (
   fn: GatewayFunction,
-  { status, stderr }: { readonly status: number; readonly stderr: string },
+  { status, stderr, stderrIsCut }: Pick<CgiResponse, 'status' | 'stderr' | 'stderrIsCut'>,
   meta: Meta | undefined,
 ): void => {
   if (meta !== undefined && meta.outcome !== 'script-ended') throw phpError(fn, meta);
-  // Without its mark PHP died too hard to write it, unless it had closed its answer itself.
-  if (meta !== undefined || !FATAL.test(stderr)) return;
+  // Without its mark PHP died too hard to write it, or it is lost among what was dropped; or PHP had closed its answer.
+  if (meta !== undefined || !(stderrIsCut || FATAL.test(stderr))) return;
   const privateDetail = `status ${status}; STDERR: ${stderr}`;
   if (stderr.includes('Allowed memory size of'))
     throw new GatewayError('function-out-of-memory', `${fn.name} used up the memory_limit of its pool.`, {

@@ -2,13 +2,12 @@
  * The request a script gets: what the contract let through, written as its caller wrote it. A member that validation
  * left as it was keeps its own text ("on" stays "on"); what was changed or added by a default is written anew. Pure.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../errors.ts';
 import type { Param } from '../pool/runtime.ts';
 import { Upload } from '../upload.ts';
 import type { EncodedInput } from './handler-body.ts';
 import { encodeMultipart, type Part, uploadBody } from './multipart.ts';
-import type { CallInput, FieldTexts, Written } from './written.ts';
+import type { CallInput, FieldText, FieldTexts, Written } from './written.ts';
 
 /** What a script sees of the HTTP request around its input. */
 export interface RequestView {
@@ -19,10 +18,8 @@ export interface RequestView {
   readonly params: readonly Param[];
 }
 
-type Pair = readonly [name: string, text: string];
-
 /** As PHP's `http_build_query` writes it. */
-const pairsOf = (name: string, value: unknown): Pair[] => {
+const pairsOf = (name: string, value: unknown): FieldText[] => {
   if (value === null || value === undefined) return [];
   if (typeof value === 'boolean') return [[name, value ? '1' : '0']];
   if (value instanceof Date) return [[name, value.toISOString()]];
@@ -31,28 +28,44 @@ const pairsOf = (name: string, value: unknown): Pair[] => {
   return [[name, String(value)]];
 };
 
-const memberOf = (value: unknown, key: string): unknown =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-    ? (value as Record<string, unknown>)[key]
-    : undefined;
+const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Whether PHP code that reads this text sees what was validated: "off" is true to it, and "1.0" no whole number. */
+const says = (text: unknown, value: unknown): boolean => {
+  if (typeof text === 'string') {
+    if (typeof value === 'boolean') return value === (text !== '' && text !== '0');
+    if (value === null) return text === '';
+    return ['string', 'number', 'bigint'].includes(typeof value) && text === String(value);
+  }
+  if (!isContainer(text) || !isContainer(value)) return false;
+  const [texts, values] = [Object.entries(text), new Map(Object.entries(value))];
+  return texts.length === values.size && texts.every(([key, child]) => values.has(key) && says(child, values.get(key)));
+};
+
+/** As sent where that says the same; `tags=a&tags=b`, a list to us, is but its last to PHP. */
+const textsFor = (key: string, value: unknown, { pairs, tree }: FieldTexts): readonly FieldText[] => {
+  const sent = pairs.get(key) ?? [];
+  const isList = Array.isArray(value) && sent.some(([name]) => !name.includes('['));
+  return sent.length > 0 && !isList && says(tree[key], value) ? sent : pairsOf(key, value);
+};
 
 const urlEncode = (text: string): string => encodeURIComponent(text).replaceAll('%20', '+');
 
-const urlEncoded = (pairs: readonly Pair[]): string =>
+const urlEncoded = (pairs: readonly FieldText[]): string =>
   pairs.map(([name, text]) => `${urlEncode(name)}=${urlEncode(text)}`).join('&');
 
 /** A file input that was left empty: PHP makes `UPLOAD_ERR_NO_FILE` of it, which scripts ask for. */
 const NO_FILE = new Upload('', 'application/octet-stream', 0, { kind: 'memory', bytes: Buffer.alloc(0) });
 
 interface Members {
-  readonly query: Pair[];
-  readonly body: Pair[];
+  readonly query: FieldText[];
+  readonly body: FieldText[];
   readonly files: Part[];
   /** Those of a JSON body. */
   readonly json: Record<string, unknown>;
 }
 
-const sortMembers = (parsed: object, { value, written }: CallInput): Members => {
+const sortMembers = (parsed: object, written: Written): Members => {
   const members: Members = { query: [], body: [], files: [], json: Object.create(null) };
   for (const [key, member] of Object.entries(parsed)) {
     const uploads = [member].flat().filter((each) => each instanceof Upload);
@@ -61,18 +74,26 @@ const sortMembers = (parsed: object, { value, written }: CallInput): Members => 
       members.files.push(...uploads.map((upload): Part => ({ kind: 'file', name, upload })));
       continue;
     }
-    const pairs = (texts: FieldTexts): readonly Pair[] =>
-      isDeepStrictEqual(member, memberOf(value, key)) ? (texts.get(key) ?? pairsOf(key, member)) : pairsOf(key, member);
-    if (written.query.has(key) || written.content === 'none' || written.content === 'raw')
-      members.query.push(...pairs(written.query));
+    if (written.query.pairs.has(key) || written.content === 'none' || written.content === 'raw')
+      members.query.push(...textsFor(key, member, written.query));
     else if (written.content === 'json') members.json[key] = member;
-    else members.body.push(...pairs(written.body));
+    else members.body.push(...textsFor(key, member, written.body));
   }
   return members;
 };
 
 const isMap = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Upload);
+
+/** Of these PHP would make `$_POST` and `$_FILES`, which no contract has seen. */
+const PARSED_BY_PHP = /^(?:application\/x-www-form-urlencoded|multipart\/)/;
+
+/** As sent, with its parameters, where it is the type that was checked. */
+const rawType = ({ mediaType }: Upload, { contentType = '' }: Written): string => {
+  if (PARSED_BY_PHP.test(mediaType)) return 'application/octet-stream';
+  const essence = contentType.split(';')[0]?.trim().toLowerCase();
+  return essence === mediaType ? contentType : mediaType;
+};
 
 const bodyOf = (parsed: unknown, members: Members, written: Written): Omit<EncodedInput, 'headOnly'> => {
   switch (written.content) {
@@ -94,22 +115,21 @@ const bodyOf = (parsed: unknown, members: Members, written: Written): Omit<Encod
       return { params: [['CONTENT_TYPE', contentType]], body, hasFiles: true };
     }
     case 'raw': {
-      const [file] =
-        parsed instanceof Upload ? [{ upload: parsed }] : members.files.filter((part) => part.kind === 'file');
-      const body = file === undefined ? Buffer.alloc(0) : uploadBody(file.upload);
-      return { params: [['CONTENT_TYPE', written.contentType ?? 'application/octet-stream']], body, hasFiles: false };
+      const [part] = members.files.filter(({ kind }) => kind === 'file');
+      const upload = parsed instanceof Upload ? parsed : part?.kind === 'file' ? part.upload : NO_FILE;
+      return { params: [['CONTENT_TYPE', rawType(upload, written)]], body: uploadBody(upload), hasFiles: false };
     }
   }
 };
 
 /** `parsed`: the input as the contract's schema gave it back. */
-export const encodeScriptRequest = (parsed: unknown, input: CallInput, view: RequestView): EncodedInput => {
-  const members = isMap(parsed) ? sortMembers(parsed, input) : { query: [], body: [], files: [], json: {} };
-  if (!isMap(parsed) && ['form', 'multipart', 'none'].includes(input.written.content) && !(parsed instanceof Upload)) {
+export const encodeScriptRequest = (parsed: unknown, { written }: CallInput, view: RequestView): EncodedInput => {
+  const members = isMap(parsed) ? sortMembers(parsed, written) : { query: [], body: [], files: [], json: {} };
+  if (!isMap(parsed) && ['form', 'multipart', 'none'].includes(written.content) && !(parsed instanceof Upload)) {
     throw new GatewayError('contract-error', 'The input of a script that is sent as fields must be an object.');
   }
   const query = urlEncoded(members.query);
-  const { params, body, hasFiles } = bodyOf(parsed, members, input.written);
+  const { params, body, hasFiles } = bodyOf(parsed, members, written);
   return {
     params: [
       ['REQUEST_METHOD', view.method],

@@ -1,8 +1,15 @@
 /** How an HTTP caller wrote the input of its call: a script sees it again, a handler gets the validated value alone. */
 import type { Content } from '../contract.ts';
 
-/** Name-value pairs as sent and in the order sent (`tag[]=a&tag[]=b`), by the top-level member they belong to. */
-export type FieldTexts = ReadonlyMap<string, readonly (readonly [name: string, text: string])[]>;
+/** Name and text of a field as sent: `tag[]`, `a`. */
+export type FieldText = readonly [name: string, text: string];
+
+export interface FieldTexts {
+  /** In the order sent, by the top-level member they belong to. */
+  readonly pairs: ReadonlyMap<string, readonly FieldText[]>;
+  /** What they say as PHP decodes their names, texts still being texts. */
+  readonly tree: Readonly<Record<string, unknown>>;
+}
 
 export interface Written {
   /** `none`: no body. */

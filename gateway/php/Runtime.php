@@ -167,6 +167,10 @@ final class Runtime
                 return;
             }
         }
+        // Calls run what was read now, whatever becomes of the file: one release, one version.
+        if (function_exists('opcache_compile_file') && (bool) ini_get('opcache.enable')) {
+            @opcache_compile_file($file);
+        }
         $this->answer(['outcome' => 'checked'], '');
     }
 

@@ -14,6 +14,8 @@ final class Script
     private static string $attemptId;
     private static Outcome $outcome;
     private static ?string $reserve;
+    /** @var array{outcome: string, exception: array<string, mixed>}|null */
+    private static ?array $fatal = null;
 
     /** The path of the file to run. */
     public static function begin(): string
@@ -35,15 +37,17 @@ final class Script
         return $file;
     }
 
-    /** First among the shutdown functions, so that none can prevent it, and again behind those of the script. */
+    /**
+     * First among the shutdown functions, so that none can prevent it, and again behind those of the script, so that
+     * nothing they log can push it out of what the gateway keeps of STDERR.
+     */
     private static function tellEnd(bool $first): void
     {
         self::$reserve = null;
-        $fatal = Outcome::fatal();
+        // The first that counts: what a shutdown function meets later replaces it.
+        $fatal = self::$fatal ??= Outcome::fatal();
         if ($first) {
             register_shutdown_function(self::tellEnd(...), false);
-        } elseif ($fatal === null) {
-            return;
         }
         if ($fatal !== null) {
             $fatal['exception']['message'] = substr($fatal['exception']['message'], 0, self::MAX_MESSAGE_BYTES);

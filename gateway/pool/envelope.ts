@@ -152,20 +152,18 @@ export const FATAL = /PHP (?:Fatal|Parse|Recoverable fatal) error: /;
  * Absent when PHP died too hard to say, or had closed its answer before (`fastcgi_finish_request()`).
  */
 export const takeScriptMark = (stderr: string, attemptId: string): { meta: Meta | undefined; stderr: string } => {
-  const mark = `FPMG1 ${attemptId} `;
+  const mark = new RegExp(`(?:(?:; )?PHP message: )?FPMG1 ${attemptId} (\\d{1,6}) `);
   let meta: Meta | undefined;
   let rest = stderr;
-  // A shutdown function that fails behind the first mark makes a second, which counts.
-  for (let start = rest.indexOf(mark); start !== -1; start = rest.indexOf(mark)) {
-    const length = /^(\d{1,6}) /.exec(rest.slice(start + mark.length, start + mark.length + 8))?.[1];
-    if (length === undefined) break;
-    const jsonStart = start + mark.length + length.length + 1;
-    const jsonEnd = jsonStart + Number(length);
+  // The last counts: behind the first, shutdown functions may fail.
+  for (let found = mark.exec(rest); found !== null; found = mark.exec(rest)) {
+    const jsonStart = found.index + found[0].length;
+    const jsonEnd = jsonStart + Number(found[1]);
     meta = parseMeta(rest.slice(jsonStart, jsonEnd)) ?? meta;
     const behind = rest.slice(jsonEnd);
     // The good end was not yet the end: a shutdown function, destructor or buffer callback failed behind it.
     if (FATAL.test(behind)) meta = undefined;
-    rest = rest.slice(0, start).replace(/(?:; )?PHP message: $/, '') + behind;
+    rest = rest.slice(0, found.index) + behind;
   }
   return { meta, stderr: rest.replace(/^[\s;]+/, '') };
 };

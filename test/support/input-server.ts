@@ -49,7 +49,7 @@ const describe = async (value: unknown): Promise<unknown> => {
   return Object.fromEntries(await Promise.all(members));
 };
 
-const pairs = (texts: FieldTexts): Pairs => Object.fromEntries(texts);
+const pairs = (texts: FieldTexts): Pairs => Object.fromEntries(texts.pairs);
 
 export const gatewayFunction = (contract: Contract, config: GatewayConfig = {}): GatewayFunction => {
   const source = { name: 'test', file: 'schemas/test.ts', exported: contract };
