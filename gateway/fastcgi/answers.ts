@@ -32,6 +32,9 @@ export interface Failure {
   readonly cause?: unknown;
 }
 
+/** What only operators are told: an address is none of a caller's business. */
+export const peerDetail = (peer: string): string => `The peer is ${peer}.`;
+
 interface DueRequest {
   readonly kind: 'request';
   readonly sink: ExchangeSink;
@@ -57,7 +60,7 @@ export class Answers {
     getValuesResult: (content) => this.#onGetValuesResult(content),
   };
 
-  /** `peer` names it in messages. */
+  /** `peer`: its address, for operators. */
   constructor(peer: string) {
     this.#peer = peer;
   }
@@ -90,7 +93,7 @@ export class Answers {
     } catch (thrown) {
       const head = this.#due[0];
       if (head?.kind === 'request' && head.refused) {
-        const detail = `The connection to ${this.#peer} was ended because of the answer before.`;
+        const detail = 'The connection was ended because of the answer before.';
         return { code: 'worker-crashed', detail, cause: thrown };
       }
       const error = toGatewayError(thrown);
@@ -108,7 +111,10 @@ export class Answers {
       due.progress.readToEnd = readToEnd;
       const executed = executedBy(due.progress);
       const { code, detail, cause } = failure;
-      due.reject(due.refused?.afterAttempt(executed) ?? new GatewayError(code, detail, { executed, cause }));
+      const privateDetail = peerDetail(this.#peer);
+      due.reject(
+        due.refused?.afterAttempt(executed) ?? new GatewayError(code, detail, { executed, cause, privateDetail }),
+      );
     }
   }
 
@@ -137,8 +143,8 @@ export class Answers {
       return;
     }
     // FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE: refused before anything ran.
-    const detail = `${this.#peer} refused the request with protocol status ${protocolStatus}.`;
-    reject(new GatewayError('pool-unavailable', detail, { executed: 'no' }));
+    const detail = `The FastCGI peer refused the request with protocol status ${protocolStatus}.`;
+    reject(new GatewayError('pool-unavailable', detail, { executed: 'no', privateDetail: peerDetail(this.#peer) }));
   }
 
   #onGetValuesResult(content: Buffer): void {

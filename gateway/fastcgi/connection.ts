@@ -7,7 +7,7 @@
 import net from 'node:net';
 import { type Address, formatAddress } from '../address.ts';
 import { GatewayError } from '../errors.ts';
-import { Answers, type Exchange, type ExchangeSink, type Failure } from './answers.ts';
+import { Answers, type Exchange, type ExchangeSink, type Failure, peerDetail } from './answers.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
 import { PING } from './record.ts';
 import { END_OF_STDIN, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
@@ -58,8 +58,9 @@ export class Connection {
       const fail = (why: string, cause?: unknown): void => {
         clearTimeout(timer);
         socket.destroy();
-        const detail = `Cannot connect to ${formatAddress(address)}: ${why}.`;
-        reject(new GatewayError('pool-unavailable', detail, { executed: 'no', cause }));
+        const detail = `The FastCGI peer cannot be reached: ${why}.`;
+        const privateDetail = peerDetail(formatAddress(address));
+        reject(new GatewayError('pool-unavailable', detail, { executed: 'no', cause, privateDetail }));
       };
       const timer = setTimeout(() => fail(`no answer within ${options.timeoutMs} ms`), options.timeoutMs);
       socket.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
@@ -105,7 +106,10 @@ export class Connection {
 
   /** Writes one request. Throws GatewayError (executed: no) when it cannot be encoded or the connection is not open. */
   send(request: FastCgiRequest, sink: ExchangeSink): Exchange {
-    if (!this.usable) throw new GatewayError('pool-unavailable', 'The connection is closed.', { executed: 'no' });
+    if (!this.usable) {
+      const privateDetail = peerDetail(formatAddress(this.address));
+      throw new GatewayError('pool-unavailable', 'The connection is closed.', { executed: 'no', privateDetail });
+    }
     const chunks = encodeRequest(request);
     const { progress, done } = this.#answers.expectRequest(sink, request.ping);
     // Told not to keep the connection, the worker answers this and no other, then blocks until we close.
@@ -161,7 +165,7 @@ export class Connection {
     this.#state = 'closed';
     this.#failure ??= {
       code: 'worker-crashed',
-      detail: `The connection to ${formatAddress(this.address)} was destroyed before its answer was complete.`,
+      detail: 'The connection was destroyed before its answer was complete.',
     };
     this.#socket.destroy();
   }
@@ -233,12 +237,8 @@ export class Connection {
   }
 
   #crash(why: string, cause?: unknown): Failure {
-    const at = formatAddress(this.address);
-    return {
-      code: 'worker-crashed',
-      detail: `The worker behind ${at} ended the connection (${why}) before its answer was complete.`,
-      cause,
-    };
+    const detail = `The worker ended the connection (${why}) before its answer was complete.`;
+    return { code: 'worker-crashed', detail, cause };
   }
 }
 

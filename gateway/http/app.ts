@@ -10,7 +10,7 @@ import type { Tracer } from '../trace/tracer.ts';
 import { acceptedTypes } from './contents.ts';
 import { type HttpContext, type HttpEnv, requestHead } from './context.ts';
 import { docsFiles, docsResponse } from './docs.ts';
-import { FunctionsHandler } from './functions.ts';
+import { FunctionsHandler, isPathOf } from './functions.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
 import { offeredMethods } from './output-response.ts';
 import { trustsPeer } from './peer.ts';
@@ -71,9 +71,9 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
     });
   };
 
-  app.options('/functions/:name', async (c) => {
-    const fn = functions.get(c.req.param('name'));
-    if (fn === undefined || fn.methods.includes('OPTIONS')) return await calls.handle(c);
+  app.on('OPTIONS', ['/functions/:name', '/functions/:name/:path{.+}'], async (c: HttpContext) => {
+    const fn = functions.get(c.req.param('name') ?? '');
+    if (fn === undefined || !isPathOf(c, fn) || fn.methods.includes('OPTIONS')) return await calls.handle(c);
     assertRequest(requestHead(c), settings.http.allowedHosts);
     const allow = [...offeredMethods(fn), 'OPTIONS'].join(', ');
     return c.body(null, 204, { allow, 'accept-post': acceptedTypes(fn).join(', ') });

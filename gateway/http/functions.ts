@@ -147,17 +147,39 @@ const methodAttributes = (method: string): Record<string, string> =>
 
 const functionName = (c: HttpContext): string => c.req.param('name') ?? '';
 
+/** Whether the function answers at the path of this request. */
+export const isPathOf = (c: HttpContext, { code }: GatewayFunction): boolean => {
+  const path = c.req.param('path') ?? '';
+  // An encoded slash is no slash (RFC 3986, 2.2): a proxy that guards a folder by its path would not see it.
+  return (code.kind === 'script' ? code.files.has(path) : path === '') && !/%2f/i.test(c.req.path);
+};
+
 /** Which of the function's files, looked up in its contract's list; undefined for a handler. */
 const scriptCall = (c: HttpContext, fn: GatewayFunction, trusted: boolean): Call['script'] => {
   const path = c.req.param('path') ?? '';
-  const files = fn.code.kind === 'script' ? fn.code.files : new Map([['', '']]);
-  // An encoded slash is no slash (RFC 3986, 2.2): a proxy that guards a folder by its path would not see it.
-  if (!files.has(path) || /%2f/i.test(c.req.path)) {
-    const detail = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}; GET /functions lists what there is.`;
-    throw new GatewayError('not-found', detail);
-  }
+  if (!isPathOf(c, fn)) throw unknownPath(c, fn);
   if (fn.code.kind === 'handler') return undefined;
   return { path, view: requestView(c, fn, scriptUrl(fn.name, path), trusted) };
+};
+
+const LISTED_SCRIPTS_MAX = 5;
+
+const unknownPath = (c: HttpContext, { name, code }: GatewayFunction): GatewayError => {
+  const scripts = code.kind === 'script' ? [...code.files.keys()].filter((path) => path !== '') : [];
+  if (scripts.length === 0) {
+    const detail = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}; GET /functions lists what there is.`;
+    return new GatewayError('not-found', detail);
+  }
+  // As sent: decoded, an encoded slash would look right.
+  const asked = c.req.path.split('/').slice(3).join('/');
+  const lacking = asked === '' ? `${name} itself is no script` : `${name} has no script ${JSON.stringify(asked.slice(0, 200))}`;
+  return new GatewayError('not-found', `${lacking}; it has ${fewOf(scripts)}.`);
+};
+
+/** `a.php, b.php and 3 more` */
+const fewOf = (scripts: readonly string[]): string => {
+  const more = scripts.length - LISTED_SCRIPTS_MAX;
+  return `${scripts.slice(0, LISTED_SCRIPTS_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 };
 
 const unknownFunction = (name: string): GatewayError =>

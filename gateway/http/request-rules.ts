@@ -65,10 +65,22 @@ const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts
   throw new GatewayError('misdirected-request', `The host ${quote(host)} is not served here.`);
 };
 
+/**
+ * URLs are tidied up before they are routed: a proxy in front that guards `/functions/shop/admin/` by its path would
+ * not see where `/functions/shop/x/../admin/` leads. Backslashes are slashes there, and tabs are nothing.
+ */
+const assertPath = (target: string): void => {
+  const [path = ''] = target.replaceAll('\t', '').split(/[?#]/, 1);
+  if (!/[/\\](?:\.|%2e){1,2}(?:[/\\]|$)/i.test(path)) return;
+  const detail = `The path ${quote(path)} is refused: it has the segment . or .., plain or encoded.`;
+  throw new GatewayError('bad-request', detail);
+};
+
 /** For every route. Throws `bad-request`, `bad-host` or `misdirected-request`. */
 export const assertRequest = (head: RequestHead, allowedHosts: readonly string[]): void => {
   assertNames(head.headers);
   assertFraming(head.headers);
+  assertPath(head.target);
   assertHost(head, allowedHosts);
 };
 

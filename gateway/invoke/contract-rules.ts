@@ -50,6 +50,13 @@ const headerNames = z
   )
   .max(100);
 
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+const methodComplaint = (method: unknown): string =>
+  method === 'HEAD'
+    ? 'GET brings HEAD with it: leave HEAD out'
+    : `${JSON.stringify(method)} is none of GET, POST, PUT, PATCH, DELETE and, for scripts, OPTIONS`;
+
 const members = z.strictObject({
   summary: z.string().max(200).optional(),
   description: z.string().max(10_000).optional(),
@@ -78,7 +85,7 @@ const members = z.strictObject({
   pool: z.string().optional(),
   engine: z.literal('fpm', { error: "must be 'fpm', the one engine of this version" }).optional(),
   methods: z
-    .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']))
+    .array(z.enum(METHODS, { error: ({ input }) => methodComplaint(input) }))
     .min(1)
     .optional(),
   contents: z
