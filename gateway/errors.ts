@@ -178,6 +178,12 @@ export class GatewayError extends Error {
 
 export const isGatewayError = (value: unknown): value is GatewayError => value instanceof GatewayError;
 
+/** All that is known, for whoever starts the gateway. */
+export const operatorDetail = (thrown: unknown): string => {
+  if (isGatewayError(thrown)) return `${thrown.message} ${thrown.privateDetail ?? ''}`.trim();
+  return thrown instanceof Error ? thrown.message : String(thrown);
+};
+
 /** Anything thrown that is not ours is a bug of ours (invariant 10). */
 export const toGatewayError = (thrown: unknown): GatewayError =>
   isGatewayError(thrown)

