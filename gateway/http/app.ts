@@ -95,6 +95,7 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
   });
 
   app.notFound((c) => {
+    assertRequest(requestHead(c), settings.http.allowedHosts);
     const error = new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`);
     return problemResponse(error, { callId: undefined, traceId: undefined, expose: false }, {});
   });

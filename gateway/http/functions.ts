@@ -172,7 +172,8 @@ const unknownPath = (c: HttpContext, { name, code }: GatewayFunction): GatewayEr
   }
   // As sent: decoded, an encoded slash would look right.
   const asked = c.req.path.split('/').slice(3).join('/');
-  const lacking = asked === '' ? `${name} itself is no script` : `${name} has no script ${JSON.stringify(asked.slice(0, 200))}`;
+  const lacking =
+    asked === '' ? `${name} itself is no script` : `${name} has no script ${JSON.stringify(asked.slice(0, 200))}`;
   return new GatewayError('not-found', `${lacking}; it has ${fewOf(scripts)}.`);
 };
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { UNIX_PATH_MAX_BYTES } from '../address.ts';
 import type { ManagedPoolSettings } from '../config.ts';
+import { operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend } from './backend.ts';

@@ -34,14 +34,14 @@ const EMPTY_INPUT = Buffer.from('null');
 
 interface Reason {
   /** Callers read it. */
-  readonly detail: string;
+  readonly why: string;
   readonly forOperators?: string;
   readonly cause?: unknown;
 }
 
-const unusable = (source: WorkerSource, { detail, forOperators, cause }: Reason): GatewayError => {
+const unusable = (source: WorkerSource, { why, forOperators, cause }: Reason): GatewayError => {
   const privateDetail = `The peer is ${formatAddress(source.address)}. ${forOperators ?? ''}`.trim();
-  return new GatewayError('pool-unavailable', detail, { executed: 'no', privateDetail, cause });
+  return new GatewayError('pool-unavailable', `php-fpm cannot serve: ${why}`, { executed: 'no', privateDetail, cause });
 };
 
 const factsOf = (source: WorkerSource, body: Buffer, stderr: string, attemptId: string): PrimedMeta => {
@@ -50,14 +50,14 @@ const factsOf = (source: WorkerSource, body: Buffer, stderr: string, attemptId: 
   if (envelope.kind === 'none' || envelope.meta.outcome !== 'primed') {
     const said = (stderr || envelope.stray).trim().slice(0, 300);
     throw unusable(source, {
-      detail: "php-fpm does not run the gateway's runtime.",
+      why: "it does not run the gateway's runtime.",
       forOperators: `It does not run ${script} (it said: ${said || 'nothing'}). Check root, runtime and file access.`,
     });
   }
   const { runtimeVersion } = envelope.meta;
   if (runtimeVersion !== RUNTIME_VERSION) {
     throw unusable(source, {
-      detail: 'php-fpm has another version of the runtime.',
+      why: 'its runtime has another version than this gateway.',
       forOperators: `${script} has version ${runtimeVersion}, this gateway needs ${RUNTIME_VERSION}. Deploy both together.`,
     });
   }
@@ -82,14 +82,14 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
   } catch (error) {
     connection.destroy();
     if (timedOut) {
-      const detail = `No worker of php-fpm answered within ${timeoutMs} ms: are all of them busy or stopped?`;
-      throw unusable(source, { detail, cause: error });
+      const why = `no worker answered within ${timeoutMs} ms: are all of them busy or stopped?`;
+      throw unusable(source, { why, cause: error });
     }
     const { progress } = exchange;
     // php-fpm before 8.2 closes the connection once it has answered a ping.
     if (progress.ping === 'answered' && progress.bytesReceived === 0 && !progress.ended) throw new PingUnsupported();
     if (isGatewayError(error) && error.code === 'pool-unavailable') throw error;
-    throw unusable(source, { detail: 'php-fpm cannot serve.', forOperators: String(error), cause: error });
+    throw unusable(source, { why: 'it did not answer as it should.', forOperators: String(error), cause: error });
   } finally {
     clearTimeout(timer);
   }

@@ -269,6 +269,18 @@ describe('files', () => {
     expect(await result(page)).toEqual({ title: 'title', names: ['one.txt', 'two.txt', 'c; d.txt'], size: 11 });
   });
 
+  test('that must be there stand in the curl line before one is chosen', async () => {
+    const page = await open('#/measure');
+    expect(await curl(page)).toContain("-F 'text=@FILE'");
+    expect(await curl(page)).not.toContain('more');
+    await field(page, 'text').setInputFiles(textFile('one.txt', 'one'));
+    expect(await curl(page)).not.toContain('FILE');
+    await page.getByRole('group', { name: 'Edit as' }).getByRole('radio', { name: 'JSON' }).check();
+    await page.getByLabel('Input as JSON').fill('null');
+    expect(await curl(page)).not.toContain('one.txt');
+    expect(await curl(page)).toContain("-F 'text=@FILE'");
+  });
+
   test('go beside members written as JSON', async () => {
     const page = await open('#/measure');
     await field(page, 'text').setInputFiles(textFile('one.txt', 'one'));

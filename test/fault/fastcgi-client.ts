@@ -34,6 +34,7 @@ export interface Outcome {
   readonly executed?: string;
   readonly progress: Progress;
   readonly detail?: string;
+  readonly privateDetail?: string | undefined;
   readonly response?: CgiResponse;
 }
 
@@ -42,7 +43,8 @@ export const outcomeOf = async ({ exchange, response }: Reception<CgiResponse>):
     return { code: 'ok', response: await response, progress: { ...exchange.progress } };
   } catch (error) {
     if (!isGatewayError(error)) throw error;
-    return { code: error.code, executed: error.executed, detail: error.message, progress: { ...exchange.progress } };
+    const { code, executed, message: detail, privateDetail } = error;
+    return { code, executed, detail, privateDetail, progress: { ...exchange.progress } };
   }
 };
 

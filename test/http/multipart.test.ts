@@ -38,9 +38,12 @@ const config = {
 
 const lifetime = wholeFile();
 let server: InputServer;
+/** For requests that are long at work, however fast the machine is. */
+let patient: InputServer;
 
 beforeAll(async () => {
   server = await inputServer(contract, config, lifetime);
+  patient = await inputServer(contract, { limits: config.limits }, lifetime);
 });
 
 const send = async (body: Uint8Array, headers: Record<string, string | undefined> = {}): Promise<RawAnswer> =>
@@ -109,6 +112,32 @@ describe('taken', () => {
     const { value } = await told({ name: 'photo', fileName: 'x', body: Buffer.alloc(2 * MB, 'x') });
     expect(value.photo).toMatchObject({ size: 2 * MB, kept: 'disk', text: 'x'.repeat(1000) });
     await nothingLeft();
+  });
+
+  test('a body each of whose bytes is a chunk of its own: texts and files in memory and on disk, in their order', async () => {
+    const large = 'ab'.repeat(60_000);
+    const body = multipart(
+      { name: 'age', body: '42' },
+      { name: 'docs[]', fileName: 'one.txt', body: 'one\r\n--' },
+      { name: 'tags', body: 'ü' },
+      { name: 'docs[]', fileName: 'empty.txt', body: '' },
+      { name: 'photo', fileName: 'large.txt', body: large },
+      { name: 'tags', body: 'b' },
+    );
+    const chunks = [...body].map((byte) => Buffer.from([0x31, 0x0d, 0x0a, byte, 0x0d, 0x0a]));
+    const headers = { 'content-type': MULTIPART, 'content-length': undefined, 'transfer-encoding': 'chunked' };
+    const request = [rawPost('/', '', headers), ...chunks, Buffer.from('0\r\n\r\n')];
+    const { value, bodyBytes } = JSON.parse((await rawRequest(patient.url, Buffer.concat(request))).body) as Told;
+    expect(value).toMatchObject({
+      age: 42,
+      tags: ['ü', 'b'],
+      docs: [
+        { name: 'one.txt', text: 'one\r\n--' },
+        { name: 'empty.txt', size: 0 },
+      ],
+      photo: { name: 'large.txt', size: large.length, kept: 'disk', text: large.slice(0, 1000) },
+    });
+    expect(bodyBytes).toBe(body.length);
   });
 
   test('a boundary in quotes', async () => {

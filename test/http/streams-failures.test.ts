@@ -5,6 +5,7 @@ import { callUrl } from '../support/call.ts';
 import { startTestServer } from '../support/gateway.ts';
 import { wholeFile } from '../support/lifetime.ts';
 import { writeProject } from '../support/project.ts';
+import { openRaw, rawPost } from '../support/raw-http.ts';
 import { rawStream, streamHandler, streamScript } from '../support/streams.ts';
 import { until } from '../support/until.ts';
 
@@ -171,6 +172,27 @@ describe('after some items, each of which is delivered', () => {
       error: { code: 'sold-out', detail: 'No more.', data: { left: 0 } },
     });
   });
+});
+
+test.each([
+  ['bytes-exception', 'onetwo'],
+  ['script-killed', 'a,b\n'],
+])('%s: a reader of HTTP/1.0, where no chunk is missing, meets a reset', async (name, sent) => {
+  const { socket, send, ended } = await openRaw(server.url);
+  let received = '';
+  let code: string | undefined;
+  socket.on('data', (bytes) => {
+    received += bytes.toString('latin1');
+  });
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    code = error.code;
+  });
+  send(rawPost(`/functions/${name}`, 'null').toString().replace('HTTP/1.1', 'HTTP/1.0'));
+  await ended;
+  expect(code).toBe('ECONNRESET');
+  expect(received).toMatch(/^HTTP\/1\.1 200 /);
+  expect(received.toLowerCase()).not.toContain('transfer-encoding');
+  expect(sent.startsWith(received.slice(received.indexOf('\r\n\r\n') + 4))).toBe(true);
 });
 
 test('a reader that names a shorter time gets the cut then', async () => {

@@ -2,6 +2,7 @@
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { freePort } from '../support/free-port.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
@@ -76,6 +77,33 @@ test('one address down leaves the other serving', async () => {
   await until('it has ended', () => a.exitCode !== null || a.signalCode !== null);
   const pids = await Promise.all(Array.from({ length: 6 }, () => gateway.invoke('pid', null)));
   expect(new Set(pids).size).toBe(1);
+});
+
+test('callers are told neither by a worker that crashes nor by a pool that is away where php-fpm listens', async () => {
+  const folder = openFolder();
+  const project = functionsProject({ crash: 'posix_kill(getmypid(), 9); sleep(9);' });
+  chmodSync(project, 0o755);
+  const fpm = await rawFpm(folder, [`${folder}/a.sock`], 1);
+  const pools = { default: { address: `unix:${folder}/a.sock`, workers: 1, root: project, runtime } };
+  const answerOf = async (gateway: Gateway): Promise<string> => {
+    const headers = { 'content-type': 'application/json', 'x-request-timeout-ms': '1000' };
+    const request = new Request('http://localhost/functions/crash', { method: 'POST', headers, body: 'null' });
+    return await (await gateway.fetch(request)).text();
+  };
+  const gateway = await startGateway({ pools }, { project });
+  const crashed = await answerOf(gateway);
+  expect(JSON.parse(crashed)).toMatchObject({ code: 'worker-crashed', status: 502 });
+  expect(crashed).not.toContain(folder);
+  await gateway.close();
+  const open = await startGateway({ pools, exposeErrors: true }, { project });
+  expect(JSON.parse(await answerOf(open)).debug).toBe(`The peer is unix:${folder}/a.sock.`);
+  await open.close();
+  const left = await startGateway({ pools }, { project });
+  endGroup(fpm.pid);
+  await until('it has ended', () => fpm.exitCode !== null || fpm.signalCode !== null);
+  const away = await answerOf(left);
+  expect(JSON.parse(away)).toMatchObject({ code: 'pool-unavailable', status: 503 });
+  expect(away).not.toContain(folder);
 });
 
 test.each([

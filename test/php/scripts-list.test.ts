@@ -16,6 +16,7 @@ let before: number;
 beforeAll(async () => {
   runs = new Runs(file);
   const says = (text: string): readonly [string, string] => [`<?php ${runs.marking(`echo '${text}';`)}`, ''];
+  const many = [1, 2, 3, 4, 5, 6, 7].map((name) => `${name}.php`);
   const listed = JSON.stringify(['a.php', 'sub/b.php', 'index.php']);
   const project = functionsProject(
     {
@@ -28,6 +29,8 @@ beforeAll(async () => {
       'functions/one/form.php': says('form'),
       'functions/one/other.php': says('unlisted'),
       'schemas/site.ts': [scriptContract(`methods: ['GET'], scripts: { folder: 'site', files: ${listed} }`), ''],
+      ...Object.fromEntries(many.map((name) => [`functions/many/${name}`, says('many')])),
+      'schemas/many.ts': [scriptContract(`scripts: { folder: 'many', files: ${JSON.stringify(many)} }`), ''],
       'schemas/form.ts': [scriptContract(`methods: ['GET'], script: 'one/form.php'`), ''],
       handler: [runs.marking('return 1;'), `methods: ['GET']`],
     },
@@ -48,11 +51,8 @@ test.each([
   ['/functions/site/a.php?b=/sub/b.php', 'a'],
   ['/functions/site/sub/b.php', 'b'],
   ['/functions/form', 'form'],
-  // The same paths, by the rules of URLs (RFC 3986, 6.2.2).
+  // The same path, by the rules of URLs (RFC 3986, 6.2.2).
   ['/functions/site/%61.php', 'a'],
-  ['/functions/site/./a.php', 'a'],
-  ['/functions/site/sub/../a.php', 'a'],
-  ['/functions/other/../site/a.php', 'a'],
 ])('%s is %s', async (path, text) => {
   const answer = await get(path);
   expect([answer.status, answer.body]).toEqual([200, text]);
@@ -70,7 +70,6 @@ describe('nothing runs at', () => {
     '/functions/site/a',
     '/functions/site/a.php/',
     '/functions/site/a.php/info',
-    '/functions/site/a.php/../secret.php',
     '/functions/site/A.php',
     '/functions/Site/a.php',
     '/functions/site/a.PHP',
@@ -82,7 +81,6 @@ describe('nothing runs at', () => {
     '/functions/site/..%2Fsecret.php',
     '/functions/site/%2E%2E%2Fone%2Fother.php',
     '/functions/site/sub/..%2F..%2Fone/other.php',
-    '/functions/site/../one/other.php',
     '/functions/site/%252e%252e/secret.php',
     '/functions/site/a.php%00',
     '/functions/site/a.php%0A',
@@ -100,7 +98,6 @@ describe('nothing runs at', () => {
     '/functions/handler/',
     '/functions/constructor',
     '/functions/site/constructor',
-    '/functions/../functions/site/site/a.php',
     '/site/a.php',
   ])('%s', async (path) => {
     const answer = await get(path);
@@ -108,6 +105,46 @@ describe('nothing runs at', () => {
     expect(JSON.parse(answer.body).code).toBe('not-found');
     expect(runs.count).toBe(before);
   });
+});
+
+describe('nothing runs at a path with dot segments, wherever it leads', () => {
+  test.each([
+    '/functions/site/./a.php',
+    '/functions/site/sub/../a.php',
+    '/functions/other/../site/a.php',
+    '/functions/site/%2E%2e/site/a.php',
+    '/functions/site/a.php/../secret.php',
+    '/functions/site/../one/other.php',
+    '/functions/../functions/site/site/a.php',
+  ])('%s', async (path) => {
+    const answer = await get(path);
+    expect([answer.status, JSON.parse(answer.body).code]).toEqual([400, 'bad-request']);
+    expect(runs.count).toBe(before);
+  });
+});
+
+describe('a path where nothing is names the scripts there are', () => {
+  test.each([
+    ['/functions/site', 'site itself is no script; it has a.php, sub/b.php, index.php.'],
+    ['/functions/site/secret.php', 'site has no script "secret.php"; it has a.php, sub/b.php, index.php.'],
+    ['/functions/site/sub%2Fb.php', 'site has no script "sub%2Fb.php"; it has a.php, sub/b.php, index.php.'],
+    ['/functions/many/x.php', 'many has no script "x.php"; it has 1.php, 2.php, 3.php, 4.php, 5.php and 2 more.'],
+  ])('%s', async (path, detail) => {
+    expect(JSON.parse((await get(path)).body)).toMatchObject({ code: 'not-found', detail });
+  });
+});
+
+test('OPTIONS of a script tells its verbs and types and runs nothing; of any other path it is 404', async () => {
+  const options = async (path: string) =>
+    await rawRequest(url, `OPTIONS /functions/${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  for (const path of ['site/a.php', 'site/sub/b.php', 'form']) {
+    const { status, headers } = await options(path);
+    expect([path, status, headers.allow]).toEqual([path, 204, 'GET, HEAD, OPTIONS']);
+    expect(headers['accept-post']).toBe('application/x-www-form-urlencoded, multipart/form-data, application/json');
+  }
+  for (const path of ['site', 'site/secret.php', 'site/sub%2Fb.php', 'form/form.php', 'handler/a.php', 'none/a.php'])
+    expect([path, (await options(path)).status]).toEqual([path, 404]);
+  expect(runs.count).toBe(before);
 });
 
 test('a verb the contract does not list runs nothing', async () => {

@@ -145,7 +145,11 @@ describe('a body that is not what it claims ends the connection, and nobody take
     const server = await fakeFastCgi('unix', [readPing, answerPing, swallow]);
     const connection = await connect(server.address);
     const outcome = await call(connection, { body });
-    expect(outcome).toMatchObject({ code: 'internal-error', detail: expect.stringContaining(why) });
+    expect(outcome).toMatchObject({
+      code: 'internal-error',
+      detail: 'The request body cannot be sent.',
+      privateDetail: expect.stringContaining(why),
+    });
     expect(outcome.executed).not.toBe('no');
     expect(outcome.progress).toMatchObject({ sent: 'partial', ended: false, readToEnd: false });
     await server.peer.closed;

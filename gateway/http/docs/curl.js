@@ -2,8 +2,11 @@
 
 /** @import { Body, Outgoing } from './request.js' */
 
+/** @param {string} text */
+const inQuotes = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
 /** One word of a POSIX shell. @param {string} text */
-const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : inQuotes(text));
 
 /** curl reads `;` and `,` in a file's name unless it stands in quotes. @param {string} name */
 const fileName = (name) => `"${name.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
@@ -18,11 +21,15 @@ const bodyWords = (body) => {
     case 'file':
       return [`--data-binary ${quoted(`@${body.file?.name ?? 'FILE'}`)}`];
     case 'parts':
-      return body.parts.map(([name, value]) =>
-        value instanceof File
-          ? `-F ${quoted(`${name}=@${fileName(value.name)}${value.type === '' ? '' : `;type=${value.type}`}`)}`
-          : `--form-string ${quoted(`${name}=${value}`)}`,
-      );
+      return [
+        ...body.parts.map(([name, value]) =>
+          value instanceof File
+            ? `-F ${quoted(`${name}=@${fileName(value.name)}${value.type === '' ? '' : `;type=${value.type}`}`)}`
+            : `--form-string ${quoted(`${name}=${value}`)}`,
+        ),
+        // In quotes, for the name of a file that people fill in.
+        ...body.missing.map((name) => `-F ${inQuotes(`${name}=@FILE`)}`),
+      ];
   }
 };
 

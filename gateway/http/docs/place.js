@@ -56,7 +56,7 @@ const requestPanel = (place, operation, resolve) => {
   let running;
 
   const curl = el('code', {});
-  const request = () => outgoing({ place, operation, way, accept }, editor.read());
+  const request = () => outgoing({ place, operation, way, accept, resolve }, editor.read());
   const update = () =>
     (curl.textContent = curlCommand(request(), curlAnswer(place.name, accept || (accepts[0] ?? ''))));
   const stop = () => running?.abort();

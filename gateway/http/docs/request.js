@@ -1,14 +1,16 @@
 /** An input on its way: what is sent, in one form for `fetch` and for the curl line, so that both say the same. Pure. */
 
 /** @import { Operation, Place, Way } from './openapi.js' */
-
+/** @import { Resolve } from './schema.js' */
 import { withoutFiles } from './members.js';
+import { kindOf } from './schema.js';
 
 /**
  * @typedef {readonly (readonly [name: string, value: string])[]} Pairs
  * @typedef {readonly (readonly [name: string, value: string | File])[]} Parts
- * @typedef {{ kind: 'none' } | { kind: 'text', text: string } | { kind: 'parts', parts: Parts }
- *   | { kind: 'file', file: File | undefined }} Body
+ * @typedef {{ kind: 'none' } | { kind: 'text', text: string }
+ *   | { kind: 'parts', parts: Parts, missing: readonly string[] }
+ *   | { kind: 'file', file: File | undefined }} Body  `missing`: names of files that are still to be chosen
  *
  * @typedef {object} Outgoing
  * @property {string} method
@@ -21,6 +23,7 @@ import { withoutFiles } from './members.js';
  * @property {Operation} operation
  * @property {Way} way
  * @property {string} accept  empty: whatever comes
+ * @property {Resolve} resolve
  */
 
 /**
@@ -53,11 +56,28 @@ const encoded = (parts) =>
   new URLSearchParams(parts.flatMap(([name, text]) => (text instanceof File ? [] : [[name, text]]))).toString();
 
 /**
+ * Of files that must be there and are not yet.
  * @param {Way} way
  * @param {unknown} value
+ * @param {Resolve} resolve
+ */
+const missingFiles = ({ input }, value, resolve) => {
+  const { properties = {}, required = [] } = resolve(input);
+  const given = new Set(Object.keys(value ?? {}));
+  return required.flatMap((name) => {
+    const kind = given.has(name) ? '' : kindOf(resolve(properties[name]), resolve);
+    if (kind === 'file') return [name];
+    return kind === 'files' ? [`${name}[]`] : [];
+  });
+};
+
+/**
+ * @param {Way} way
+ * @param {unknown} value
+ * @param {Resolve} resolve
  * @returns {{ query: string, contentType: string, body: Body }}
  */
-const carried = (way, value) => {
+const carried = (way, value, resolve) => {
   switch (way.kind) {
     case 'query':
       return { query: encoded(fields(value)), contentType: '', body: { kind: 'none' } };
@@ -71,7 +91,11 @@ const carried = (way, value) => {
       return { query: '', contentType: way.mediaType, body: { kind: 'text', text: encoded(fields(value)) } };
     case 'multipart':
       // Its boundary is the sender's to choose.
-      return { query: '', contentType: '', body: { kind: 'parts', parts: fields(value) } };
+      return {
+        query: '',
+        contentType: '',
+        body: { kind: 'parts', parts: fields(value), missing: missingFiles(way, value, resolve) },
+      };
     case 'raw': {
       const { '': file, ...rest } = /** @type {{ '': File | undefined }} */ (value);
       // Browsers know few types by the ending of a name.
@@ -87,8 +111,8 @@ const carried = (way, value) => {
  * @param {unknown} value
  * @returns {Outgoing}
  */
-export const outgoing = ({ place, operation, way, accept }, value) => {
-  const { query, contentType, body } = carried(way, value);
+export const outgoing = ({ place, operation, way, accept, resolve }, value) => {
+  const { query, contentType, body } = carried(way, value, resolve);
   // Relative to this page, so that it works below a path of a proxy too.
   const url = new URL(place.path.slice(1), document.baseURI);
   url.search = query;
