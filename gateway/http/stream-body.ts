@@ -32,6 +32,7 @@ export class StreamBody {
   /** Encoded and not sent yet. */
   #rest: Uint8Array = NOTHING;
   #ended = false;
+  #left = false;
 
   constructor(stream: OutputStream, options: StreamBodyOptions) {
     this.#stream = stream;
@@ -62,10 +63,12 @@ export class StreamBody {
     }
     try {
       const pieces = await this.#next();
+      if (this.#left) return;
       if (pieces === undefined) this.#finish(controller);
       else this.#send(controller, pieces);
     } catch (thrown) {
-      this.#fail(controller, toGatewayError(thrown));
+      // To one that has left there is nothing to tell.
+      if (!this.#left) this.#fail(controller, toGatewayError(thrown));
     }
   }
 
@@ -135,6 +138,7 @@ export class StreamBody {
   }
 
   #leave(error: GatewayError): void {
+    this.#left = true;
     clearTimeout(this.#idle);
     this.#stream.cancel(error);
   }
