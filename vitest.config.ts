@@ -9,6 +9,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Processes, not threads: tests start and end FPM masters, and each cleans up what is its own.
     pool: 'forks',
+    globalSetup: './test/support/readable.ts',
     execArgv: conditions.map((condition) => `--conditions=${condition}`),
     // Two cores: more files at once only make real servers slow.
     maxWorkers: 2,

@@ -80,7 +80,8 @@ const receiveRequest = async ({ body }: Request, { timeoutMs, take }: Arrival): 
       await take(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
     }
   } catch (error) {
-    reader.cancel().catch(() => {});
+    // Not cancelled: undici's own form bodies meet that with a rejection nobody can handle, which ends the process.
+    reader.releaseLock();
     throw error;
   } finally {
     clearTimeout(timer);

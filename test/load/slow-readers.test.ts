@@ -14,7 +14,7 @@ import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
 
 const READERS = 200;
 const PIECE_BYTES = 8192;
-const PER_READER_BYTES = 512 * 1024;
+const PER_READER_BYTES = 1024 * 1024;
 /** Windows of the gateway and buffers of four sockets; a reader that reads all gets gigabytes in that time. */
 const WRITTEN_MAX_BYTES = 8 * 1_048_576;
 
