@@ -1,10 +1,13 @@
 /** A gigabyte streamed out costs the gateway no more memory than a small answer does. */
 import { request } from 'node:http';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { serve } from '../support/command.ts';
 import { writeProject } from '../support/project.ts';
 import { streamHandler, streamScript } from '../support/streams.ts';
 import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
+
+// A gigabyte takes ten seconds here, and longer on a slower machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 const MB = 1_048_576;
 const OCTETS = { item: "binary('application/octet-stream')", contract: 'timeoutMs: 60_000' };

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { callUrl } from '../support/call.ts';
 import { serve } from '../support/command.ts';
 import { openFolder } from '../support/lifetime.ts';
@@ -11,6 +11,9 @@ import { rawPost } from '../support/raw-http.ts';
 import { streamHandler } from '../support/streams.ts';
 import { until } from '../support/until.ts';
 import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
+
+// Two hundred workers take ten seconds here, and longer on a slower machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 const READERS = 200;
 const PIECE_BYTES = 8192;

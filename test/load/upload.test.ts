@@ -1,10 +1,13 @@
 /** A gigabyte sent in, as a form's file or as the body itself, costs the gateway no more memory than a small one. */
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { serve } from '../support/command.ts';
 import { handler, writeProject } from '../support/project.ts';
 import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
+
+// A gigabyte takes ten seconds here, and longer on a slower machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 const MB = 1_048_576;
 /** V8 lets so many bytes of buffers lie before it looks for those nobody uses: how soon a load meets that is chance. */
