@@ -9,7 +9,8 @@ import { createApp } from './http/app.ts';
 import { newCallId } from './ids.ts';
 import { Admission } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
-import { encodeFunctionParams, inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
+import { encodeFunctionParams } from './invoke/function-params.ts';
+import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
 import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
@@ -130,6 +131,7 @@ class RunningGateway implements Gateway {
   readonly #parts: RunningParts;
   readonly #admissions = new Map<string, Admission>();
   readonly #invoker: Invoker;
+  readonly #spool: Spool;
   #ending: Promise<void> | undefined;
 
   constructor(parts: RunningParts) {
@@ -158,7 +160,8 @@ class RunningGateway implements Gateway {
     const info = { title: 'Functions', version: VERSION };
     const notReady = (): string | undefined => this.#notReady();
     const spoolLimits = { afterBytes: limits.spoolAfterBytes, maxBytes: limits.spoolMaxBytes };
-    const spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
+    this.#spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
+    const spool = this.#spool;
     const invoker = this.#invoker;
     const app = createApp({ functions: this.functions, invoker, tracer, settings, spool, info, log, notReady });
     this.fetch = (request, env) => app.fetch(request, env);
@@ -181,8 +184,9 @@ class RunningGateway implements Gateway {
         void output.stream.ended.then(end);
         return readStream(output.stream);
       }
+      const result = resultOf(function_, output);
       end(undefined);
-      return resultOf(function_, output);
+      return result;
     } catch (thrown) {
       const error = toGatewayError(thrown);
       end(error);
@@ -202,18 +206,24 @@ class RunningGateway implements Gateway {
   async destroy(): Promise<void> {
     for (const admission of this.#admissions.values()) admission.close();
     await Promise.all([...this.#parts.pools.values()].map((pool) => pool.destroy()));
+    await this.#removeFiles();
+  }
+
+  /** A file that still arrives must not make the folder anew. */
+  async #removeFiles(): Promise<void> {
+    await this.#spool.close();
     this.#parts.instance.remove();
   }
 
   async #drain(): Promise<void> {
-    const { pools, settings, instance } = this.#parts;
+    const { pools, settings } = this.#parts;
     const { shutdownGraceMs } = settings;
     for (const admission of this.#admissions.values()) admission.close();
     const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);
     await Promise.all([...this.#admissions.values()].map((admission) => admission.emptied()));
     await Promise.all([...pools.values()].map((pool) => pool.close(shutdownGraceMs)));
     clearTimeout(timer);
-    instance.remove();
+    await this.#removeFiles();
   }
 
   #notReady(): string | undefined {

@@ -9,7 +9,7 @@ import type { Spool } from '../spool.ts';
 import { type BodySource, contentLength, hasBody, readWhole, receive } from './body.ts';
 import { asksForList, coerce } from './coerce.ts';
 import { contentOf } from './contents.ts';
-import { type HttpContext, requestHead } from './context.ts';
+import { type HttpContext, requestTarget } from './context.ts';
 import { FieldCount, Fields } from './fields.ts';
 import { boundaryOf, MultipartReader } from './multipart.ts';
 import { assertOrigin } from './request-rules.ts';
@@ -24,8 +24,8 @@ export interface ReadInput {
   readonly input: CallInput;
   /** As received. */
   readonly bodyBytes: number;
-  /** Removes the files of the call; any number of times. */
-  dispose(): Promise<void>;
+  /** Removes the files of the call, any number of times; a promise where there are any. */
+  dispose(): Promise<void> | undefined;
 }
 
 interface Reading {
@@ -155,7 +155,7 @@ export const readCallInput = async (
   const reading: Reading = { source, contentType, fn, settings, count, uploads };
   try {
     const query = newFields(reading);
-    query.addEncoded(queryOf(requestHead(c).target));
+    query.addEncoded(queryOf(requestTarget(c)));
     const body = await readers[content](reading);
     assertApart(query, body);
     const { value, fields, bytes, emptyFiles = [] } = body;
@@ -166,8 +166,8 @@ export const readCallInput = async (
       emptyFiles,
       contentType: content === 'raw' ? contentType : undefined,
     };
-    const input: CallInput = { value: joined(value, coerced(query, fn)), written };
-    return { input, bodyBytes: bytes, dispose: async () => await uploads.discard() };
+    const input: CallInput = { value: query.isEmpty ? value : joined(value, coerced(query, fn)), written };
+    return { input, bodyBytes: bytes, dispose: () => (uploads.isEmpty ? undefined : uploads.discard()) };
   } catch (error) {
     await uploads.discard();
     throw error;

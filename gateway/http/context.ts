@@ -24,14 +24,16 @@ const pairs = (raw: readonly string[]): [string, string][] => {
   return result;
 };
 
+/** What the request line names, as sent: a path, or a whole URL. */
+export const requestTarget = (c: HttpContext): string => c.env?.incoming?.url ?? c.req.raw.url;
+
 export const requestHead = (c: HttpContext): RequestHead => {
   const incoming = c.env?.incoming;
   if (incoming !== undefined) {
-    const { url: target = '', rawHeaders, httpVersion } = incoming;
-    return { target, headers: pairs(rawHeaders), hostRequired: httpVersion !== '1.0' };
+    const { rawHeaders, httpVersion } = incoming;
+    return { target: requestTarget(c), headers: pairs(rawHeaders), hostRequired: httpVersion !== '1.0' };
   }
-  const { url, headers } = c.req.raw;
-  return { target: url, headers: [...headers], hostRequired: false };
+  return { target: requestTarget(c), headers: [...c.req.raw.headers], hostRequired: false };
 };
 
 /** Undefined for unix sockets and calls in process. */

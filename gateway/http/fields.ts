@@ -142,6 +142,10 @@ export class Fields {
     return { pairs: this.#written, tree: this.value() };
   }
 
+  get isEmpty(): boolean {
+    return this.#written.size === 0;
+  }
+
   has(member: string): boolean {
     return this.#written.has(member);
   }

@@ -4,7 +4,7 @@ import { GatewayError, toGatewayError } from '../errors.ts';
 import { newCallId } from '../ids.ts';
 import type { Output } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
-import { scriptUrl } from '../invoke/in-process.ts';
+import { scriptUrl } from '../invoke/function-params.ts';
 import type { Call, Invoker } from '../invoke/invoke.ts';
 import type { Log } from '../log.ts';
 import type { Spool } from '../spool.ts';
@@ -95,8 +95,12 @@ export class FunctionsHandler {
       return output;
     } finally {
       // A script may still be reading its body while its output streams.
-      if (output?.kind === 'stream') void output.stream.ended.then(dispose);
-      else await dispose();
+      if (output?.kind === 'stream') {
+        void output.stream.ended.then(dispose);
+      } else {
+        const removing = dispose();
+        if (removing !== undefined) await removing;
+      }
     }
   }
 

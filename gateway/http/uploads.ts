@@ -53,6 +53,10 @@ export class Uploads {
     return new ArrivingFile(file, rules, sent, (bytes) => this.#add(bytes));
   }
 
+  get isEmpty(): boolean {
+    return this.#files.length === 0;
+  }
+
   /** Removes what lies on disk. Once is enough, more does no harm. */
   async discard(): Promise<void> {
     this.#discarded = true;

@@ -1,9 +1,9 @@
 /** Calls without HTTP: the request a script gets all the same, and the result as the value a program wants. */
 import { GatewayError } from '../errors.ts';
-import { encodeHandlerParams, encodeScriptParams, type PhpPaths } from '../pool/runtime.ts';
 import { Upload } from '../upload.ts';
 import type { Output } from './answer.ts';
 import type { GatewayFunction } from './function.ts';
+import { scriptUrl } from './function-params.ts';
 import type { Call } from './invoke.ts';
 import type { OutputStream } from './output-stream.ts';
 import type { CallInput, FieldTexts, Written } from './written.ts';
@@ -42,23 +42,6 @@ export const inProcessRequest = (
   const view = { method, url: scriptUrl(fn.name, path), params: [] };
   return { input, script: { path, view } };
 };
-
-/** Of a function, by script path; a handler has one entry, with an empty path. */
-export const encodeFunctionParams = (paths: PhpPaths, fn: GatewayFunction): ReadonlyMap<string, Buffer> => {
-  const { name, code, output, files } = fn;
-  if (code.kind === 'handler') {
-    const streams = output.kind === 'stream' ? (output.item.kind === 'json' ? 'items' : 'bytes') : undefined;
-    const handler = { functionName: name, file: code.file, takesFiles: files.size > 0, streams } as const;
-    return new Map([['', encodeHandlerParams(paths, handler)]]);
-  }
-  // A stream must reach its reader when the script flushes.
-  const buffers = output.kind !== 'stream';
-  return new Map(
-    [...code.files].map(([path, file]) => [path, encodeScriptParams(paths, scriptUrl(name, path), file, buffers)]),
-  );
-};
-
-export const scriptUrl = (name: string, path: string): string => `/functions/${name}${path === '' ? '' : `/${path}`}`;
 
 /** Throws when a script answered with another status than a good one or a redirect. */
 export const resultOf = (name: string, output: Exclude<Output, { kind: 'stream' }>): unknown => {

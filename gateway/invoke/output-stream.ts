@@ -29,7 +29,7 @@ type State =
 
 export class OutputStream {
   readonly #source: StreamSource;
-  /** Resolves once, with what went wrong or undefined, when the stream is over for PHP and reader. Never rejects. */
+  /** Resolves once, with what went wrong or undefined, when PHP has ended or is given up; the reader may be behind. Never rejects. */
   readonly ended: Promise<GatewayError | undefined>;
   readonly #onEnded: (error: GatewayError | undefined) => void;
   readonly #pending: unknown[] = [];

@@ -6,7 +6,7 @@ import { callUrl } from '../support/call.ts';
 import { startTestServer } from '../support/gateway.ts';
 import { openFolder, wholeFile } from '../support/lifetime.ts';
 import { isAlive } from '../support/php-processes.ts';
-import { anyContract, handler, writeProject } from '../support/project.ts';
+import { functionsProject } from '../support/project.ts';
 import { openRaw, rawPost } from '../support/raw-http.ts';
 import { BodyReader, streamHandler, streamScript } from '../support/streams.ts';
 import { Held } from '../support/told-handlers.ts';
@@ -24,10 +24,9 @@ const folder = openFolder(file);
 let server: Server;
 
 beforeAll(async () => {
-  const project = writeProject(
+  const project = functionsProject(
     {
-      'functions/pid.php': handler('return getmypid();'),
-      'schemas/pid.ts': anyContract(),
+      pid: 'return getmypid();',
       ...streamHandler('endless', `${OWN} ${BEGIN} while (true) { ${COUNT} yield 'item'; usleep(500); }`),
       ...streamHandler('flood', `${OWN} ${BEGIN} while (true) { ${COUNT} yield str_repeat('x', 10000); }`),
       ...streamHandler('flood-bytes', `${OWN} ${BEGIN} while (true) { ${COUNT} yield str_repeat('x', 10000); }`, CSV),

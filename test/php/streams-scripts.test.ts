@@ -5,7 +5,7 @@ import { callUrl } from '../support/call.ts';
 import { startTestServer } from '../support/gateway.ts';
 import { openFolder, wholeFile } from '../support/lifetime.ts';
 import { isAlive } from '../support/php-processes.ts';
-import { anyContract, handler, writeProject } from '../support/project.ts';
+import { functionsProject } from '../support/project.ts';
 import { BodyReader, rawStream, streamScript } from '../support/streams.ts';
 import { Held } from '../support/told-handlers.ts';
 import { until } from '../support/until.ts';
@@ -21,10 +21,9 @@ const folder = openFolder(file);
 let server: Server;
 
 beforeAll(async () => {
-  const project = writeProject(
+  const project = functionsProject(
     {
-      'functions/pid.php': handler('return getmypid();'),
-      'schemas/pid.ts': anyContract(),
+      pid: 'return getmypid();',
       ...streamScript(
         'lines',
         `echo '{"n":1}', "\\n"; flush(); echo "\\n \\r\\n"; echo '{"n":', "2}\\r\\n", '{"n":3}';`,
