@@ -40,9 +40,10 @@ const CASES: Readonly<Record<string, Case>> = {
   'a redirect': of("header('Location: /elsewhere?a=b#c');"),
   'a permanent redirect': of("header('Location: http://other.example/', true, 301); exit;"),
   'a place that was made': of("header('Location: /made/1', true, 201); echo '{}';"),
+  // A time to come would be told as the seconds until then, which one of the two may be asked a second later.
   cookies: of(`setcookie('a', 'b c'); setcookie('d', '', 1); setrawcookie('e', 'f');
-    setcookie('g', '1', ['expires' => 2000000000, 'path' => '/', 'domain' => 'site.example', 'secure' => true, 'httponly' => true, 'samesite' => 'Lax']);
-    setcookie('a', 'again');`),
+    setcookie('g', '1', ['expires' => 1000000000, 'path' => '/', 'domain' => 'site.example', 'secure' => true, 'httponly' => true, 'samesite' => 'Lax']);
+    header('Set-Cookie: h=1; expires=Wed, 18 May 2033 03:33:20 GMT; Max-Age=60', false); setcookie('a', 'again');`),
   'headers more than once': of(`header('Link: </a>; rel=preload'); header('Link: </b>; rel=preload', false);
     header('WWW-Authenticate: Basic realm="a"'); header('WWW-Authenticate: Bearer', false); header('Vary: Accept'); header('Vary: Cookie', false);`),
   'a header that replaces another': of(
