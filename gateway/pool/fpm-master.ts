@@ -116,13 +116,13 @@ export class FpmMaster {
 
   /** Running calls may finish within `graceMs`, then it ends with all its workers. Idempotent. */
   async stop(graceMs: number): Promise<void> {
-    // It died by itself, and its workers live on.
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) this.kill();
     this.#child.kill('SIGQUIT');
-    if (await this.#exitsWithin(graceMs)) return;
-    this.#child.kill('SIGTERM');
-    if (await this.#exitsWithin(TERM_GRACE_MS)) return;
-    this.kill();
+    if (!(await this.#exitsWithin(graceMs))) {
+      this.#child.kill('SIGTERM');
+      await this.#exitsWithin(TERM_GRACE_MS);
+    }
+    // Too slow, or dead by other means, before or meanwhile: then its workers live on.
+    if (this.#child.exitCode !== 0) this.kill();
     await this.exited;
   }
 

@@ -140,7 +140,7 @@ describe('destroy()', () => {
     const sink = { stdout: () => {}, stderr: () => {} };
     const { progress, done } = connection.send(request(), sink);
     const settled = done.catch((error: unknown) => error);
-    await expect.poll(() => progress.ping).toBe('answered');
+    await until('the ping is answered', () => progress.ping === 'answered');
     connection.destroy();
     expect(await settled).toMatchObject({ code: 'worker-crashed', executed: 'yes' });
   });

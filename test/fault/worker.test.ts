@@ -20,8 +20,11 @@ import { call, connect } from './fastcgi-client.ts';
 
 const paths = { root: '/secret/root', runtime: '/secret/runtime', bootstrap: '' };
 
-const refusal = async (address: Address): Promise<GatewayError> => {
-  const source = { address, paths, connectTimeoutMs: 200 };
+/** Of those that refuse at once. */
+const LONG_MS = 10_000;
+
+const refusal = async (address: Address, connectTimeoutMs: number): Promise<GatewayError> => {
+  const source = { address, paths, connectTimeoutMs };
   const error: unknown = await openWorker(source).catch((thrown: unknown) => thrown);
   if (error instanceof GatewayError) return error;
   throw new Error('it was taken for a worker');
@@ -29,19 +32,19 @@ const refusal = async (address: Address): Promise<GatewayError> => {
 
 describe('pool-unavailable: only operators are told the address and the paths', () => {
   const foreign: Story = [readPing, answerPing, readRequest, stderr('Primary script unknown'), answer('no'), stall];
-  test.each<[string, Story, RegExp, RegExp]>([
+  test.each<[string, Story, RegExp, RegExp, connectTimeoutMs?: number]>([
     [
       'a peer that does not know our runtime',
       foreign,
       /does not run the gateway's runtime/,
       /\/secret\/runtime.*unknown/,
     ],
-    ['one that does not answer', [stall], /no worker answered within 200 ms/, /./],
+    ['one that does not answer', [stall], /no worker answered within 200 ms/, /./, 200],
     ['one that ends at once', [readPing, close], /did not answer as it should/, /The worker ended the connection/],
     ['one that refuses', [readPing, answerPing, readRequest, endRequest(2)], /protocol status 2/, /./],
-  ])('%s', async (_name, story, told, kept) => {
+  ])('%s', async (_name, story, told, kept, connectTimeoutMs = LONG_MS) => {
     const { address } = await fakeFastCgi('unix', story);
-    const { code, executed, message, privateDetail = '' } = await refusal(address);
+    const { code, executed, message, privateDetail = '' } = await refusal(address, connectTimeoutMs);
     expect([code, executed]).toEqual(['pool-unavailable', 'no']);
     expect(message).toMatch(told);
     expect(message).not.toMatch(/secret|unix:|\/tmp/);
@@ -51,7 +54,7 @@ describe('pool-unavailable: only operators are told the address and the paths', 
 
   test('one that is not there', async () => {
     const address: Address = { kind: 'unix', path: socketPath() };
-    const { message, privateDetail } = await refusal(address);
+    const { message, privateDetail } = await refusal(address, LONG_MS);
     expect(message).toBe('The FastCGI peer cannot be reached: ENOENT.');
     expect(privateDetail).toBe(`The peer is ${formatAddress(address)}.`);
   });

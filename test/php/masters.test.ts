@@ -162,7 +162,7 @@ test('a master killed while close() waits takes its workers with it', async () =
   const { gateway, folder, runtimeDir } = await start();
   const held = new Held(folder, 'a');
   const running = gateway.invoke('wait', held.file);
-  const orphan = await held.started();
+  await held.started();
   const master = masterOf(gateway);
   const closing = gateway.close();
   kill(master, 'SIGKILL');
@@ -170,8 +170,18 @@ test('a master killed while close() waits takes its workers with it', async () =
   held.go();
   expect(await running).toBe(1);
   await closing;
-  await until('the orphan is gone', () => !isAlive(orphan));
-  expect(groupOf(master)).toEqual([]);
+  await until('all processes are gone', () => groupOf(master).length === 0);
+  expect(readdirSync(runtimeDir)).toEqual([]);
+});
+
+test('a master that is dead before anyone has seen it takes its workers with it when close() comes', async () => {
+  const { gateway, runtimeDir } = await start();
+  const master = masterOf(gateway);
+  kill(master, 'SIGKILL');
+  // Nothing is awaited, so that this process cannot be told.
+  while (isAlive(master));
+  await gateway.close();
+  await until('all processes are gone', () => groupOf(master).length === 0);
   expect(readdirSync(runtimeDir)).toEqual([]);
 });
 

@@ -66,7 +66,7 @@ describe('the gateway', () => {
     await server.close();
     await reader.rest();
     expect(reader.text).not.toContain('last');
-    expect(held.pids.some(isAlive)).toBe(false);
+    await until('PHP has ended', () => !held.pids.some(isAlive));
   });
 
   test('destroy() cuts streams now: no reader takes them for whole', async () => {

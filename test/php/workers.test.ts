@@ -67,11 +67,11 @@ test('a call past its time limit is answered and its worker stopped; another wor
 test('the slot of a timed-out call stays taken while its worker lives', async () => {
   const gateway = await start(1, { stuck: [WAIT, 'timeoutMs: 500'], pid: PID });
   const stuck = new Held(openFolder(), 'stuck');
-  const late = gateway.invoke('stuck', stuck.file);
+  const late = expect(gateway.invoke('stuck', stuck.file)).rejects.toMatchObject({ code: 'function-timeout' });
   const pid = await stuck.started();
   // A stopped process does not take the SIGTERM: the worker is busy until the SIGKILL a second later.
   kill(pid, 'SIGSTOP');
-  await expect(late).rejects.toMatchObject({ code: 'function-timeout' });
+  await late;
   expect(backendOf(gateway)).toMatchObject({ taken: 1, late: 1 });
   expect(isAlive(pid)).toBe(true);
   const next = await gateway.invoke('pid', null);
@@ -120,7 +120,7 @@ test('workers killed while idle are not noticed by the next calls', async () => 
 
 test('a worker stopped while idle costs its next call a wait, not its life', async () => {
   const gateway = await startGateway(
-    { pools: { default: { workers: 1, connectTimeoutMs: 200 } } },
+    { pools: { default: { workers: 1 } } },
     { project: functionsProject({ pid: PID }) },
   );
   const pid = (await gateway.invoke('pid', null)) as number;
@@ -151,7 +151,7 @@ test('work behind fastcgi_finish_request() past the time limit is stopped', asyn
 
 test('work a shutdown function goes on with behind its answer does not swallow the next call', async () => {
   const gateway = await startGateway(
-    { pools: { default: { workers: 1, connectTimeoutMs: 200 } } },
+    { pools: { default: { workers: 1 } } },
     {
       project: functionsProject({
         finish: `register_shutdown_function(function () use ($input, $call) { fastcgi_finish_request(); ${WAIT} }); return 1;`,

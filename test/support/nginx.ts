@@ -59,7 +59,7 @@ export const startNginx = async (root: string, lifetime: Lifetime = thisTest): P
   await until('nginx is ready', async () => {
     if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`);
     return await fetch(url).then(
-      () => true,
+      ({ headers }) => headers.get('server')?.startsWith('nginx') === true,
       () => false,
     );
   });
