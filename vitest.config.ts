@@ -13,8 +13,8 @@ export default defineConfig({
     execArgv: conditions.map((condition) => `--conditions=${condition}`),
     // Two cores: more files at once only make real servers slow.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     reporters: ['default', './test/support/closing-line.ts'],
   },
 });

@@ -48,7 +48,9 @@ interface Connection {
 }
 
 const CONTEXT = { callId: undefined, traceId: undefined, expose: false };
-const LINGER_MS = 500;
+/** How often one that ends is looked at: what has sent nothing between two looks in a row is closed. */
+const LINGER_CHECK_MS = 250;
+const LINGER_MAX_MS = 10_000;
 const CHECK_EVERY_MS = 1000;
 /** No address, so that nobody trusts it. */
 const UNKNOWN_PEER = 'unknown';
@@ -73,12 +75,23 @@ const parserError = (error: NodeJS.ErrnoException): GatewayError => {
   }
 };
 
-/** Closing at once would reset a peer that still sends, and it could lose the answer that is on its way. */
+/**
+ * Closing at once would reset a peer that still sends, and it could lose the answer that is on its way: it may go on for
+ * a while, to nobody. One look alone proves nothing, as this process may have been held up, too.
+ */
 const closeSoftly = (socket: Socket): void => {
   if (socket.destroyed) return;
   socket.end();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once('close', () => clearTimeout(timer));
+  let { bytesRead } = socket;
+  let looks = 0;
+  let quietLooks = 0;
+  const timer = setInterval(() => {
+    looks += 1;
+    quietLooks = socket.bytesRead === bytesRead ? quietLooks + 1 : 0;
+    bytesRead = socket.bytesRead;
+    if (quietLooks === 2 || looks * LINGER_CHECK_MS >= LINGER_MAX_MS) socket.destroy();
+  }, LINGER_CHECK_MS);
+  socket.once('close', () => clearInterval(timer));
 };
 
 /**

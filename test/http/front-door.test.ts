@@ -286,6 +286,19 @@ describe('bodies beyond the limit', () => {
       expect((await connection.answer()).status).toBe(413);
     }
   });
+
+  test('so does one that takes its time to send, and reads only then', async () => {
+    const connection = await openRaw(server.url);
+    connection.socket.pause();
+    connection.send(rawPost('/functions/echo', '', { 'content-length': '20000' }));
+    for (let sent = 0; sent < 15; sent += 1) {
+      connection.send('x'.repeat(1000));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    connection.socket.resume();
+    expect((await connection.answer()).status).toBe(413);
+    await connection.ended;
+  });
 });
 
 describe('headers', () => {

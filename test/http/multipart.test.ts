@@ -155,7 +155,7 @@ describe('taken', () => {
   test('in chunks of any size, over a socket', async () => {
     const body = multipart({ name: 'age', body: '1' }, { name: 'photo', fileName: 'x', body: Buffer.alloc(3000, 'y') });
     for (const size of [1, 7, 1000]) {
-      const connection = await openRaw(server.url);
+      const connection = await openRaw(patient.url);
       connection.send(
         rawPost('/', '', { 'content-type': MULTIPART, 'content-length': undefined, 'transfer-encoding': 'chunked' }),
       );

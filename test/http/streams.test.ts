@@ -46,7 +46,7 @@ beforeAll(async () => {
     },
     file,
   );
-  const env = { FPMG_POOLS__DEFAULT__WORKERS: '4', FPMG_HTTP__HEARTBEAT_MS: '100' };
+  const env = { FPMG_POOLS__DEFAULT__WORKERS: '4' };
   server = await startTestServer(project, { env }, file);
 });
 
@@ -154,7 +154,9 @@ describe('one by one, while PHP runs', () => {
 
   test('while there is nothing to say, SSE says so, and goes on', async () => {
     const held = new Held(folder, 'heartbeat');
-    const reader = new BodyReader(await callUrl(server.url, 'late', held.file, { accept: 'text/event-stream' }));
+    const env = { FPMG_HTTP__HEARTBEAT_MS: '100' };
+    const { url } = await startTestServer(writeProject(streamHandler('late', LATE)), { env });
+    const reader = new BodyReader(await callUrl(url, 'late', held.file, { accept: 'text/event-stream' }));
     await reader.until(': still there\n\n: still there\n\n');
     held.go();
     expect(await reader.rest()).toBe('whole');

@@ -10,7 +10,7 @@ import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
 vi.setConfig({ testTimeout: 180_000 });
 
 const MB = 1_048_576;
-const OCTETS = { item: "binary('application/octet-stream')", contract: 'timeoutMs: 60_000' };
+const OCTETS = { item: "binary('application/octet-stream')", contract: 'timeoutMs: 170_000' };
 const pieces = (mb: string, bytes: number): string =>
   `$piece = str_repeat('x', ${bytes}); for ($n = ${mb} * ${MB / bytes}; $n > 0; --$n)`;
 

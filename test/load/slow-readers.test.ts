@@ -14,6 +14,7 @@ import { LITTLE_GARBAGE, watchMemory } from './memory.ts';
 
 // Two hundred workers take ten seconds here, and longer on a slower machine.
 vi.setConfig({ testTimeout: 180_000 });
+const LONG_MS = 120_000;
 
 const READERS = 200;
 const PIECE_BYTES = 8192;
@@ -49,9 +50,9 @@ test('two hundred slow readers', async () => {
   const project = writeProject({
     'functions/pid.php': handler('return getmypid();'),
     'schemas/pid.ts': anyContract("pool: 'other'"),
-    ...streamHandler('flood', FLOOD, { item: "binary('application/octet-stream')", contract: 'timeoutMs: 60_000' }),
+    ...streamHandler('flood', FLOOD, { item: "binary('application/octet-stream')", contract: 'timeoutMs: 170_000' }),
     'deploy/gateway.config.ts': `export default { pools: {
-      default: { workers: ${READERS}, pm: 'ondemand', connectTimeoutMs: 20_000 }, other: { workers: 1 } } };`,
+      default: { workers: ${READERS}, pm: 'ondemand', connectTimeoutMs: 60_000 }, other: { workers: 1 } } };`,
   });
   const env = { ...LITTLE_GARBAGE, FPMG_POOLS__DEFAULT__WORKERS: undefined, FPMG_HTTP__IDLE_WRITE_TIMEOUT_MS: '8000' };
   const cli = await serve('start', project, { env });
@@ -64,24 +65,28 @@ test('two hundred slow readers', async () => {
 
   // A few that read all there is, for a while: now code is compiled, and the heap as large as it gets.
   const warm = Array.from({ length: 4 }, () => slowReader(cli.url, warmFolder, false).resume());
-  await until('they have read much', () => warm.every(({ bytesRead }) => bytesRead > 32_000_000));
+  await until('they have read much', () => warm.every(({ bytesRead }) => bytesRead > 32_000_000), LONG_MS);
   for (const socket of warm) socket.destroy();
-  await until('their workers are free', async () => (await taken()) === 0);
+  await until('their workers are free', async () => (await taken()) === 0, LONG_MS);
 
   const { beforeBytes, mostBytes } = await watchMemory(cli.child.pid, async () => {
     for (let at = 0; at < READERS; at += 1) slowReader(cli.url, folder, at % 2 === 0);
-    await until('all of them are being served', () => readdirSync(folder).length >= READERS);
+    await until('all of them are being served', () => readdirSync(folder).length >= READERS, LONG_MS);
     expect((await callUrl(cli.url, 'pid', null)).status).toBe(200);
     let sum = -1;
-    await until('PHP waits for them', async () => {
-      const last = sum;
-      sum = writtenBytes().reduce((total, bytes) => total + bytes, 0);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return sum === last;
-    });
+    await until(
+      'PHP waits for them',
+      async () => {
+        const last = sum;
+        sum = writtenBytes().reduce((total, bytes) => total + bytes, 0);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return sum === last;
+      },
+      LONG_MS,
+    );
   });
   expect((mostBytes - beforeBytes) / READERS).toBeLessThan(PER_READER_BYTES);
   const cutOff = (): number => cli.events().filter(({ code }) => code === 'slow-reader').length;
-  await until('all of them are cut off', async () => cutOff() === READERS && (await taken()) === 0);
+  await until('all of them are cut off', async () => cutOff() === READERS && (await taken()) === 0, LONG_MS);
   expect(Math.max(...writtenBytes())).toBeLessThan(WRITTEN_MAX_BYTES);
 });

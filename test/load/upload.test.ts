@@ -21,7 +21,7 @@ const TAIL = `\r\n--${BOUNDARY}--\r\n`;
 const contract = (input: string, more: string): string => `
 import { z } from 'zod';
 import { defineFunction, file } from 'fpm-gateway/contract';
-export default defineFunction({ input: ${input}, output: z.int(), timeoutMs: 60_000, ${more} });
+export default defineFunction({ input: ${input}, output: z.int(), timeoutMs: 170_000, ${more} });
 `;
 const FORM = `z.object({ file: ${FILE} })`;
 const COUNT_INPUT = `<?php $in = fopen('php://input', 'r'); for ($n = 0; ($piece = fread($in, 65536)) !== '' && $piece !== false;) { $n += strlen($piece); } echo $n;`;
