@@ -238,7 +238,7 @@ class RunningGateway implements Gateway {
     // The registry has refused functions without a pool.
     if (pool === undefined || admission === undefined) return [];
     const { connectTimeoutMs } = pool.settings;
-    const beginUpload = (): (() => void) => pool.beginUpload();
+    const beginUpload: Target['beginUpload'] = () => pool.beginUpload();
     const encodedParams = encodeFunctionParams(pool.paths, fn);
     const retryBudget = new RetryBudget();
     return [[fn.name, { fn, admission, retryBudget, connectTimeoutMs, encodedParams, beginUpload }]];

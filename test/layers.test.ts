@@ -24,6 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'upload',
     'version',
     'modules',
+    'within',
   ].map((name) => `${name}.ts`),
   ['fastcgi', 'trace'],
   ['pool'],

@@ -7,6 +7,7 @@ import { StartupError, type StartupProblem } from '../startup.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { VERSION } from '../version.ts';
 import { watchProject } from '../watch.ts';
+import { within } from '../within.ts';
 import { tryLines } from './curl.ts';
 import { describeProblems, failCommand, isTerminal, paint, say, table } from './terminal.ts';
 
@@ -38,12 +39,7 @@ const jsonLog = (level: string): ProcessLog => {
   const stream = pino.destination(options);
   stream.on('error', () => {});
   const end = async (): Promise<void> => {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LOG_END_MS);
-    });
-    await Promise.race([new Promise<void>((resolve) => stream.flush(() => resolve())), late]);
-    clearTimeout(timer);
+    await within(new Promise<void>((resolve) => stream.flush(() => resolve())), LOG_END_MS);
     // Else it would flush in the exit handler, and wait there for a reader that does not come.
     stream.destroy();
   };

@@ -127,6 +127,8 @@ export class MultipartReader {
     const known = [...files].find(([member, { many }]) => name === member || (many && name === `${member}[]`));
     if (known === undefined) throw unknownFile(name, files);
     const [member, rules] = known;
+    // Of an input that was left empty there may be one more.
+    if (fileName !== '') this.#assertRoom(member);
     const file = uploads.file(rules, { field: member, name: fileName, contentType });
     this.#open = { kind: 'file', name: member, sentName: name, file, mayBeEmpty: fileName === '' };
   }
@@ -151,13 +153,16 @@ export class MultipartReader {
       this.#empty.set(open.name, open.sentName);
       return;
     }
-    const uploads = this.#found.get(open.name) ?? [];
-    const maxCount = this.#target.files.get(open.name)?.maxCount ?? 0;
-    if (uploads.length === maxCount) {
-      const detail = `There are more than ${maxCount} files named ${JSON.stringify(open.name)}, which the contract allows.`;
-      throw new GatewayError('too-many-fields', detail, { headers: LAST_ANSWER });
-    }
-    this.#found.set(open.name, [...uploads, await open.file.end()]);
+    this.#assertRoom(open.name);
+    this.#found.set(open.name, [...(this.#found.get(open.name) ?? []), await open.file.end()]);
+  }
+
+  /** For one more file. */
+  #assertRoom(member: string): void {
+    const maxCount = this.#target.files.get(member)?.maxCount ?? 0;
+    if ((this.#found.get(member)?.length ?? 0) < maxCount) return;
+    const detail = `There are more than ${maxCount} files named ${JSON.stringify(member)}, which the contract allows.`;
+    throw new GatewayError('too-many-fields', detail, { headers: LAST_ANSWER });
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { OutputStream } from '../invoke/output-stream.ts';
+import { LATE, within } from '../within.ts';
 import type { StreamFormat } from './stream-format.ts';
 
 export interface StreamBodyOptions {
@@ -17,7 +18,6 @@ export interface StreamBodyOptions {
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 
-const HEARTBEAT = Symbol('heartbeat');
 const NOTHING = new Uint8Array(0);
 /** As much as Node takes for a socket before it asks to wait. */
 const PART_BYTES = 65_536;
@@ -82,8 +82,8 @@ export class StreamBody {
     }, idleWriteTimeoutMs);
   }
 
-  /** The next pieces, undefined at the end, or HEARTBEAT when there was nothing for a while. */
-  async #next(): Promise<unknown[] | undefined | typeof HEARTBEAT> {
+  /** The next pieces, undefined at the end, or LATE when there was nothing for a while. */
+  async #next(): Promise<unknown[] | undefined | typeof LATE> {
     const { format, heartbeatMs } = this.#options;
     this.#reading ??= this.#stream.read();
     const reading = this.#reading;
@@ -91,22 +91,14 @@ export class StreamBody {
       this.#reading = undefined;
       return await reading;
     }
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<typeof HEARTBEAT>((resolve) => {
-      timer = setTimeout(() => resolve(HEARTBEAT), heartbeatMs);
-    });
-    try {
-      const next = await Promise.race([reading, silence]);
-      if (next !== HEARTBEAT) this.#reading = undefined;
-      return next;
-    } finally {
-      clearTimeout(timer);
-    }
+    const next = await within(reading, heartbeatMs);
+    if (next !== LATE) this.#reading = undefined;
+    return next;
   }
 
-  #send(controller: Controller, pieces: unknown[] | typeof HEARTBEAT): void {
+  #send(controller: Controller, pieces: unknown[] | typeof LATE): void {
     const { format } = this.#options;
-    if (pieces !== HEARTBEAT) {
+    if (pieces !== LATE) {
       this.#enqueue(controller, format.encode(pieces, this.#isEmpty));
       this.#isEmpty = false;
     } else if (format.heartbeat !== undefined) this.#enqueue(controller, format.heartbeat);

@@ -61,12 +61,12 @@ const bytes = (mediaType: string): StreamFormat => ({
   failure: undefined,
 });
 
-const NDJSON_TYPES = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'];
+const OF_ITEMS = [...['application/x-ndjson', 'application/ndjson', 'application/jsonl'].map(ndjson), SSE, ARRAY];
+const OF_TEXTS = [...OF_ITEMS, TEXT];
 
-const formats = (item: WholeOutput): StreamFormat[] => {
+const formats = (item: WholeOutput): readonly StreamFormat[] => {
   if (item.kind === 'binary') return [bytes(item.mediaType)];
-  const isText = item.jsonSchema.type === 'string';
-  return [...NDJSON_TYPES.map(ndjson), SSE, ARRAY, ...(isText ? [TEXT] : [])];
+  return item.jsonSchema.type === 'string' ? OF_TEXTS : OF_ITEMS;
 };
 
 const essence = ({ mediaType }: StreamFormat): string => mediaType.split(';')[0] ?? '';

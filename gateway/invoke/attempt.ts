@@ -9,6 +9,7 @@ import { callParams, scriptCallParams } from '../pool/runtime.ts';
 import type { SlotRequest } from '../pool/slot.ts';
 import type { Worker } from '../pool/worker.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
+import { within } from '../within.ts';
 import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
 import {
   BytesDecoder,
@@ -47,7 +48,7 @@ export interface Attempt {
   /** Aborted when the caller leaves: a stream that nobody reads is stopped, anything else runs to its end. */
   readonly signal: AbortSignal | undefined;
   /** The worker is free again: its files can be cleared away. */
-  readonly onFreed: (() => void) | undefined;
+  readonly onFreed: SlotRequest['onFreed'];
 }
 
 /** An early failure gets its own status; a first item that comes later than this does not hold up the head. */
@@ -139,26 +140,13 @@ const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): P
   try {
     // A script's status and type are in its head; a handler's are known.
     if (attempt.fn.code.kind === 'script') await stream.opened();
+    // What fails later fails for the reader, who reads on from it.
     await within(stream.filled(), HEAD_WAIT_MS);
   } finally {
     signal?.removeEventListener('abort', onAbort);
     trace.phase('php', startedMs);
   }
   return { kind: 'stream', stream };
-};
-
-/** Resolves after this time at the latest; rejects if the promise does before. */
-const within = async (promise: Promise<void>, ms: number): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  try {
-    // Later it fails for the reader, who reads on from it.
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 };
 
 interface Begun {

@@ -26,8 +26,8 @@ export interface Target {
   readonly connectTimeoutMs: number;
   /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
   readonly encodedParams: ReadonlyMap<string, Buffer>;
-  /** PHP is about to keep files for a call; the result is called when they are no longer needed. */
-  readonly beginUpload: () => () => void;
+  /** PHP is about to keep files for a call; the result is called when they are no longer needed (`SlotRequest.onFreed`). */
+  readonly beginUpload: () => (isGone: boolean) => void;
 }
 
 export interface Call {

@@ -4,9 +4,13 @@ import { createReadStream } from 'node:fs';
 import type { LargeBody } from '../fastcgi/index.ts';
 import type { Upload } from '../upload.ts';
 
-export type Part =
-  | { readonly kind: 'text'; readonly name: string; readonly text: string }
-  | { readonly kind: 'file'; readonly name: string; readonly upload: Upload };
+export interface FilePart {
+  readonly kind: 'file';
+  readonly name: string;
+  readonly upload: Upload;
+}
+
+export type Part = { readonly kind: 'text'; readonly name: string; readonly text: string } | FilePart;
 
 /** Four STDIN records: the fewest system calls that 200 concurrent uploads can afford in memory. */
 const READ_BYTES = 4 * 65_535;

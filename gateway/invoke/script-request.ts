@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts';
 import type { Param } from '../pool/runtime.ts';
 import { Upload } from '../upload.ts';
 import type { EncodedInput } from './handler-body.ts';
-import { encodeMultipart, type Part, uploadBody } from './multipart.ts';
+import { encodeMultipart, type FilePart, type Part, uploadBody } from './multipart.ts';
 import type { CallInput, FieldText, FieldTexts, Written } from './written.ts';
 
 /** What a script sees of the HTTP request around its input. */
@@ -60,7 +60,7 @@ const NO_FILE = new Upload('', 'application/octet-stream', 0, { kind: 'memory', 
 interface Members {
   readonly query: FieldText[];
   readonly body: FieldText[];
-  readonly files: Part[];
+  readonly files: FilePart[];
   /** Those of a JSON body. */
   readonly json: Record<string, unknown>;
 }
@@ -71,7 +71,7 @@ const sortMembers = (parsed: object, written: Written): Members => {
     const uploads = [member].flat().filter((each) => each instanceof Upload);
     if (uploads.length > 0) {
       const name = Array.isArray(member) ? `${key}[]` : key;
-      members.files.push(...uploads.map((upload): Part => ({ kind: 'file', name, upload })));
+      members.files.push(...uploads.map((upload): FilePart => ({ kind: 'file', name, upload })));
       continue;
     }
     if (written.query.pairs.has(key) || written.content === 'none' || written.content === 'raw')
@@ -115,8 +115,7 @@ const bodyOf = (parsed: unknown, members: Members, written: Written): Omit<Encod
       return { params: [['CONTENT_TYPE', contentType]], body, hasFiles: true };
     }
     case 'raw': {
-      const [part] = members.files.filter(({ kind }) => kind === 'file');
-      const upload = parsed instanceof Upload ? parsed : part?.kind === 'file' ? part.upload : NO_FILE;
+      const upload = parsed instanceof Upload ? parsed : (members.files[0]?.upload ?? NO_FILE);
       return { params: [['CONTENT_TYPE', rawType(upload, written)]], body: uploadBody(upload), hasFiles: false };
     }
   }

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
+import { LATE, within } from '../within.ts';
 
 export interface FpmMasterOptions {
   readonly pool: string;
@@ -132,13 +133,7 @@ export class FpmMaster {
   }
 
   async #exitsWithin(timeoutMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), timeoutMs);
-    });
-    const exited = await Promise.race([this.exited.then(() => true), timeout]);
-    clearTimeout(timer);
-    return exited;
+    return (await within(this.exited, timeoutMs)) !== LATE;
   }
 }
 

@@ -73,8 +73,8 @@ export class ManagedPool {
     this.#uploadDir = new UploadDir(instance.spool, name, poolUser(name, settings.user));
   }
 
-  /** A call with files begins; the result is called when its worker is free again. */
-  beginUpload(): () => void {
+  /** A call with files begins; the result is called when its worker is free again, or gone. */
+  beginUpload(): (isGone: boolean) => void {
     return this.#uploadDir.begin();
   }
 

@@ -123,8 +123,8 @@ export class Pool {
     return best?.take(onFreed);
   }
 
-  /** A call with files begins; the result is called when its worker is free again. Attached pools clean up themselves. */
-  beginUpload(): () => void {
+  /** A call with files begins; the result is called when its worker is free again, or gone. Attached pools clean up themselves. */
+  beginUpload(): (isGone: boolean) => void {
     return this.#managed?.beginUpload() ?? (() => {});
   }
 

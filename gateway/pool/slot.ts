@@ -5,14 +5,15 @@
 import { GatewayError } from '../errors.ts';
 import type { Connection, Exchange, FastCgiRequest, LargeBody, Params, Reception } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
+import { LATE, within } from '../within.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
 
 export interface SlotRequest {
   readonly encodedParams: Buffer;
   readonly params: Params;
   readonly body: Buffer | LargeBody;
-  /** Runs when the worker is free of it. */
-  readonly onFreed: (() => void) | undefined;
+  /** Runs when the worker is free of it. `isGone`: the worker has ended, or its connection, and nothing is known of it. */
+  readonly onFreed: ((isGone: boolean) => void) | undefined;
   /** How long PHP may run. */
   readonly timeLimitMs: number;
 }
@@ -54,7 +55,7 @@ export class WorkerSlot implements Slot {
   #connecting: Promise<Worker> | undefined;
   #reception: Reception<unknown> | undefined;
   #timeLimitMs = 0;
-  #onRequestFreed: (() => void) | undefined;
+  #onRequestFreed: SlotRequest['onFreed'];
   #released = false;
   #doubtful = false;
   #destroyed = false;
@@ -70,14 +71,18 @@ export class WorkerSlot implements Slot {
     const obtained = this.#owner.obtain();
     if (!(obtained instanceof Promise)) return this.#hold(obtained);
     this.#connecting = obtained.then((worker) => this.#hold(worker));
-    return await within(this.#connecting, withinMs);
+    const worker = await within(this.#connecting, withinMs);
+    if (worker !== LATE) return worker;
+    const detail = `The deadline passed while a worker was being connected, after ${Math.round(withinMs)} ms.`;
+    throw new GatewayError('deadline-exceeded', detail);
   }
 
   async run<T>(request: SlotRequest, receive: Receive<T>): Promise<T> {
     const worker = this.#worker ?? (await this.connect(this.#owner.options.connectTimeoutMs));
-    const { timeLimitMs, onFreed, ...fastCgi } = request;
+    const { encodedParams, params, body, timeLimitMs, onFreed } = request;
     this.#onRequestFreed = onFreed;
-    const reception = receive(worker.connection, { ...fastCgi, ping: worker.pings, keepConnection: true });
+    const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
+    const reception = receive(worker.connection, fastCgi);
     const { exchange } = reception;
     this.#reception = reception;
     this.#timeLimitMs = timeLimitMs;
@@ -161,7 +166,7 @@ export class WorkerSlot implements Slot {
       if (this.#doubtful) await this.#settle(worker);
       this.#owner.park(worker);
     }
-    this.#onRequestFreed?.();
+    this.#onRequestFreed?.(!worker?.connection.usable);
     this.#onFreed();
     this.#owner.freed(this);
   }
@@ -184,16 +189,6 @@ export class WorkerSlot implements Slot {
 /** Errors with which the gateway itself ends a connection while the peer still sends. */
 const isOurVerdict = (error: unknown): boolean =>
   error instanceof GatewayError && (error.code === 'response-too-large' || error.code === 'bad-function-response');
-
-const within = (connecting: Promise<Worker>, withinMs: number): Promise<Worker> =>
-  new Promise((resolve, reject) => {
-    const late = (): void => {
-      const detail = `The deadline passed while a worker was being connected, after ${Math.round(withinMs)} ms.`;
-      reject(new GatewayError('deadline-exceeded', detail));
-    };
-    const timer = setTimeout(late, withinMs);
-    connecting.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 
 const timeoutError = (timeLimitMs: number, { progress }: Exchange): GatewayError => {
   const executed = progress.bytesReceived > 0 ? 'yes' : 'unknown';

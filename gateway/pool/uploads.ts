@@ -55,12 +55,14 @@ export const uploadProblems = (needs: UploadNeeds, has: PhpLimits): string[] => 
 };
 
 /**
- * PHP removes uploaded files when a call ends, but not when its worker is killed. What is older than every call under
- * way belongs to none, so it is cleared away whenever one ends.
+ * PHP removes uploaded files when a call ends, but not when its worker dies. Then what is older than every call under
+ * way belongs to none, and is cleared away whenever one ends until all that may be left is that old.
  */
 export class UploadDir {
   readonly path: string;
   readonly #underWay = new Map<object, number>();
+  /** When the last worker died whose files may still be here. */
+  #goneAtMs: number | undefined;
 
   constructor(base: string, pool: string, user: UserIds | undefined) {
     this.path = join(base, `php-${pool}`);
@@ -68,17 +70,19 @@ export class UploadDir {
     if (user !== undefined) chownSync(this.path, user.uid, user.gid);
   }
 
-  /** The result is called when the worker is free again. */
-  begin(): () => void {
+  /** The result is called when the worker is free again, or gone. */
+  begin(): (isGone: boolean) => void {
     const call = {};
     this.#underWay.set(call, Date.now());
-    return () => {
+    return (isGone) => {
       this.#underWay.delete(call);
-      this.#clear();
+      if (isGone) this.#goneAtMs = Date.now();
+      // Nothing on the way of calls that end well: PHP has cleared up after them.
+      if (this.#goneAtMs !== undefined) this.#clear(this.#goneAtMs);
     };
   }
 
-  #clear(): void {
+  #clear(goneAtMs: number): void {
     // A gateway that ends at once takes the folder with it.
     if (!existsSync(this.path)) return;
     // The file system's clock ticks coarsely (4 ms): a file of the oldest call may look older than its call.
@@ -89,6 +93,7 @@ export class UploadDir {
       const bornMs = statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0;
       if (all || bornMs < before) rmSync(file, { force: true });
     }
+    if (all || goneAtMs < before) this.#goneAtMs = undefined;
   }
 }
 

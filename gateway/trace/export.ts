@@ -2,7 +2,6 @@
  * Finished traces → OpenTelemetry SDK → OTLP. Loaded only when an endpoint is set: the SDK costs about 170 ms and
  * 40 MB. Spans are built in batches after the calls, never during them; the SDK's bounded queue drops, never blocks.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, type Tracer, trace } from '@opentelemetry/api';
 import {
   AlwaysOffSampler,
@@ -10,6 +9,7 @@ import {
   RandomIdGenerator,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace';
+import { within } from '../within.ts';
 import type { SpanRecord, TraceRecord } from './record.ts';
 import type { Sampler, TraceListener } from './tracer.ts';
 import { parentBasedAlwaysOn } from './tracer.ts';
@@ -129,10 +129,10 @@ export const startExport = async (env: Environment, version: string): Promise<Tr
     shutdown: async () => {
       flush(WAITING_MAX);
       // What cannot be sent by then is lost; the SDK logs why when OTEL_LOG_LEVEL is set.
-      const limit = new AbortController();
-      const late = delay(SHUTDOWN_MAX_MS, undefined, { signal: limit.signal }).catch(() => {});
-      await Promise.race([sdk.shutdown().catch(() => {}), late]);
-      limit.abort();
+      await within(
+        sdk.shutdown().catch(() => {}),
+        SHUTDOWN_MAX_MS,
+      );
     },
   };
 };

@@ -349,6 +349,13 @@ describe('while it still arrives', () => {
     await connection.ended;
   });
 
+  test('one file too many is refused when it begins, not when it has come', async () => {
+    const connection = await openRaw(server.url);
+    connection.send(announce(2 * MB));
+    connection.send(`\r\n--${BOUNDARY}\r\ncontent-disposition: form-data; name="photo"; filename="b"\r\n\r\n`);
+    await refused(await connection.answer(), 413, 'too-many-fields', /more than 1 files named "photo"/);
+  });
+
   test('a broken body is refused at once, not at its end', async () => {
     const connection = await openRaw(server.url);
     connection.send(announce(2 * MB));

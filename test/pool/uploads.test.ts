@@ -43,7 +43,7 @@ test('files that a killed worker left are cleared away when the last call with f
   const uploads = new UploadDir(temporaryFolder(), 'default', undefined);
   const end = uploads.begin();
   writeFileSync(join(uploads.path, 'phpLeft'), 'x');
-  end();
+  end(true);
   expect(readdirSync(uploads.path)).toEqual([]);
 });
 
@@ -55,10 +55,21 @@ test('files of calls that still run stay', () => {
   writeFileSync(file, 'x');
   // The time of its last change counts, which nobody can set: a file may be given any modification time.
   utimesSync(file, anHourAgo, anHourAgo);
-  endFirst();
+  endFirst(true);
   expect(existsSync(file)).toBe(true);
-  endSecond();
+  endSecond(false);
   expect(existsSync(file)).toBe(false);
+});
+
+test('a call that ended well looks for nothing, unless a worker has died whose files may be left', () => {
+  const uploads = new UploadDir(temporaryFolder(), 'default', undefined);
+  const file = join(uploads.path, 'phpOfSomebody');
+  const runOne = (isGone: boolean): boolean => {
+    writeFileSync(file, 'x');
+    uploads.begin()(isGone);
+    return existsSync(file);
+  };
+  expect([runOne(false), runOne(true), runOne(false)]).toEqual([true, false, true]);
 });
 
 test('nobody else enters the folder', () => {

@@ -1,0 +1,16 @@
+/** Waiting for something, but no longer than a while. */
+
+export const LATE = Symbol('late');
+
+/** What the promise resolves with, or LATE after that time; rejects if it does so before, and later tells nobody. */
+export const within = async <T>(promise: Promise<T>, ms: number): Promise<T | typeof LATE> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<typeof LATE>((resolve) => {
+    timer = setTimeout(() => resolve(LATE), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
