@@ -17,11 +17,14 @@ import { PREENCODED_REQUEST_ID } from './request.ts';
 export interface ExchangeSink {
   stdout(piece: Buffer): void;
   stderr(piece: Buffer): void;
+  /** Once: answered, or failed with an error whose `executed` is proved. Nothing comes after it. */
+  over?(error: GatewayError | undefined): void;
 }
 
-/** A request on its way. `done` settles exactly once; it rejects with a GatewayError whose `executed` is proved. */
+/** A request on its way. */
 export interface Exchange {
   readonly progress: Readonly<Progress>;
+  /** What `over` of its sink is told, for those who would rather wait. */
   readonly done: Promise<void>;
 }
 
@@ -37,14 +40,37 @@ export interface Failure {
 /** What only operators are told: an address is none of a caller's business. */
 export const peerDetail = (peer: string): string => `The peer is ${peer}.`;
 
-interface DueRequest {
-  readonly kind: 'request';
+class DueRequest implements Exchange {
+  readonly kind = 'request';
   readonly sink: ExchangeSink;
   readonly progress: Progress;
-  readonly resolve: () => void;
-  readonly reject: (error: GatewayError) => void;
   /** Thrown by its own sink (`response-too-large`): no other request fails with it. */
-  refused?: GatewayError;
+  refused: GatewayError | undefined;
+  #outcome: { readonly error: GatewayError | undefined } | undefined;
+  #done: PromiseWithResolvers<void> | undefined;
+
+  constructor(sink: ExchangeSink, ping: boolean) {
+    this.sink = sink;
+    this.progress = newProgress(ping);
+  }
+
+  /** Made when somebody asks: most exchanges are told to their sinks alone. */
+  get done(): Promise<void> {
+    this.#done ??= Promise.withResolvers<void>();
+    if (this.#outcome !== undefined) this.#tell(this.#outcome.error);
+    return this.#done.promise;
+  }
+
+  settle(error: GatewayError | undefined): void {
+    this.#outcome = { error };
+    this.#tell(error);
+    this.sink.over?.(error);
+  }
+
+  #tell(error: GatewayError | undefined): void {
+    if (error === undefined) this.#done?.resolve();
+    else this.#done?.reject(error);
+  }
 }
 
 interface DuePing {
@@ -73,12 +99,10 @@ export class Answers {
   }
 
   /** `ping`: one is written in front of the request. The progress is the caller's to complete: `sent`. */
-  expectRequest(sink: ExchangeSink, ping: boolean): { readonly progress: Progress; readonly done: Promise<void> } {
-    const progress = newProgress(ping);
-    const done = new Promise<void>((resolve, reject) => {
-      this.#due.push({ kind: 'request', sink, progress, resolve, reject });
-    });
-    return { progress, done };
+  expectRequest(sink: ExchangeSink, ping: boolean): Exchange & { readonly progress: Progress } {
+    const request = new DueRequest(sink, ping);
+    this.#due.push(request);
+    return request;
   }
 
   /** Resolves with undefined when the connection ends first. */
@@ -115,7 +139,7 @@ export class Answers {
       const executed = executedBy(due.progress);
       const { code, detail, cause } = failure;
       const privateDetail = `${peerDetail(this.#peer)} ${failure.privateDetail ?? ''}`.trim();
-      due.reject(
+      due.settle(
         due.refused?.afterAttempt(executed) ?? new GatewayError(code, detail, { executed, cause, privateDetail }),
       );
     }
@@ -136,18 +160,20 @@ export class Answers {
   }
 
   #onEndRequest(requestId: number, protocolStatus: number): void {
-    const { progress, resolve, reject } = this.#requestDue(requestId, 'END_REQUEST');
+    const request = this.#requestDue(requestId, 'END_REQUEST');
+    const { progress } = request;
     if (protocolStatus > FCGI_UNKNOWN_ROLE) throw violation(`the unknown protocol status ${protocolStatus}`);
     if (protocolStatus !== 0 && progress.bytesReceived > 0) throw violation('output of a request that was refused');
     this.#due.shift();
     progress.ended = true;
     if (protocolStatus === 0) {
-      resolve();
+      request.settle(undefined);
       return;
     }
     // FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE: refused before anything ran.
     const detail = `The FastCGI peer refused the request with protocol status ${protocolStatus}.`;
-    reject(new GatewayError('pool-unavailable', detail, { executed: 'no', privateDetail: peerDetail(this.#peer) }));
+    const privateDetail = peerDetail(this.#peer);
+    request.settle(new GatewayError('pool-unavailable', detail, { executed: 'no', privateDetail }));
   }
 
   #onGetValuesResult(content: Buffer): void {

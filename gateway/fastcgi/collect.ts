@@ -4,7 +4,7 @@ import type { Exchange, ExchangeSink } from './answers.ts';
 import { GatheredBytes } from './bytes.ts';
 import type { Connection } from './connection.ts';
 import type { FastCgiRequest } from './request.ts';
-import { type CgiHead, CgiParser, missingHead } from './response.ts';
+import { type CgiHead, CgiParser, type CgiSink, missingHead } from './response.ts';
 import { StderrKeeper } from './stderr.ts';
 
 export interface ResponseLimits {
@@ -34,23 +34,21 @@ export interface Reception<T> {
   abandon(error: GatewayError): void;
 }
 
-class Collector implements ExchangeSink {
+class Collector implements ExchangeSink, CgiSink {
   readonly #limits: ResponseLimits;
   readonly #cgi: CgiParser;
-  #head: CgiHead | undefined;
   readonly #body = new GatheredBytes();
-  readonly #stderr: StderrKeeper;
+  readonly #settlers: PromiseWithResolvers<CgiResponse>;
+  readonly #over: Over | undefined;
+  #head: CgiHead | undefined;
+  #stderr: StderrKeeper | undefined;
   #stdoutBytes = 0;
 
-  constructor(limits: ResponseLimits) {
+  constructor(limits: ResponseLimits, settlers: PromiseWithResolvers<CgiResponse>, over: Over | undefined) {
     this.#limits = limits;
-    this.#stderr = new StderrKeeper(limits.stderrMaxBytes);
-    this.#cgi = new CgiParser(limits.headMaxBytes, {
-      head: (head) => {
-        this.#head = head;
-      },
-      body: (piece) => this.#keepBody(piece),
-    });
+    this.#settlers = settlers;
+    this.#over = over;
+    this.#cgi = new CgiParser(limits.headMaxBytes, this);
   }
 
   stdout(piece: Buffer): void {
@@ -59,40 +57,60 @@ class Collector implements ExchangeSink {
   }
 
   stderr(piece: Buffer): void {
+    this.#stderr ??= new StderrKeeper(this.#limits.stderrMaxBytes);
     this.#stderr.append(piece);
   }
 
-  result(): CgiResponse {
-    return {
-      ...(this.#head ?? missingHead(this.#stdoutBytes)),
-      body: this.#body.bytes,
-      stderr: this.#stderr.text,
-      stderrBytes: this.#stderr.bytes,
-      stderrIsCut: this.#stderr.isCut,
-    };
+  over(error: GatewayError | undefined): void {
+    this.#over?.(error);
+    if (error !== undefined) {
+      this.#settlers.reject(error);
+      return;
+    }
+    try {
+      this.#settlers.resolve(this.#result());
+    } catch (thrown) {
+      this.#settlers.reject(thrown);
+    }
   }
 
-  #keepBody(piece: Buffer): void {
+  head(head: CgiHead): void {
+    this.#head = head;
+  }
+
+  body(piece: Buffer): void {
     if (this.#body.length + piece.length > this.#limits.bodyMaxBytes) {
       const detail = `The answer has more than ${this.#limits.bodyMaxBytes} bytes.`;
       throw new GatewayError('response-too-large', detail, { executed: 'yes' });
     }
     this.#body.append(piece);
   }
+
+  #result(): CgiResponse {
+    const { status, headers } = this.#head ?? missingHead(this.#stdoutBytes);
+    const stderr = this.#stderr;
+    return {
+      status,
+      headers,
+      body: this.#body.bytes,
+      stderr: stderr?.text ?? '',
+      stderrBytes: stderr?.bytes ?? 0,
+      stderrIsCut: stderr?.isCut ?? false,
+    };
+  }
 }
+
+/** Told before the response settles, when the worker has no more to do with the request. */
+export type Over = (error: GatewayError | undefined) => void;
 
 /** Sends one request and keeps its whole answer. */
 export const collect = (
   connection: Connection,
   request: FastCgiRequest,
   limits: ResponseLimits,
+  over?: Over,
 ): Reception<CgiResponse> => {
-  const collector = new Collector(limits);
-  const exchange = connection.send(request, collector);
-  let abandon: (error: GatewayError) => void = () => {};
-  const response = new Promise<CgiResponse>((resolve, reject) => {
-    abandon = reject;
-    exchange.done.then(() => resolve(collector.result())).catch(reject);
-  });
-  return { exchange, response, abandon };
+  const settlers = Promise.withResolvers<CgiResponse>();
+  const exchange = connection.send(request, new Collector(limits, settlers, over));
+  return { exchange, response: settlers.promise, abandon: settlers.reject };
 };

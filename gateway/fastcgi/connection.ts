@@ -1,8 +1,8 @@
 /**
  * One socket to a FastCGI peer. Knows bytes and order, nothing of pools, deadlines or PHP.
  *
- * Requests are answered in the order written, as php-fpm does; how many may be written ahead is the owner's choice
- * (pools keep it at one). The owner ends a connection by `close()` (after the answers that are due) or `destroy()`.
+ * Requests are answered in the order written, as php-fpm does; how many may be written ahead is the owner's choice.
+ * The owner ends a connection by `close()` (after the answers that are due) or `destroy()`.
  */
 import net from 'node:net';
 import { type Address, formatAddress } from '../address.ts';
@@ -14,6 +14,8 @@ import { END_OF_STDIN, encodeRequest, encodeStdin, type FastCgiRequest, type Lar
 
 /** One buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
 const READ_BUFFER_BYTES = 65_536;
+/** After a failed write, for what the peer had sent before it died: its end lies in the socket already. */
+const READ_ON_MAX_MS = 1000;
 /** Of a read buffer that is kept at least this much is used. */
 const KEEP_MIN_BYTES = 16_384;
 
@@ -33,6 +35,8 @@ export class Connection {
   #failure: Failure | undefined;
   /** A large body is still on its way. */
   #sending = false;
+  /** Small requests of this turn of the event loop, not written yet. */
+  #outgoing: { readonly bytes: Buffer; readonly progress: Progress }[] = [];
   #buffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   /** What the buffer holds is a sink's now. */
   #bufferGiven = false;
@@ -93,10 +97,35 @@ export class Connection {
       if (isReadToEnd(error, sameMachine)) this.#readToEnd = true;
       this.#failure ??= this.#crash(error.code ?? error.message, error);
     });
+    if (sameMachine) this.#readOnAfterFailedWrite();
   }
 
   get usable(): boolean {
     return this.#state === 'open' && !this.#sending && this.#socket.writable;
+  }
+
+  /**
+   * A write to a worker that has just died fails before its end is read, and Node would destroy the socket with all
+   * that lies unread: nothing would be proved of the requests written ahead. On one machine the end follows at once.
+   */
+  #readOnAfterFailedWrite(): void {
+    const socket = this.#socket;
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = (error?: NodeJS.ErrnoException): net.Socket => {
+      if (error?.syscall !== 'write' || this.#state === 'closed' || this.#readToEnd) return destroy(error);
+      this.#state = 'closing';
+      this.#failure ??= this.#crash(error.code ?? error.message, error);
+      const timer = setTimeout(() => destroy(error), READ_ON_MAX_MS);
+      socket.once('close', () => clearTimeout(timer));
+      // Behind an error a stream no longer says `end`.
+      socket.push = (chunk: unknown): boolean => {
+        this.#readToEnd = chunk === null;
+        destroy(error);
+        return false;
+      };
+      socket.resume();
+      return socket;
+    };
   }
 
   /** An answer is due: to a request or to a ping. */
@@ -111,13 +140,22 @@ export class Connection {
       throw new GatewayError('pool-unavailable', 'The connection is closed.', { executed: 'no', privateDetail });
     }
     const chunks = encodeRequest(request);
-    const { progress, done } = this.#answers.expectRequest(sink, request.ping);
+    const exchange = this.#answers.expectRequest(sink, request.ping);
+    const { progress } = exchange;
     // Told not to keep the connection, the worker answers this and no other, then blocks until we close.
     if (!request.keepConnection) this.#state = 'closing';
-    const whole = Buffer.isBuffer(request.body);
-    this.#write(chunks, progress, whole);
-    if (!whole) void this.#writeLarge(request.body as LargeBody, progress);
-    return { progress, done };
+    const [first] = chunks;
+    if (!Buffer.isBuffer(request.body)) {
+      this.#flush();
+      this.#write(chunks, progress, false);
+      void this.#writeLarge(request.body, progress);
+    } else if (first !== undefined && chunks.length === 1) {
+      this.#writeSoon(first, progress);
+    } else {
+      this.#flush();
+      this.#write(chunks, progress, true);
+    }
+    return exchange;
   }
 
   /** Reads no more until `resume()`: the peer's writes block once the kernel's buffers are full. */
@@ -149,6 +187,7 @@ export class Connection {
   async ping(): Promise<[string, string][] | undefined> {
     if (!this.usable) return undefined;
     const values = this.#answers.expectPing();
+    this.#flush();
     this.#socket.write(PING);
     return await values;
   }
@@ -213,6 +252,37 @@ export class Connection {
     });
   }
 
+  /**
+   * What is sent to one worker in one turn of the event loop leaves in one system call: each costs about as much as
+   * all of our own work for a request. The turn ends behind everything that was ready to be read when it began.
+   */
+  #writeSoon(bytes: Buffer, progress: Progress): void {
+    this.#outgoing.push({ bytes, progress });
+    if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const outgoing = this.#outgoing;
+    const [first] = outgoing;
+    if (first === undefined || this.#socket.destroyed) return;
+    this.#outgoing = [];
+    const socket = this.#socket;
+    const bytes = outgoing.length === 1 ? first.bytes : Buffer.concat(outgoing.map((each) => each.bytes));
+    socket.write(bytes, (error) => {
+      if (!error) for (const { progress } of outgoing) progress.sent = 'complete';
+    });
+    this.#markSent(outgoing);
+  }
+
+  /**
+   * An error at once is that of the first system call, which took nothing: the peer had closed before (EPIPE). A kept
+   * connection that went stale unnoticed is thus known not to have run its request.
+   */
+  #markSent(written: Iterable<{ readonly progress: Progress }>): void {
+    if (this.#socket.errored || this.#failure !== undefined) return;
+    for (const { progress } of written) if (progress.sent === 'nothing') progress.sent = 'partial';
+  }
+
   /** `last`: the request is complete with these bytes. False when the caller should wait for `drain`. */
   #write(chunks: readonly Buffer[], progress: Progress, last: boolean): boolean {
     const socket = this.#socket;
@@ -226,9 +296,7 @@ export class Connection {
       else socket.write(chunk);
     }
     socket.uncork();
-    // An error at once is that of the first system call, which took nothing: the peer had closed before (EPIPE).
-    // A kept connection that went stale unnoticed is thus known not to have run its request.
-    if (!socket.errored && progress.sent === 'nothing') progress.sent = 'partial';
+    this.#markSent([{ progress }]);
     return !socket.writableNeedDrain;
   }
 

@@ -22,11 +22,13 @@ type State =
   | { readonly kind: 'control'; readonly type: number }
   | { readonly kind: 'padding' };
 
-const EMPTY = Buffer.alloc(0);
+const EMPTY: Buffer = Buffer.alloc(0);
 const HEADER: State = { kind: 'header' };
 const PADDING: State = { kind: 'padding' };
 const STDOUT: State = { kind: 'stream', type: RecordType.STDOUT };
 const STDERR: State = { kind: 'stream', type: RecordType.STDERR };
+const END_REQUEST: State = { kind: 'control', type: RecordType.END_REQUEST };
+const GET_VALUES_RESULT: State = { kind: 'control', type: RecordType.GET_VALUES_RESULT };
 
 export const violation = (detail: string): GatewayError =>
   new GatewayError('bad-function-response', `The FastCGI peer broke the protocol: ${detail}.`);
@@ -52,8 +54,16 @@ export class RecordParser {
       const available = chunk.length - offset;
       switch (this.#state.kind) {
         case 'header':
+          if (this.#heldBytes === 0 && available >= FCGI_HEADER_LEN) {
+            this.#beginRecord(chunk, offset, sink);
+            offset += FCGI_HEADER_LEN;
+            break;
+          }
           offset += this.#hold(chunk, offset, FCGI_HEADER_LEN);
-          if (this.#heldBytes === FCGI_HEADER_LEN) this.#beginRecord(sink);
+          if (this.#heldBytes === FCGI_HEADER_LEN) {
+            this.#heldBytes = 0;
+            this.#beginRecord(this.#held, 0, sink);
+          }
           break;
         case 'stream': {
           const take = Math.min(available, this.#contentLeft);
@@ -85,15 +95,13 @@ export class RecordParser {
     return copied;
   }
 
-  #beginRecord(sink: RecordSink): void {
-    const header = this.#held;
-    this.#heldBytes = 0;
-    const version = header.readUInt8(0);
-    const type = header.readUInt8(1);
+  #beginRecord(header: Buffer, at: number, sink: RecordSink): void {
+    const version = header.readUInt8(at);
+    const type = header.readUInt8(at + 1);
     if (version !== FCGI_VERSION_1) throw violation(`version ${version} instead of 1`);
-    this.#requestId = header.readUInt16BE(2);
-    this.#contentLeft = header.readUInt16BE(4);
-    this.#paddingLeft = header.readUInt8(6);
+    this.#requestId = header.readUInt16BE(at + 2);
+    this.#contentLeft = header.readUInt16BE(at + 4);
+    this.#paddingLeft = header.readUInt8(at + 6);
     switch (type) {
       case RecordType.STDOUT:
       case RecordType.STDERR:
@@ -110,7 +118,7 @@ export class RecordParser {
           throw violation(`a record of type ${type} has ${this.#contentLeft} bytes; at most ${CONTROL_MAX_BYTES}`);
         }
         if (this.#contentLeft === 0) this.#endControl(type, sink);
-        else this.#state = { kind: 'control', type };
+        else this.#state = type === RecordType.END_REQUEST ? END_REQUEST : GET_VALUES_RESULT;
         return;
       default:
         throw violation(`a record of type ${type} where an answer was expected`);

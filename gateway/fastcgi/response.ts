@@ -68,14 +68,23 @@ const parseStatus = (value: string): number => {
 
 /** Parses a whole head, without the empty line that ends it. */
 export const parseHead = (text: string): CgiHead => {
-  const lines = text.split(/\r?\n/).filter((line) => line !== '');
-  const headers = lines.map(parseLine);
-  const statuses = headers.filter(([name]) => name === 'status');
-  if (statuses.length > 1) throw violation('two Status headers');
-  return {
-    status: statuses[0] ? parseStatus(statuses[0][1]) : 200,
-    headers: headers.filter(([name]) => name !== 'status'),
-  };
+  const headers: (readonly [name: string, value: string])[] = [];
+  let status: number | undefined;
+  for (let at = 0; at < text.length; ) {
+    const lf = text.indexOf('\n', at);
+    const end = lf === -1 ? text.length : lf;
+    const line = text.slice(at, lf > at && text[lf - 1] === '\r' ? lf - 1 : end);
+    at = end + 1;
+    if (line === '') continue;
+    const header = parseLine(line);
+    if (header[0] !== 'status') {
+      headers.push(header);
+    } else {
+      if (status !== undefined) throw violation('two Status headers');
+      status = parseStatus(header[1]);
+    }
+  }
+  return { status: status ?? 200, headers };
 };
 
 /** Where the body begins: behind the first empty line, or -1. */
@@ -92,8 +101,9 @@ const bodyStart = (bytes: Buffer, from: number): number => {
 export class CgiParser {
   readonly #maxHeadBytes: number;
   readonly #sink: CgiSink;
-  /** Of a head that is not complete; undefined once it is. */
-  #pending: GatheredBytes | undefined = new GatheredBytes();
+  #hasHead = false;
+  /** Of a head that came in several pieces. */
+  #pending: GatheredBytes | undefined;
 
   constructor(maxHeadBytes: number, sink: CgiSink) {
     this.#maxHeadBytes = maxHeadBytes;
@@ -101,23 +111,26 @@ export class CgiParser {
   }
 
   push(piece: Buffer): void {
-    if (this.#pending === undefined) {
+    if (this.#hasHead) {
       this.#sink.body(piece);
       return;
     }
     // At most two bytes of a head's end came before this piece, so no earlier byte is looked at twice.
-    const from = Math.max(0, this.#pending.length - 2);
-    const whole = this.#pending.length === 0;
-    if (!whole) this.#pending.append(piece);
-    const bytes = whole ? piece : this.#pending.bytes;
+    const from = Math.max(0, (this.#pending?.length ?? 0) - 2);
+    this.#pending?.append(piece);
+    const bytes = this.#pending?.bytes ?? piece;
     const start = bodyStart(bytes, from);
     if ((start === -1 ? bytes.length : start) > this.#maxHeadBytes) {
       throw violation(`its head is larger than ${this.#maxHeadBytes} bytes`);
     }
     if (start === -1) {
-      if (whole) this.#pending.append(piece);
+      if (this.#pending === undefined) {
+        this.#pending = new GatheredBytes();
+        this.#pending.append(piece);
+      }
       return;
     }
+    this.#hasHead = true;
     this.#pending = undefined;
     this.#sink.head(parseHead(bytes.toString('latin1', 0, start)));
     if (start < bytes.length) this.#sink.body(bytes.subarray(start));

@@ -2,7 +2,7 @@
 import type { GatewayError } from '../errors.ts';
 import type { ExchangeSink } from './answers.ts';
 import { GatheredBytes } from './bytes.ts';
-import type { Reception, ResponseLimits } from './collect.ts';
+import type { Over, Reception, ResponseLimits } from './collect.ts';
 import type { Connection } from './connection.ts';
 import type { FastCgiRequest } from './request.ts';
 import { type CgiHead, CgiParser, missingHead } from './response.ts';
@@ -40,13 +40,15 @@ class StreamReceiver implements ExchangeSink {
   #heldBytes = 0;
   #stdoutBytes = 0;
   #started = false;
+  readonly #over: Over | undefined;
   #end: End | undefined;
   #reader: Settlers<Buffer | undefined> | undefined;
   #opener: Settlers<StreamedResponse> | undefined;
   readonly response: Promise<StreamedResponse>;
 
-  constructor(connection: Connection, limits: ResponseLimits) {
+  constructor(connection: Connection, limits: ResponseLimits, over: Over | undefined) {
     this.#connection = connection;
+    this.#over = over;
     this.#stderr = new StderrKeeper(limits.stderrMaxBytes);
     this.response = new Promise((resolve, reject) => {
       this.#opener = { resolve, reject };
@@ -69,12 +71,18 @@ class StreamReceiver implements ExchangeSink {
     this.#stderr.append(piece);
   }
 
-  complete(): void {
-    if (!this.#started) this.#begin(missingHead(this.#stdoutBytes));
-    this.#finish({ kind: 'complete' });
+  over(error: GatewayError | undefined): void {
+    this.#over?.(error);
+    try {
+      if (error !== undefined) throw error;
+      if (!this.#started) this.#begin(missingHead(this.#stdoutBytes));
+      this.#finish({ kind: 'complete' });
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
   }
 
-  fail(error: unknown): void {
+  #fail(error: unknown): void {
     if (this.#end !== undefined) return;
     this.#opener?.reject(error);
     this.#finish({ kind: 'failed', error });
@@ -84,7 +92,7 @@ class StreamReceiver implements ExchangeSink {
   abandon(error: GatewayError): void {
     this.#pieces.length = 0;
     this.#heldBytes = 0;
-    this.fail(error);
+    this.#fail(error);
   }
 
   #begin(head: CgiHead): void {
@@ -157,9 +165,9 @@ export const stream = (
   connection: Connection,
   request: FastCgiRequest,
   limits: ResponseLimits,
+  over?: Over,
 ): Reception<StreamedResponse> => {
-  const receiver = new StreamReceiver(connection, limits);
+  const receiver = new StreamReceiver(connection, limits, over);
   const exchange = connection.send(request, receiver);
-  exchange.done.then(() => receiver.complete()).catch((error) => receiver.fail(error));
   return { exchange, response: receiver.response, abandon: (error) => receiver.abandon(error) };
 };

@@ -1,4 +1,5 @@
 /** Peers that end a connection with a request on it: what that proves about execution. */
+import { stat } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { collect, type Progress } from '../../gateway/fastcgi/index.ts';
 import { executedBy, isReadToEnd } from '../../gateway/fastcgi/progress.ts';
@@ -21,8 +22,8 @@ import {
   waitFor,
 } from '../support/fake-fastcgi.ts';
 import { until } from '../support/until.ts';
-import { stdout as stdoutRecord } from '../wire/codec.ts';
-import { bodyText, call, connect, LIMITS, outcomeOf, request } from './fastcgi-client.ts';
+import { endRequest, pingAnswer, stdout as stdoutRecord } from '../wire/codec.ts';
+import { bodyText, call, connect, LIMITS, type Outcome, outcomeOf, request } from './fastcgi-client.ts';
 
 const progress = (more: Partial<Progress>): Progress => ({
   sent: 'complete',
@@ -167,16 +168,39 @@ test('a TCP reset proves that the ping was not answered', async () => {
   expect(await call(await connect(server.address))).toMatchObject({ executed: 'no', progress: progress({}) });
 });
 
-test('a write that fails in the middle proves nothing: an answer may lie unread', async () => {
-  // The peer reads all of the first request but answers neither; the second is written into the closed socket.
-  const server = await fakeFastCgi('unix', [readRequest, stall]);
-  const connection = await connect(server.address);
-  const first = collect(connection, request(), LIMITS);
-  await until('the first is read', () => server.peer.requests.length === 1);
-  server.peer.socket.destroy();
-  const second = collect(connection, request(), LIMITS);
-  expect(await outcomeOf(first)).toMatchObject({ executed: 'unknown', progress: progress({ readToEnd: false }) });
-  expect(await outcomeOf(second)).toMatchObject({ executed: 'no', progress: { sent: 'nothing', readToEnd: false } });
+describe('a write that fails because the worker has just died', () => {
+  /** The worker sends `last` and dies; its end is not read yet when a second request is written behind the first. */
+  const writeBehind = async (last: readonly Buffer[]): Promise<[first: Outcome, second: Outcome]> => {
+    const server = await fakeFastCgi('unix', [readRequest, stall]);
+    const connection = await connect(server.address);
+    const first = collect(connection, request(), LIMITS);
+    await until('the first is read', () => server.peer.requests.length === 1);
+    // Here the event loop is where it handles what was ready: it reads again only after it has written.
+    await stat('/');
+    for (const bytes of last) server.peer.socket.write(bytes);
+    server.peer.socket.destroy();
+    const second = collect(connection, request(), LIMITS);
+    return [await outcomeOf(first), await outcomeOf(second)];
+  };
+  const failed = { executed: 'no', detail: expect.stringContaining('EPIPE') };
+
+  test('what it had not begun was not executed: the connection is read to its end', async () => {
+    const [first, second] = await writeBehind([]);
+    expect(first).toMatchObject({ ...failed, progress: progress({ readToEnd: true }) });
+    expect(second).toMatchObject(failed);
+  });
+
+  test('an answer that lies unread is not lost', async () => {
+    const [first, second] = await writeBehind([pingAnswer(), stdoutRecord('\r\none'), endRequest()]);
+    expect(bodyText(first)).toBe('one');
+    expect(second).toMatchObject(failed);
+  });
+
+  test('what it had begun counts as executed', async () => {
+    const [first, second] = await writeBehind([pingAnswer()]);
+    expect(first).toMatchObject({ code: 'worker-crashed', executed: 'yes' });
+    expect(second).toMatchObject(failed);
+  });
 });
 
 test('a peer that never reads: a large body stays partly sent, and our own end proves nothing', async () => {

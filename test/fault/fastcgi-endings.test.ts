@@ -20,6 +20,9 @@ import {
 import { until } from '../support/until.ts';
 import { bodyText, call, connect, LIMITS, outcomeOf, request } from './fastcgi-client.ts';
 
+/** Requests are written when the turn of the event loop ends. */
+const written = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 const over = { usable: false, busy: false };
 
 const expectRefused = (connection: Connection): void =>
@@ -114,6 +117,7 @@ describe('destroy()', () => {
     const server = await fakeFastCgi('unix', [stall]);
     const connection = await connect(server.address);
     const collected = collect(connection, request(), LIMITS);
+    await written();
     connection.destroy();
     expect(await outcomeOf(collected)).toMatchObject({
       code: 'worker-crashed',
@@ -124,11 +128,20 @@ describe('destroy()', () => {
     expect(connection).toMatchObject(over);
   });
 
+  test('before it was written: it was not executed', async () => {
+    const server = await fakeFastCgi('unix', [stall]);
+    const connection = await connect(server.address);
+    const collected = collect(connection, request(), LIMITS);
+    connection.destroy();
+    expect(await outcomeOf(collected)).toMatchObject({ executed: 'no', progress: { sent: 'nothing' } });
+  });
+
   test('while the peer ends at the same time: still unknown', async () => {
     const server = await fakeFastCgi('unix', [serve('one'), stall]);
     const connection = await connect(server.address);
     await call(connection);
     const collected = collect(connection, request(), LIMITS);
+    await written();
     server.peer.socket.destroy();
     connection.destroy();
     expect(await outcomeOf(collected)).toMatchObject({ executed: 'unknown', progress: { readToEnd: false } });
