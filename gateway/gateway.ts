@@ -7,7 +7,7 @@ import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
 import { createApp } from './http/app.ts';
 import { newCallId } from './ids.ts';
-import { Admission } from './invoke/admission.ts';
+import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { encodeFunctionParams } from './invoke/function-params.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
@@ -59,7 +59,8 @@ export interface Gateway {
    * or byte arrays, and leaving its loop stops PHP. Rejects with GatewayError.
    */
   invoke(name: string, input: unknown, options?: InvokeOptions): Promise<unknown>;
-  pools(): readonly PoolStatus[];
+  /** Their workers, and how the calls of each function fare there. */
+  pools(): readonly (PoolStatus & { readonly functions: readonly FunctionStatus[] })[];
   /** Refuses new calls, lets running ones finish within `shutdownGraceMs`, stops the pools. Idempotent. */
   close(): Promise<void>;
   /** Ends everything now. Idempotent. */
@@ -179,7 +180,7 @@ class RunningGateway implements Gateway {
     try {
       const { timeoutMs, signal, script } = options;
       const request = inProcessRequest(fn, input, script ?? '');
-      const output = await this.#invoker.invoke({ ...request, name, trace, timeoutMs, signal });
+      const output = await this.#invoker.invoke({ ...request, name, trace, timeoutMs, caller: { signal } });
       if (output.kind === 'stream') {
         void output.stream.ended.then(end);
         return readStream(output.stream);
@@ -194,8 +195,11 @@ class RunningGateway implements Gateway {
     }
   }
 
-  pools(): readonly PoolStatus[] {
-    return [...this.#parts.pools.values()].map((pool) => pool.status);
+  pools(): readonly (PoolStatus & { readonly functions: readonly FunctionStatus[] })[] {
+    return [...this.#parts.pools.values()].map((pool) => ({
+      ...pool.status,
+      functions: this.#admissions.get(pool.name)?.status ?? [],
+    }));
   }
 
   close(): Promise<void> {
@@ -241,6 +245,7 @@ class RunningGateway implements Gateway {
     const beginUpload: Target['beginUpload'] = () => pool.beginUpload();
     const encodedParams = encodeFunctionParams(pool.paths, fn);
     const retryBudget = new RetryBudget();
-    return [[fn.name, { fn, admission, retryBudget, connectTimeoutMs, encodedParams, beginUpload }]];
+    const workload = admission.workload(fn.name);
+    return [[fn.name, { fn, admission, workload, retryBudget, connectTimeoutMs, encodedParams, beginUpload }]];
   }
 }

@@ -86,12 +86,12 @@ export class FunctionsHandler {
       grpcTimeout: c.req.header('grpc-timeout'),
       prefer: c.req.header('prefer'),
     });
-    const signal = callerSignal(c);
+    const caller = { signal: callerSignal(c) };
     const { input, bodyBytes, dispose } = await readCallInput(c, fn, { settings, spool });
     let output: Output | undefined;
     try {
       trace.set({ 'http.request.body.size': bodyBytes });
-      output = await invoker.invoke({ name: fn.name, input, script, trace, timeoutMs, signal });
+      output = await invoker.invoke({ name: fn.name, input, script, trace, timeoutMs, caller });
       return output;
     } finally {
       // A script may still be reading its body while its output streams.

@@ -1,6 +1,12 @@
 /** One attempt on a worker: the request PHP gets, and the answer read as its contract promises it. */
 import { GatewayError, toGatewayError } from '../errors.ts';
-import { collect, type ResponseLimits, stream as receiveStream, type StreamedResponse } from '../fastcgi/index.ts';
+import {
+  type CgiResponse,
+  collect,
+  type ResponseLimits,
+  stream as receiveStream,
+  type StreamedResponse,
+} from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
 import { decodeEnvelope, takeScriptMark } from '../pool/envelope.ts';
@@ -8,8 +14,10 @@ import { STREAM_TYPE } from '../pool/frames.ts';
 import { callParams, scriptCallParams } from '../pool/runtime.ts';
 import type { SlotRequest } from '../pool/slot.ts';
 import type { Worker } from '../pool/worker.ts';
+import type { Workload } from '../pool/workload.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
 import { within } from '../within.ts';
+import type { Caller } from './admission.ts';
 import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
 import {
   BytesDecoder,
@@ -36,6 +44,8 @@ export interface AttemptLimits extends ResponseLimits, StreamLimits {}
 
 export interface Attempt {
   readonly fn: GatewayFunction;
+  /** Learns what the call was like. */
+  readonly workload: Workload;
   readonly slot: Slot;
   readonly trace: CallTrace;
   readonly record: AttemptTrace;
@@ -43,10 +53,11 @@ export interface Attempt {
   /** FastCGI parameters that never change. */
   readonly encodedParams: Buffer;
   readonly timeLimitMs: number;
+  readonly remainingMs: number;
   readonly limits: AttemptLimits;
   readonly log: Log;
-  /** Aborted when the caller leaves: a stream that nobody reads is stopped, anything else runs to its end. */
-  readonly signal: AbortSignal | undefined;
+  /** When it leaves, a stream that nobody reads is stopped; anything else runs to its end. */
+  readonly caller: Caller;
   /** The worker is free again: its files can be cleared away. */
   readonly onFreed: SlotRequest['onFreed'];
 }
@@ -57,7 +68,7 @@ const HEAD_WAIT_MS = 1000;
 const attemptIdOf = ({ trace, record }: Attempt): string => `${trace.callId}.${record.number}`;
 
 const requestOf = (attempt: Attempt): SlotRequest => {
-  const { fn, trace, record, input, encodedParams, timeLimitMs, onFreed } = attempt;
+  const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, onFreed } = attempt;
   const call = {
     callId: trace.callId,
     attemptId: attemptIdOf(attempt),
@@ -66,7 +77,7 @@ const requestOf = (attempt: Attempt): SlotRequest => {
     traceparent: trace.phpTraceparent(record),
   };
   const params = [...(fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call)), ...input.params];
-  return { encodedParams, params, body: input.body, timeLimitMs, onFreed };
+  return { encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };
 };
 
 const contextOf = ({ fn, trace, log }: Attempt) => ({
@@ -86,33 +97,51 @@ export const runAttempt = async (attempt: Attempt, worker: Worker): Promise<Outp
 };
 
 const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): Promise<Output> => {
-  const { fn, slot, trace, record, limits } = attempt;
+  const { fn, trace } = attempt;
   const startedMs = nowMs();
-  const response = await slot
-    .run(requestOf(attempt), (connection, request) => collect(connection, request, limits))
-    .catch((thrown) => {
-      throw ownLimit(toGatewayError(thrown), fn, limits);
-    })
-    .finally(() => trace.phase('php', startedMs));
+  const response = await receiveWhole(attempt, startedMs);
   const answeredMs = nowMs();
-  const attemptId = attemptIdOf(attempt);
   try {
-    if (fn.code.kind === 'script') {
-      const { meta, stderr } = takeScriptMark(response.stderr, attemptId);
-      const { stderrBytes } = response;
-      recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
-      const { headOnly } = attempt.input;
-      record.set({ 'fpm_gateway.dropped_headers': droppedHeaders(fn, response) });
-      return readScriptOutput(fn, output, { response: { ...response, stderr }, meta, headOnly }, limits);
-    }
-    const envelope = decodeEnvelope(response.body, attemptId);
-    const meta = envelope.kind === 'envelope' ? envelope.meta : undefined;
-    const { stderr, stderrBytes } = response;
-    recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
-    return readOutput(fn, response, envelope, limits);
+    return fn.code.kind === 'script'
+      ? readScript(attempt, worker, output, response)
+      : readHandler(attempt, worker, response);
   } finally {
     trace.phase('output', answeredMs);
   }
+};
+
+const receiveWhole = async (attempt: Attempt, startedMs: number): Promise<CgiResponse> => {
+  const { slot, trace, fn, limits } = attempt;
+  try {
+    return await slot.run(requestOf(attempt), (connection, request, over) =>
+      collect(connection, request, limits, over),
+    );
+  } catch (thrown) {
+    throw ownLimit(toGatewayError(thrown), fn, limits);
+  } finally {
+    trace.phase('php', startedMs);
+  }
+};
+
+const readHandler = (attempt: Attempt, worker: Worker, response: CgiResponse): Output => {
+  const { fn, workload, record, limits } = attempt;
+  const envelope = decodeEnvelope(response.body, attemptIdOf(attempt));
+  const meta = envelope.kind === 'envelope' ? envelope.meta : undefined;
+  if (meta !== undefined) workload.record(meta);
+  const { stderr, stderrBytes } = response;
+  recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
+  return readOutput(fn, response, envelope, limits);
+};
+
+const readScript = (attempt: Attempt, worker: Worker, output: WholeOutput, response: CgiResponse): Output => {
+  const { fn, workload, record, limits } = attempt;
+  const { meta, stderr } = takeScriptMark(response.stderr, attemptIdOf(attempt));
+  if (meta !== undefined) workload.record(meta);
+  const { stderrBytes } = response;
+  recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
+  const { headOnly } = attempt.input;
+  record.set({ 'fpm_gateway.dropped_headers': droppedHeaders(fn, response) });
+  return readScriptOutput(fn, output, { response: { ...response, stderr }, meta, headOnly }, limits);
 };
 
 /** The connection ends a little above the limit that people set, which the error must name. */
@@ -122,16 +151,21 @@ const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimit
 };
 
 const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
-  const { slot, trace, record, limits, signal } = attempt;
+  const { slot, trace, record, limits, workload, caller } = attempt;
+  const { signal } = caller;
   const startedMs = nowMs();
   const stream = new OutputStream({
-    response: slot.run(requestOf(attempt), (connection, request) => receiveStream(connection, request, limits)),
+    response: slot.run(requestOf(attempt), (connection, request, over) =>
+      receiveStream(connection, request, limits, over),
+    ),
     attemptId: attemptIdOf(attempt),
     item,
     begin: (response, emit) => beginStream(attempt, item, response, emit),
     stop: (error) => slot.cancel(error),
-    concluded: ({ stderrBytes }, { meta, stderr }) =>
-      recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt)),
+    concluded: ({ stderrBytes }, { meta, stderr }) => {
+      if (meta !== undefined) workload.record(meta);
+      recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
+    },
   });
   const onAbort = (): void =>
     stream.cancel(new GatewayError('client-closed', 'The caller left before its stream began.', { executed: 'yes' }));

@@ -7,8 +7,9 @@ import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
+import type { Workload } from '../pool/workload.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Caller } from './admission.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';
@@ -22,6 +23,7 @@ import type { CallInput } from './written.ts';
 export interface Target {
   readonly fn: GatewayFunction;
   readonly admission: Admission;
+  readonly workload: Workload;
   readonly retryBudget: RetryBudget;
   readonly connectTimeoutMs: number;
   /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
@@ -38,8 +40,8 @@ export interface Call {
   readonly trace: CallTrace;
   /** Less than the contract allows, if given, ms. */
   readonly timeoutMs: number | undefined;
-  /** Aborted while the call waits: it never runs. Aborted later: it runs to its end, unless its output is a stream. */
-  readonly signal: AbortSignal | undefined;
+  /** It leaves while the call waits: it never runs. Later: it runs to its end, unless its output is a stream. */
+  readonly caller: Caller;
 }
 
 export class Invoker {
@@ -64,14 +66,19 @@ export class Invoker {
     trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call.timeoutMs));
     target.retryBudget.deposit();
+    const prepared: Prepared = { input, encodedParams, deadline, stoodBehind: false, moves: 0 };
     let executed: Executed = 'no';
     for (;;) {
       try {
-        return await this.#attempt(target, call, { input, encodedParams, deadline });
+        return await this.#attempt(target, call, prepared);
       } catch (thrown) {
         const error = toGatewayError(thrown).afterAttempt(executed);
         executed = error.executed;
-        const waitMs = this.#retryAfter(error, target, trace, deadline);
+        if (hasToMove(error, prepared)) {
+          trace.event('moved', { 'fpm_gateway.detail': error.message }, nowMs());
+          continue;
+        }
+        const waitMs = this.#retryAfter(error, target, trace, prepared);
         if (waitMs === undefined) throw error;
         trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
         if (waitMs > 0) await delay(waitMs);
@@ -106,17 +113,22 @@ export class Invoker {
 
   async #attempt(target: Target, call: Call, prepared: Prepared): Promise<Output> {
     const { fn, admission } = target;
-    const { trace, signal } = call;
-    const { deadline } = prepared;
+    const { trace, caller } = call;
+    const { deadline, input, moves } = prepared;
     const queuedMs = nowMs();
-    const slot = await admission.enter({ fn, remainingMs: deadline.remainingMs(), signal });
+    const mayShare = moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
+    const slot = await admission.enter({ fn, remainingMs: deadline.remainingMs(), mayShare, caller });
+    prepared.stoodBehind = slot.isShared;
     const admittedMs = trace.phase('queue', queuedMs);
     const record = trace.beginAttempt();
     // Behind the answer of a script, or without an envelope, PHP may go on (`fastcgi_finish_request()`).
-    const release = (error: GatewayError | undefined): void =>
+    const release = (error: GatewayError | undefined): void => {
+      if (error?.reason === 'ended-early') target.workload.recordWorkingOn();
       slot.release(fn.code.kind === 'script' || fn.output.kind === 'stream' || error?.reason === 'ended-early');
+    };
     try {
-      const worker = await slot.connect(deadline.remainingMs());
+      const connected = slot.connect(deadline.remainingMs());
+      const worker = connected instanceof Promise ? await connected : connected;
       trace.phase('connect', admittedMs);
       const output = await runAttempt(this.#attemptOf(target, call, prepared, slot, record), worker);
       // A stream's worker is free when PHP has ended, though its reader may be far behind.
@@ -132,32 +144,35 @@ export class Invoker {
     }
   }
 
-  #attemptOf(target: Target, { trace, signal }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
-    const { fn, beginUpload } = target;
+  #attemptOf(target: Target, { trace, caller }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
+    const { fn, workload, beginUpload } = target;
     const { input, encodedParams, deadline } = prepared;
-    const timeLimitMs = Math.min(fn.timeoutMs, deadline.remainingMs());
+    const remainingMs = deadline.remainingMs();
+    const timeLimitMs = Math.min(fn.timeoutMs, remainingMs);
     if (timeLimitMs <= 0)
       throw new GatewayError('deadline-exceeded', `The deadline of ${fn.name} passed before it began.`);
-    const keepsFiles = input.hasFiles || input.body.length > PHP_KEEPS_BYTES;
-    const onFreed = keepsFiles ? beginUpload() : undefined;
+    const onFreed = keepsFiles(input) ? beginUpload() : undefined;
     return {
       fn,
+      workload,
       slot,
       trace,
       record,
       input,
       encodedParams,
       timeLimitMs,
+      remainingMs,
       limits: this.#limits,
       log: this.#log,
-      signal,
+      caller,
       onFreed,
     };
   }
 
-  #retryAfter(error: GatewayError, target: Target, trace: CallTrace, deadline: Deadline): number | undefined {
+  #retryAfter(error: GatewayError, target: Target, trace: CallTrace, prepared: Prepared): number | undefined {
     const { fn, retryBudget } = target;
-    const attempt = trace.attempts;
+    const { deadline, moves } = prepared;
+    const attempt = trace.attempts - moves;
     const waitMs = retryDelayMs({ error, fn, attempt, remainingMs: deadline.remainingMs(), random: Math.random() });
     if (waitMs === undefined) return undefined;
     return isFreeRetry(error, attempt) || retryBudget.withdraw() ? waitMs : undefined;
@@ -167,12 +182,30 @@ export class Invoker {
 /** PHP keeps a larger body in a file, whatever it holds (SAPI_POST_BLOCK_SIZE). */
 const PHP_KEEPS_BYTES = 16_384;
 
-/** What every attempt of a call shares. */
+/** PHP holds files of its own while such a call runs. */
+const keepsFiles = ({ hasFiles, body }: EncodedInput): boolean => hasFiles || body.length > PHP_KEEPS_BYTES;
+
+/** What the attempts of a call share. */
 interface Prepared {
   readonly input: EncodedInput;
   readonly encodedParams: Buffer;
   readonly deadline: Deadline;
+  /** The latest attempt stood behind other calls on its worker. */
+  stoodBehind: boolean;
+  /** Attempts that ended there before they had begun. */
+  moves: number;
 }
+
+/**
+ * What stood behind a call that took its worker with it moves to another one, whatever its retries: it was our choice to
+ * put it there. From then on it gets a worker for itself, so that this happens to a call but once.
+ */
+const hasToMove = (error: GatewayError, prepared: Prepared): boolean => {
+  const isGone = error.code === 'worker-crashed' || error.code === 'pool-unavailable';
+  if (!isGone || error.executed !== 'no' || !prepared.stoodBehind) return false;
+  prepared.moves += 1;
+  return true;
+};
 
 const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
   const path = script?.path ?? '';

@@ -11,14 +11,16 @@ final class Outcome
 
     public readonly int $startedNs;
     private readonly float $startedCpuMs;
+    private readonly int $startedWaits;
 
     public function __construct()
     {
         $this->startedNs = hrtime(true);
         $this->startedCpuMs = self::cpuMs();
+        $this->startedWaits = self::waits();
     }
 
-    /** @return array{pid: int|false, peakBytes: int, cpuMs: float, wallMs: float} */
+    /** @return array{pid: int|false, peakBytes: int, cpuMs: float, wallMs: float, waits: int} */
     public function usage(): array
     {
         return [
@@ -26,6 +28,7 @@ final class Outcome
             'peakBytes' => memory_get_peak_usage(true),
             'cpuMs' => round(self::cpuMs() - $this->startedCpuMs, 3),
             'wallMs' => round((hrtime(true) - $this->startedNs) / 1e6, 3),
+            'waits' => self::waits() - $this->startedWaits,
         ];
     }
 
@@ -52,6 +55,14 @@ final class Outcome
                 'line' => $last['line'],
             ],
         ];
+    }
+
+    /** Times this process gave up the CPU to wait for something. */
+    private static function waits(): int
+    {
+        $usage = getrusage();
+
+        return $usage === false ? 0 : $usage['ru_nvcsw'];
     }
 
     private static function cpuMs(): float

@@ -8,7 +8,7 @@ namespace FpmGateway;
 final class Runtime
 {
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
-    public const VERSION = 2;
+    public const VERSION = 3;
 
     private const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
     private const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';

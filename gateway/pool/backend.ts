@@ -6,7 +6,10 @@
 
 import { formatAddress } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
-import { type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
+import type { Cores } from './cores.ts';
+import { Line } from './line.ts';
+import { type Lacks, lacks } from './places.ts';
+import { type Placed, type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
 import { openWorker, type Worker, type WorkerSource } from './worker.ts';
 
 export type { Slot } from './slot.ts';
@@ -18,6 +21,10 @@ export interface BackendOptions extends WorkerSource {
   readonly keepIdle: number;
   /** Its php-fpm starts workers as connections come. */
   readonly forksOnDemand: boolean;
+  /** Short calls may stand behind others on a worker: only on unix sockets of our own, where a worker's end is proof. */
+  readonly pipelines: boolean;
+  /** Of this machine, where the workers run on it. */
+  readonly cores: Cores | undefined;
   readonly log: Log;
   /** A slot has become free, or the address reachable again. */
   readonly onFree: () => void;
@@ -28,6 +35,8 @@ export interface BackendStatus {
   readonly up: boolean;
   readonly workers: number;
   readonly taken: number;
+  /** Calls that stand behind others on their workers. */
+  readonly behind: number;
   readonly late: number;
   readonly idleConnections: number;
 }
@@ -44,8 +53,11 @@ export class Backend implements SlotOwner {
   readonly options: BackendOptions;
   #health: Health = { kind: 'up' };
   /** The most recently used last: the oldest can go. */
-  readonly #idle: Worker[] = [];
+  readonly #idle: Line[] = [];
+  readonly #busy = new Set<Line>();
   readonly #slots = new Set<WorkerSlot>();
+  /** Workers with calls, and those that are being connected for one. */
+  #taken = 0;
   #lastOpened: Promise<unknown> = Promise.resolve();
   #drained: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -62,7 +74,7 @@ export class Backend implements SlotOwner {
   }
 
   get free(): number {
-    return this.up ? this.options.workers - this.#slots.size : 0;
+    return this.up ? this.options.workers - this.#taken : 0;
   }
 
   /** `late`: taken slots whose caller has given up and whose worker is not free yet. */
@@ -71,25 +83,49 @@ export class Backend implements SlotOwner {
       address: formatAddress(this.options.address),
       up: this.up,
       workers: this.options.workers,
-      taken: this.#slots.size,
+      taken: this.#taken,
+      behind: this.#slots.size - this.#taken,
       late: [...this.#slots].filter((slot) => slot.late).length,
       idleConnections: this.#idle.length,
     };
   }
 
-  /** `onFreed` runs once, when the worker is free again. */
-  take(onFreed: () => void): Slot | undefined {
-    if (this.free <= 0) return undefined;
-    const slot = new WorkerSlot(this, onFreed);
+  /** What this call lacks to occupy a worker. */
+  lacks({ workload }: Placed, quickCallsAround: boolean): Lacks {
+    const { workers, cores } = this.options;
+    return lacks({ workload, workers, freeWorkers: this.free, cores, quickCallsAround });
+  }
+
+  /** A worker of its own, which must be free. `onFreed` runs once, when it is free again. */
+  take(placed: Placed, onFreed: () => void): Slot {
+    const line = this.#popIdle();
+    const slot = new WorkerSlot(this, line, placed, onFreed);
+    this.#taken += 1;
+    this.options.cores?.take(slot.cpuShare);
+    if (line !== undefined) this.#busy.add(line);
+    this.#slots.add(slot);
+    return slot;
+  }
+
+  /** A place behind others, or undefined. */
+  takeBehind(placed: Placed, onFreed: () => void): Slot | undefined {
+    if (!this.options.pipelines || !this.up || !placed.mayShare || !placed.workload.isShort) return undefined;
+    const nowMs = performance.now();
+    let best: Line | undefined;
+    for (const line of this.#busy) {
+      if (line.hasRoom(nowMs) && (best === undefined || line.places < best.places)) best = line;
+    }
+    if (best === undefined) return undefined;
+    const slot = new WorkerSlot(this, best, placed, onFreed);
     this.#slots.add(slot);
     return slot;
   }
 
   /** Opens one worker and keeps it: proves that calls will work. Rejects with `pool-unavailable`. */
   async probe(): Promise<Worker> {
-    const worker = await this.#openWorker();
-    this.park(worker);
-    return worker;
+    const line = await this.#openLine();
+    this.#park(line);
+    return line.worker;
   }
 
   /** Ends when the calls that run have their answers. Idempotent. */
@@ -108,75 +144,81 @@ export class Backend implements SlotOwner {
     for (const slot of this.#slots) slot.destroy();
   }
 
-  /** For slots: an idle worker or a new one. */
-  obtain(): Worker | Promise<Worker> {
-    const idle = this.#popIdle();
-    if (idle !== undefined) return idle;
-    if (!this.options.forksOnDemand) return this.#open();
-    // FPM forks one worker for several connections that come together and leaves the others in its backlog.
-    const opened = this.#lastOpened.then(() => this.#popIdle() ?? this.#open());
-    this.#lastOpened = opened.catch(() => {});
-    return opened;
+  async obtain(): Promise<Line> {
+    const line = await this.#obtain();
+    this.#busy.add(line);
+    return line;
   }
 
-  /** For slots: a worker that is free. */
-  park(worker: Worker): void {
-    if (this.#health.kind === 'closed') {
-      worker.connection.destroy();
-      return;
-    }
-    if (!worker.connection.usable) return;
-    worker.idleSinceMs = performance.now();
-    this.#idle.push(worker);
-  }
-
-  /** For slots: its worker is free. */
-  freed(slot: WorkerSlot): void {
+  freed(slot: WorkerSlot, line: Line | undefined): void {
     this.#slots.delete(slot);
+    if (line === undefined || line.leave(slot)) {
+      this.#taken -= 1;
+      if (line !== undefined) {
+        this.#busy.delete(line);
+        this.#park(line);
+      }
+      this.options.cores?.give(line?.cpuShare ?? slot.cpuShare);
+    }
     if (this.#health.kind === 'closed' && this.#slots.size === 0) this.#drained?.();
     this.options.onFree();
   }
 
-  #popIdle(): Worker | undefined {
-    for (let worker = this.#idle.pop(); worker; worker = this.#idle.pop()) {
-      if (worker.connection.usable) return worker;
+  async #obtain(): Promise<Line> {
+    if (!this.options.forksOnDemand) return await this.#open();
+    // FPM forks one worker for several connections that come together and leaves the others in its backlog.
+    const opened = this.#lastOpened.then(() => this.#popIdle() ?? this.#open());
+    this.#lastOpened = opened.catch(() => {});
+    return await opened;
+  }
+
+  #park(line: Line): void {
+    if (this.#health.kind === 'closed') {
+      line.destroy();
+      return;
+    }
+    if (line.usable) this.#idle.push(line);
+  }
+
+  #popIdle(): Line | undefined {
+    for (let line = this.#idle.pop(); line; line = this.#idle.pop()) {
+      if (line.usable) return line;
     }
     return undefined;
   }
 
-  async #open(): Promise<Worker> {
+  async #open(): Promise<Line> {
     // Whoever waited for its turn to connect need not find out again, each for a connectTimeoutMs.
     if (this.#health.kind === 'down') throw this.#health.error;
     try {
-      return await this.#openWorker();
+      return await this.#openLine();
     } catch (error) {
       this.#markDown(error);
       throw error;
     }
   }
 
-  async #openWorker(): Promise<Worker> {
-    const worker = await openWorker(this.options);
+  async #openLine(): Promise<Line> {
+    const line = new Line(await openWorker(this.options), this.options);
+    line.sinceMs = performance.now();
     // Once for its life: each further reaction would stay in memory as long as the connection does.
-    void worker.connection.closed.then(() => this.#forget(worker));
-    return worker;
+    void line.worker.connection.closed.then(() => this.#forget(line));
+    return line;
   }
 
-  #forget(worker: Worker): void {
-    const at = this.#idle.indexOf(worker);
+  #forget(line: Line): void {
+    line.destroy();
+    const at = this.#idle.indexOf(line);
     if (at !== -1) this.#idle.splice(at, 1);
   }
 
   #closeUnused(): void {
     const before = performance.now() - this.options.idleMs;
-    const unused = this.#idle.filter(({ idleSinceMs }) => idleSinceMs < before);
+    const unused = this.#idle.filter(({ sinceMs }) => sinceMs < before);
     const surplus = Math.max(0, this.#idle.length - this.options.keepIdle);
-    for (const worker of unused.slice(0, surplus)) {
-      this.#forget(worker);
-      worker.connection.destroy();
-    }
+    for (const line of unused.slice(0, surplus)) this.#forget(line);
     // request_terminate_timeout counts the idle time of a kept connection, too: a ping starts its clock anew.
-    for (const { connection } of unused.slice(surplus)) void connection.ping();
+    for (const { worker } of unused.slice(surplus)) void worker.connection.ping();
   }
 
   /** Offers no slots until a probe succeeds, so that calls wait in the gateway's queue and not in a retry loop. */
@@ -193,9 +235,9 @@ export class Backend implements SlotOwner {
 
   async #probeAgain(delayMs: number): Promise<void> {
     try {
-      const worker = await this.#openWorker();
+      const line = await this.#openLine();
       if (this.#health.kind === 'down') this.#health = { kind: 'up' };
-      this.park(worker);
+      this.#park(line);
       this.options.log.info({}, 'pool reachable again');
       this.options.onFree();
     } catch (error) {
@@ -207,6 +249,6 @@ export class Backend implements SlotOwner {
     if (this.#health.kind === 'down') clearTimeout(this.#health.timer);
     this.#health = { kind: 'closed' };
     clearInterval(this.#sweep);
-    for (const worker of this.#idle.splice(0)) worker.connection.destroy();
+    for (const line of this.#idle.splice(0)) line.destroy();
   }
 }

@@ -5,6 +5,7 @@ import { StartupError, type StartupProblem } from '../startup.ts';
 import { decodeEnvelope } from './envelope.ts';
 import type { Pool } from './pool.ts';
 import { checkParams, codeFiles, type FunctionCode } from './runtime.ts';
+import { Workload } from './workload.ts';
 
 const CHECK_TIMEOUT_MS = 10_000;
 const CHECK_LIMITS: ResponseLimits = { headMaxBytes: 16_384, bodyMaxBytes: 262_144, stderrMaxBytes: 16_384 };
@@ -20,7 +21,7 @@ interface CheckedFile {
 /** Undefined when a handler loads and returns a callable, which also compiles it into opcache; a script is only parsed. */
 const checkFile = async (pool: Pool, { kind, file: name }: CheckedFile): Promise<StartupProblem | undefined> => {
   const file = `functions/${name}`;
-  const slot = pool.take(() => {});
+  const slot = pool.take({ workload: new Workload(), mayShare: false }, () => {});
   if (slot === undefined) return { file, detail: `It was not checked: the pool ${pool.name} has no free worker.` };
   const attemptId = randomUUID();
   try {
@@ -30,9 +31,10 @@ const checkFile = async (pool: Pool, { kind, file: name }: CheckedFile): Promise
       params,
       body: NOTHING,
       timeLimitMs: CHECK_TIMEOUT_MS,
+      remainingMs: CHECK_TIMEOUT_MS,
       onFreed: undefined,
     };
-    const response = await slot.run(request, (connection, ask) => collect(connection, ask, CHECK_LIMITS));
+    const response = await slot.run(request, (connection, ask, over) => collect(connection, ask, CHECK_LIMITS, over));
     const envelope = decodeEnvelope(response.body, attemptId);
     if (envelope.kind === 'none') {
       const said = (response.stderr || envelope.stray).trim().slice(0, 300);

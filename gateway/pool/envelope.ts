@@ -5,7 +5,7 @@
  */
 
 /** Must equal `Runtime::VERSION` in PHP. */
-export const RUNTIME_VERSION = 2;
+export const RUNTIME_VERSION = 3;
 
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -29,6 +29,8 @@ export interface WorkerUsage {
   readonly peakBytes: number;
   readonly cpuMs: number;
   readonly wallMs: number;
+  /** Times it gave up the CPU to wait for something. */
+  readonly waits: number;
 }
 
 interface Common extends WorkerUsage {
@@ -109,7 +111,7 @@ const isMeta = (value: unknown): value is Meta => {
   if (!isObject(value)) return false;
   const { outcome, logs, exception } = value;
   if (typeof outcome !== 'string' || !OUTCOMES.includes(outcome)) return false;
-  if (![value.pid, value.peakBytes, value.cpuMs, value.wallMs].every((number) => typeof number === 'number'))
+  if (![value.pid, value.peakBytes, value.cpuMs, value.wallMs, value.waits].every((number) => typeof number === 'number'))
     return false;
   if (logs !== undefined && !(Array.isArray(logs) && logs.every(isLogEntry))) return false;
   if (['unencodable', 'failure'].includes(outcome) && typeof value.message !== 'string') return false;

@@ -6,6 +6,7 @@ import { operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend } from './backend.ts';
+import type { Cores } from './cores.ts';
 import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig } from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
 import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
@@ -21,6 +22,7 @@ export interface ManagedOptions {
   readonly paths: PhpPaths;
   readonly longestCallMs: number;
   readonly uploads: UploadNeeds;
+  readonly cores: Cores;
   readonly log: Log;
   readonly onFree: () => void;
 }
@@ -144,7 +146,7 @@ export class ManagedPool {
   }
 
   async #launch(): Promise<Generation> {
-    const { name, settings, program, instance, paths, longestCallMs, uploads, log, onFree } = this.#options;
+    const { name, settings, program, instance, paths, longestCallMs, uploads, cores, log, onFree } = this.#options;
     this.#generations += 1;
     const socket = this.#socketPath();
     const user = poolUser(name, settings.user);
@@ -165,6 +167,8 @@ export class ManagedPool {
       idleMs,
       keepIdle: keptWorkers(settings),
       forksOnDemand: settings.pm !== 'static',
+      pipelines: true,
+      cores,
       connectTimeoutMs,
       log,
       onFree,

@@ -8,10 +8,13 @@ import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend, type BackendStatus, type Slot } from './backend.ts';
+import type { Cores } from './cores.ts';
 import type { PhpLimits, PrimedMeta } from './envelope.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
+import type { Lacks } from './places.ts';
 import type { PhpPaths } from './runtime.ts';
+import type { Placed } from './slot.ts';
 import { type UploadNeeds, uploadProblems } from './uploads.ts';
 
 export interface PoolOptions {
@@ -24,8 +27,13 @@ export interface PoolOptions {
   readonly longestCallMs: number;
   /** What its functions may send. */
   readonly uploads: UploadNeeds;
+  /** Of this machine, shared by all its pools. */
+  readonly cores: Cores;
   readonly log: Log;
 }
+
+/** For this long after a quick call, slow ones leave room for the next. */
+const QUICK_AROUND_MS = 10_000;
 
 export interface PoolStatus {
   readonly name: string;
@@ -50,6 +58,7 @@ export class Pool {
   readonly #attached: readonly Backend[];
   readonly #uploads: UploadNeeds;
   #facts: PrimedMeta | undefined;
+  #quickAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PoolOptions) {
     const { name, settings, paths, log } = options;
@@ -64,11 +73,12 @@ export class Pool {
         const address = parseAddress(text);
         if (address === undefined) throw new GatewayError('internal-error', `${text} is no address.`);
         const options = { address, paths, workers, idleMs, connectTimeoutMs, log, onFree };
-        return new Backend({ ...options, keepIdle: 0, forksOnDemand: false });
+        return new Backend({ ...options, keepIdle: 0, forksOnDemand: false, pipelines: false, cores: undefined });
       });
     } else {
       this.#attached = [];
       this.#managed = new ManagedPool({ ...options, settings, program: options.program(), onFree });
+      options.cores.onFreed(onFree);
     }
   }
 
@@ -114,13 +124,30 @@ export class Pool {
     }
   }
 
-  /** The slot of the backend with most room, or undefined when all workers are busy. */
-  take(onFreed: () => void): Slot | undefined {
+  /** A worker for this call, else a place behind others, or undefined: it has to wait. */
+  take(placed: Placed, onFreed: () => void): Slot | undefined {
+    if (!placed.workload.isSlow) this.#quickAtMs = performance.now();
+    const backend = this.#roomiest();
+    if (backend === undefined) return undefined;
+    if (backend.lacks(placed, this.#quickCallsAround) === 'nothing') return backend.take(placed, onFreed);
+    return backend.takeBehind(placed, onFreed);
+  }
+
+  /** Why such a call would have to wait now. */
+  lacks(placed: Placed): Lacks {
+    return this.#roomiest()?.lacks(placed, this.#quickCallsAround) ?? 'worker';
+  }
+
+  get #quickCallsAround(): boolean {
+    return performance.now() - this.#quickAtMs < QUICK_AROUND_MS;
+  }
+
+  #roomiest(): Backend | undefined {
     let best: Backend | undefined;
     for (const backend of this.#backends) {
       if (best === undefined || backend.free > best.free) best = backend;
     }
-    return best?.take(onFreed);
+    return best;
   }
 
   /** A call with files begins; the result is called when its worker is free again, or gone. Attached pools clean up themselves. */

@@ -1,9 +1,11 @@
 /** The pools of a release: which there must be, and where their workers find the project. */
 import { existsSync, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import type { PoolSettings, Settings } from '../config.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
+import { Cores } from './cores.ts';
 import { findPhpFpm } from './fpm-master.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { poolUser } from './managed.ts';
@@ -39,6 +41,7 @@ interface Place {
 export const makePools = (options: PoolsOptions): Pool[] => {
   const { settings, functions, instance, log } = options;
   const pathsOf = phpPaths(options);
+  const cores = new Cores(availableParallelism());
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
     const own = functions.filter((fn) => fn.pool === name);
     if (own.length === 0) return [];
@@ -46,7 +49,7 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const program = (): string => findPhpFpm(settings.phpFpm);
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
-    return [new Pool({ name, settings: pool, program, instance, paths, longestCallMs, uploads, log })];
+    return [new Pool({ name, settings: pool, program, instance, paths, longestCallMs, uploads, cores, log })];
   });
 };
 

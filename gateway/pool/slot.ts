@@ -1,12 +1,15 @@
 /**
- * The right to occupy one worker for one attempt. It outlives the caller's patience: the slot is free when the
- * worker is (invariant 2), which after a timeout takes a kill, and after `fastcgi_finish_request()` a ping.
+ * The right to occupy one worker for one attempt, or a place behind others on it. It outlives the caller's patience:
+ * the slot is free when the worker is (invariant 2), which after a timeout takes a kill, and after
+ * `fastcgi_finish_request()` a ping.
  */
 import { GatewayError } from '../errors.ts';
-import type { Connection, Exchange, FastCgiRequest, LargeBody, Params, Reception } from '../fastcgi/index.ts';
+import type { Connection, FastCgiRequest, LargeBody, Over, Params, Reception } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { LATE, within } from '../within.ts';
+import type { Line, LineCall } from './line.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
+import type { Workload } from './workload.ts';
 
 export interface SlotRequest {
   readonly encodedParams: Buffer;
@@ -16,17 +19,28 @@ export interface SlotRequest {
   readonly onFreed: ((isGone: boolean) => void) | undefined;
   /** How long PHP may run. */
   readonly timeLimitMs: number;
+  /** What is left of the call's deadline, which passes behind others, too. */
+  readonly remainingMs: number;
 }
 
 /** How an answer is taken: whole (`collect`) or as it comes (`stream`). */
-export type Receive<T> = (connection: Connection, request: FastCgiRequest) => Reception<T>;
+export type Receive<T> = (connection: Connection, request: FastCgiRequest, over: Over) => Reception<T>;
+
+/** What a call asks of a pool. */
+export interface Placed {
+  readonly workload: Workload;
+  /** It is short, small and leaves its worker free with its answer: it may stand behind others, and others behind it. */
+  readonly mayShare: boolean;
+}
 
 export interface Slot {
+  /** It stands behind others: if their worker dies, it has not begun and moves to another. */
+  readonly isShared: boolean;
   /**
-   * Resolves with the worker once one is connected; rejects with `pool-unavailable`, or with `deadline-exceeded` after
-   * `withinMs`; executed: no.
+   * The worker, once one is connected; rejects with `pool-unavailable`, or with `deadline-exceeded` after `withinMs`;
+   * executed: no.
    */
-  connect(withinMs: number): Promise<Worker>;
+  connect(withinMs: number): Worker | Promise<Worker>;
   /** Runs one request on the connected worker; rejects with a GatewayError whose `executed` is proved. */
   run<T>(request: SlotRequest, receive: Receive<T>): Promise<T>;
   /** Nobody reads the rest of the answer: it fails with this error, and PHP is stopped. Nothing if it is complete. */
@@ -38,22 +52,24 @@ export interface Slot {
 /** Whose workers they are. */
 export interface SlotOwner {
   readonly options: { readonly log: Log; readonly connectTimeoutMs: number };
-  /** An idle worker at once, or one that is still to be connected. */
-  obtain(): Worker | Promise<Worker>;
-  park(worker: Worker): void;
-  freed(slot: WorkerSlot): void;
+  /** Connects a worker, or gives one that has become idle meanwhile. */
+  obtain(): Promise<Line>;
+  /** The slot is free: its place on the line, or the worker that never came. */
+  freed(slot: WorkerSlot, line: Line | undefined): void;
 }
-
-/** On a busy machine a healthy worker may take this long to come to its turn. */
-const BEGIN_MIN_MS = 1000;
 
 /** `held` by the attempt → `released` by it; free once no answer is under way either. */
 export class WorkerSlot implements Slot {
+  readonly isShared: boolean;
+  /** As it was when it took its place. */
+  readonly expectedMs: number;
+  readonly cpuShare: number;
   readonly #owner: SlotOwner;
+  readonly #placed: Placed;
   readonly #onFreed: () => void;
-  #worker: Worker | undefined;
-  #connecting: Promise<Worker> | undefined;
-  #reception: Reception<unknown> | undefined;
+  #line: Line | undefined;
+  #connecting: Promise<Line> | undefined;
+  #running: RunningCall | undefined;
   #timeLimitMs = 0;
   #onRequestFreed: SlotRequest['onFreed'];
   #released = false;
@@ -61,114 +77,99 @@ export class WorkerSlot implements Slot {
   #destroyed = false;
   late = false;
 
-  constructor(owner: SlotOwner, onFreed: () => void) {
+  /** `line`: an idle one, one with calls on it already, or undefined for one that is still to be connected. */
+  constructor(owner: SlotOwner, line: Line | undefined, placed: Placed, onFreed: () => void) {
     this.#owner = owner;
+    this.#line = line;
+    this.#placed = placed;
     this.#onFreed = onFreed;
+    this.isShared = line !== undefined && line.places > 0;
+    this.expectedMs = placed.workload.wallMs;
+    this.cpuShare = placed.workload.cpuShare;
+    line?.join(this, placed.mayShare);
   }
 
-  async connect(withinMs: number): Promise<Worker> {
-    if (this.#worker !== undefined) return this.#worker;
-    const obtained = this.#owner.obtain();
-    if (!(obtained instanceof Promise)) return this.#hold(obtained);
-    this.#connecting = obtained.then((worker) => this.#hold(worker));
-    const worker = await within(this.#connecting, withinMs);
-    if (worker !== LATE) return worker;
-    const detail = `The deadline passed while a worker was being connected, after ${Math.round(withinMs)} ms.`;
-    throw new GatewayError('deadline-exceeded', detail);
+  connect(withinMs: number): Worker | Promise<Worker> {
+    return this.#line?.worker ?? this.#connect(withinMs);
   }
 
   async run<T>(request: SlotRequest, receive: Receive<T>): Promise<T> {
-    const worker = this.#worker ?? (await this.connect(this.#owner.options.connectTimeoutMs));
-    const { encodedParams, params, body, timeLimitMs, onFreed } = request;
+    if (this.#line === undefined) await this.#connect(this.#owner.options.connectTimeoutMs);
+    const line = this.#line;
+    if (line === undefined) throw new GatewayError('internal-error', 'A slot has lost its worker.');
+    const { worker } = line;
+    const { encodedParams, params, body, timeLimitMs, remainingMs, onFreed } = request;
     this.#onRequestFreed = onFreed;
-    const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
-    const reception = receive(worker.connection, fastCgi);
-    const { exchange } = reception;
-    this.#reception = reception;
     this.#timeLimitMs = timeLimitMs;
-    const begin = this.#expectBeginning(worker, exchange);
-    const timer = setTimeout(() => {
-      this.late = true;
-      this.#stop(worker, 'its call ran past the time limit');
-      reception.abandon(timeoutError(timeLimitMs, exchange));
-    }, timeLimitMs);
-    const over = (): void => {
-      clearTimeout(timer);
-      clearTimeout(begin);
-      this.#reception = undefined;
-      if (this.#released) void this.#free();
-    };
-    exchange.done.then(over, (error) => {
-      // We closed in the middle of an answer, and the script may go on for long.
-      if (isOurVerdict(error) && !exchange.progress.ended) stopSender(worker);
-      over();
-    });
+    const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
+    const reception = receive(worker.connection, fastCgi, (error) => this.#over(line, error));
+    this.#running = new RunningCall(this, reception, timeLimitMs, performance.now() + remainingMs);
+    line.begin(this.#running);
     return await reception.response;
   }
 
   cancel(error: GatewayError): void {
-    const worker = this.#worker;
-    if (worker === undefined || this.#reception === undefined) return;
-    this.#reception.abandon(error);
+    const line = this.#line;
+    if (line === undefined || this.#running === undefined) return;
+    this.#running.reception.abandon(error);
     // It is being stopped already.
     if (this.late) return;
     this.late = true;
-    const stopped = stopWorker(worker);
+    const stopped = stopWorker(line.worker);
     // Elsewhere PHP meets the end of the connection at its next write.
-    if (!stopped) worker.connection.destroy();
-    this.#owner.options.log.info({ pid: worker.facts.pid, stopped }, `worker stopped: ${error.message}`);
+    if (!stopped) line.worker.connection.destroy();
+    this.#owner.options.log.info({ pid: line.worker.facts.pid, stopped }, `worker stopped: ${error.message}`);
   }
 
   release(doubtful: boolean): void {
     if (this.#released) return;
     this.#released = true;
     this.#doubtful = doubtful;
-    if (this.#reception === undefined) void this.#free();
+    if (this.#running === undefined) void this.#free();
   }
 
   destroy(): void {
     this.#destroyed = true;
-    this.#worker?.connection.destroy();
+    this.#line?.destroy();
   }
 
-  /**
-   * A worker that does not answer the ping in front has not begun: it is stopped, or busy behind an answer that a
-   * shutdown function finished early. Its end proves that the call has not run, so that it moves to another worker.
-   */
-  #expectBeginning(worker: Worker, { progress }: Exchange): NodeJS.Timeout {
-    const check = (): void => {
-      if (progress.ping === 'unanswered') this.#stop(worker, 'it did not begin its call');
-    };
-    // Behind a blocked event loop the answer may have come: it is read before immediates run.
-    return setTimeout(() => setImmediate(check), Math.max(BEGIN_MIN_MS, this.#owner.options.connectTimeoutMs));
+  async #connect(withinMs: number): Promise<Worker> {
+    this.#connecting ??= this.#owner.obtain().then((line) => this.#hold(line));
+    const line = await within(this.#connecting, withinMs);
+    if (line !== LATE) return line.worker;
+    const detail = `The deadline passed while a worker was being connected, after ${Math.round(withinMs)} ms.`;
+    throw new GatewayError('deadline-exceeded', detail);
   }
 
-  #stop(worker: Worker, why: string): void {
-    const stopped = stopWorker(worker);
-    const what = stopped ? 'worker stopped' : 'worker cannot be stopped from here and keeps its slot until it answers';
-    this.#owner.options.log.warn({ pid: worker.facts.pid, stopped }, `${what}: ${why}`);
-  }
-
-  #hold(worker: Worker): Worker {
-    this.#worker = worker;
+  #hold(line: Line): Line {
+    this.#line = line;
+    line.join(this, this.#placed.mayShare);
     if (this.#destroyed) {
-      worker.connection.destroy();
+      line.destroy();
       throw new GatewayError('shutting-down', 'The gateway has stopped.');
     }
-    return worker;
+    return line;
+  }
+
+  #over(line: Line, error: GatewayError | undefined): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    // We closed in the middle of an answer, and the script may go on for long.
+    if (isOurVerdict(error) && !running.exchange.progress.ended) stopSender(line.worker);
+    line.end(running);
+    if (this.#released) void this.#free();
   }
 
   async #free(): Promise<void> {
     // A caller whose deadline passed meanwhile does not wait; the connection is of use to the next.
     await this.#connecting?.catch(() => {});
-    const worker = this.#worker;
-    if (worker !== undefined) {
-      if (this.#doubtful) await this.#settle(worker);
-      this.#owner.park(worker);
-    }
-    this.#onRequestFreed?.(!worker?.connection.usable);
+    const line = this.#line;
+    // Those behind it find out by their own pings.
+    if (line !== undefined && this.#doubtful && line.places === 1) await this.#settle(line.worker);
+    this.#onRequestFreed?.(line === undefined || !line.usable);
     this.#onFreed();
-    this.#owner.freed(this);
+    this.#owner.freed(this, line);
   }
 
   /** After `fastcgi_finish_request()` a worker is busy behind its answer: it is free once it answers a ping. */
@@ -179,19 +180,55 @@ export class WorkerSlot implements Slot {
     }
     const timer = setTimeout(() => {
       this.late = true;
-      this.#stop(worker, 'it worked on behind its answer past the time limit');
+      const stopped = stopWorker(worker);
+      const why = 'it worked on behind its answer past the time limit';
+      this.#owner.options.log.warn({ pid: worker.facts.pid, stopped }, `worker to be stopped: ${why}`);
     }, this.#timeLimitMs);
     await worker.connection.ping();
     clearTimeout(timer);
   }
 }
 
-/** Errors with which the gateway itself ends a connection while the peer still sends. */
-const isOurVerdict = (error: unknown): boolean =>
-  error instanceof GatewayError && (error.code === 'response-too-large' || error.code === 'bad-function-response');
+class RunningCall implements LineCall {
+  readonly reception: Reception<unknown>;
+  readonly timeLimitMs: number;
+  readonly givesUpAtMs: number;
+  readonly #slot: WorkerSlot;
 
-const timeoutError = (timeLimitMs: number, { progress }: Exchange): GatewayError => {
-  const executed = progress.bytesReceived > 0 ? 'yes' : 'unknown';
+  constructor(slot: WorkerSlot, reception: Reception<unknown>, timeLimitMs: number, givesUpAtMs: number) {
+    this.#slot = slot;
+    this.reception = reception;
+    this.timeLimitMs = timeLimitMs;
+    this.givesUpAtMs = givesUpAtMs;
+  }
+
+  get exchange(): Reception<unknown>['exchange'] {
+    return this.reception.exchange;
+  }
+
+  get late(): boolean {
+    return this.#slot.late;
+  }
+
+  giveUp(hasBegun: boolean): void {
+    this.#slot.late = true;
+    const { bytesReceived } = this.exchange.progress;
+    this.reception.abandon(hasBegun ? timeoutError(this.timeLimitMs, bytesReceived) : neverBegun());
+  }
+}
+
+/** Errors with which the gateway itself ends a connection while the peer still sends. */
+const isOurVerdict = (error: GatewayError | undefined): boolean =>
+  error !== undefined && (error.code === 'response-too-large' || error.code === 'bad-function-response');
+
+const timeoutError = (timeLimitMs: number, bytesReceived: number): GatewayError => {
+  const executed = bytesReceived > 0 ? 'yes' : 'unknown';
   const what = executed === 'yes' ? 'PHP did not complete its answer' : 'PHP did not answer';
   return new GatewayError('function-timeout', `${what} within ${Math.round(timeLimitMs)} ms.`, { executed });
+};
+
+/** What is written to a worker is not taken back: it may still run. */
+const neverBegun = (): GatewayError => {
+  const detail = 'The deadline passed while the call stood behind another one on its worker.';
+  return new GatewayError('deadline-exceeded', detail, { executed: 'unknown' });
 };

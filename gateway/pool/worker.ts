@@ -19,8 +19,6 @@ export interface Worker {
   readonly facts: PrimedMeta;
   /** The peer answers pings and stays: php-fpm 8.2 and newer. */
   readonly pings: boolean;
-  /** On the `performance.now()` clock, ms: since when it lies idle. */
-  idleSinceMs: number;
 }
 
 export interface WorkerSource {
@@ -78,7 +76,7 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
   }, leftMs);
   try {
     const { body, stderr } = await response;
-    return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping, idleSinceMs: performance.now() };
+    return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping };
   } catch (error) {
     connection.destroy();
     if (timedOut) {
@@ -120,7 +118,7 @@ const CHECK_EVERY_MS = 50;
 const KILL_AFTER_MS = 1000;
 
 /** False where we may not (another user) or nobody is there. */
-const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL'): boolean => {
+const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): boolean => {
   try {
     process.kill(pid, name);
     return true;
@@ -153,6 +151,14 @@ export const stopWorker = (worker: Worker): boolean => {
   timer.unref();
   void connection.closed.then(() => clearInterval(timer));
   return true;
+};
+
+/** It runs no further until `letGo`. False where we may not. */
+export const holdWorker = (worker: Worker): boolean =>
+  isWithinReach(worker) && worker.connection.busy && signal(worker.facts.pid, 'SIGSTOP');
+
+export const letGo = (worker: Worker): void => {
+  signal(worker.facts.pid, 'SIGCONT');
 };
 
 /**

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeEnvelope, takeScriptMark } from '../../gateway/pool/envelope.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
-const META = JSON.stringify({ outcome: 'output', encoding: 'json', pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1 });
+const META = JSON.stringify({ outcome: 'output', encoding: 'json', pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1, waits: 0 });
 
 const envelope = (meta: string, payload: Buffer, id = ID): Buffer =>
   Buffer.concat([Buffer.from(`FPMG1 ${id} ${Buffer.byteLength(meta)} ${payload.length}\n${meta}`), payload]);
@@ -74,7 +74,7 @@ describe('no envelope', () => {
 });
 
 describe('PHP code cannot write a meta that trips the gateway', () => {
-  const usage = { pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1 };
+  const usage = { pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1, waits: 0 };
   const forged: [string, object][] = [
     ['a fatal error without what it was', { ...usage, outcome: 'fatal' }],
     [

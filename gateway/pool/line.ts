@@ -1,0 +1,210 @@
+/**
+ * One worker we hold and the calls written to it, which it serves strictly in this order. Watches the first: that it
+ * begins, and that it ends in time. When the worker dies, those behind it have not begun, which their pings prove.
+ */
+import type { Exchange } from '../fastcgi/index.ts';
+import type { Log } from '../log.ts';
+import { holdWorker, letGo, stopWorker, type Worker } from './worker.ts';
+import { LINE_MAX_CALLS, LINE_MAX_MS } from './workload.ts';
+
+/** On a busy machine a healthy worker may take this long to come to its turn. */
+const BEGIN_MIN_MS = 1000;
+/** A first call that takes far longer than short ones do: nothing more is put behind it. */
+const MOVING_MAX_MS = 5 * LINE_MAX_MS;
+
+/** A call that was written and is not answered yet. */
+export interface LineCall {
+  readonly exchange: Exchange;
+  /** How long PHP may run. */
+  readonly timeLimitMs: number;
+  /** When its caller waits no longer, on the `performance.now()` clock. */
+  readonly givesUpAtMs: number;
+  /** Its caller has been told so already. */
+  readonly late: boolean;
+  /** Its time is up: tells its caller. `hasBegun`: PHP had it; else it still stood behind others. */
+  giveUp(hasBegun: boolean): void;
+}
+
+/** What a call takes up while it has its place. */
+interface Share {
+  /** Mean time it takes, ms. */
+  readonly expectedMs: number;
+  /** Of a core. */
+  readonly cpuShare: number;
+}
+
+export interface LineOptions {
+  readonly log: Log;
+  readonly connectTimeoutMs: number;
+}
+
+export class Line {
+  readonly worker: Worker;
+  readonly #options: LineOptions;
+  /** Written and unanswered, the running one first. */
+  readonly #calls: LineCall[] = [];
+  /** Calls that have a place here, written or not yet; 0: it is idle. */
+  #places = 0;
+  /** Mean time they take together, ms. */
+  #expectedMs = 0;
+  /** Others may stand behind the first. */
+  #shared = false;
+  /** Since when the first call runs, or the line is idle; on the `performance.now()` clock. */
+  sinceMs = 0;
+  /** Of a core: what the first call took from `Cores`, given back when the line is idle. One call runs at a time. */
+  #cpuShare = 0;
+  #stopping = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = 0;
+
+  constructor(worker: Worker, options: LineOptions) {
+    this.worker = worker;
+    this.#options = options;
+  }
+
+  get usable(): boolean {
+    return this.worker.connection.usable;
+  }
+
+  get places(): number {
+    return this.#places;
+  }
+
+  get cpuShare(): number {
+    return this.#cpuShare;
+  }
+
+  /** A place for its first call, or behind others. */
+  join({ expectedMs, cpuShare }: Share, mayShare: boolean): void {
+    if (this.#places === 0) {
+      this.#shared = mayShare;
+      this.#cpuShare = cpuShare;
+    }
+    this.#places += 1;
+    this.#expectedMs += expectedMs;
+  }
+
+  /** True when it is idle now. */
+  leave({ expectedMs }: Share): boolean {
+    this.#places -= 1;
+    this.#expectedMs = this.#places === 0 ? 0 : this.#expectedMs - expectedMs;
+    if (this.#places > 0) return false;
+    this.#shared = false;
+    this.sinceMs = performance.now();
+    return true;
+  }
+
+  /** Whether another short call may be put behind those that are here. */
+  hasRoom(nowMs: number): boolean {
+    return (
+      this.#shared &&
+      this.#places < LINE_MAX_CALLS &&
+      this.#expectedMs <= LINE_MAX_MS &&
+      (this.#calls.length === 0 || nowMs - this.sinceMs < MOVING_MAX_MS) &&
+      this.worker.pings &&
+      this.usable
+    );
+  }
+
+  /** Its request was written. */
+  begin(call: LineCall): void {
+    this.#calls.push(call);
+    if (this.#calls.length === 1) this.sinceMs = performance.now();
+    this.#watch();
+  }
+
+  /** Its answer is in, or the connection has ended. */
+  end(call: LineCall): void {
+    const at = this.#calls.indexOf(call);
+    if (at === -1) return;
+    this.#calls.splice(at, 1);
+    if (at > 0) return;
+    this.#stopping = false;
+    if (this.#calls.length > 0) this.sinceMs = performance.now();
+  }
+
+  destroy(): void {
+    clearTimeout(this.#timer);
+    this.worker.connection.destroy();
+  }
+
+  /** One timer for all calls that pass: it is set anew when it strikes, or when something is due earlier. */
+  #watch(): void {
+    const dueMs = this.#dueMs();
+    if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (dueMs === Number.POSITIVE_INFINITY) return;
+    this.#timerAtMs = dueMs;
+    // Its socket keeps the process alive while a call runs; the timer outlasts it.
+    this.#timer = setTimeout(() => this.#strike(), dueMs - performance.now()).unref();
+  }
+
+  #strike(): void {
+    // Behind a blocked event loop answers may have come: they are read before immediates run.
+    setImmediate(() => {
+      this.#timer = undefined;
+      if (this.#dueMs() <= performance.now()) this.#enforce();
+      this.#watch();
+    });
+  }
+
+  #beginLimitMs(): number {
+    return Math.max(BEGIN_MIN_MS, this.#options.connectTimeoutMs);
+  }
+
+  /** The next moment at which somebody's time is up. */
+  #dueMs(): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const [at, call] of this.#calls.entries()) {
+      if (!call.late) dueMs = Math.min(dueMs, call.givesUpAtMs);
+      if (at > 0 || this.#stopping) continue;
+      dueMs = Math.min(dueMs, this.sinceMs + call.timeLimitMs);
+      if (call.exchange.progress.ping === 'unanswered') dueMs = Math.min(dueMs, this.sinceMs + this.#beginLimitMs());
+    }
+    return dueMs;
+  }
+
+  #enforce(): void {
+    const nowMs = performance.now();
+    const [first, ...behind] = this.#calls;
+    for (const call of behind) if (!call.late && call.givesUpAtMs <= nowMs) call.giveUp(false);
+    if (first === undefined || this.#stopping) return;
+    if (Math.min(first.givesUpAtMs, this.sinceMs + first.timeLimitMs) <= nowMs) {
+      this.stop('its call ran past the time limit', first);
+      if (!first.late) first.giveUp(true);
+    } else if (first.exchange.progress.ping === 'unanswered' && this.sinceMs + this.#beginLimitMs() <= nowMs) {
+      // Stopped, or busy behind an answer that a shutdown function finished early. Its end proves that the call has not
+      // run, so that it moves to another worker.
+      this.stop('it did not begin its call', first);
+    }
+  }
+
+  /**
+   * Ends the worker while it serves this call. With others behind it the worker may have gone on to them by the time
+   * the signal arrives: it is held first, what it has sent is read, and it is ended only if the call is still unanswered.
+   */
+  stop(why: string, call: LineCall): void {
+    this.#stopping = true;
+    if (this.#calls.length === 1 || !holdWorker(this.worker)) {
+      this.#end(why);
+      return;
+    }
+    // The second is behind a whole turn of reading.
+    setImmediate(() => setImmediate(() => {
+      if (this.#calls[0] === call) {
+        this.#end(why);
+      } else {
+        this.#stopping = false;
+        this.#watch();
+      }
+      letGo(this.worker);
+    }));
+  }
+
+  #end(why: string): void {
+    const stopped = stopWorker(this.worker);
+    const what = stopped ? 'worker stopped' : 'worker cannot be stopped from here and keeps its slot until it answers';
+    this.#options.log.warn({ pid: this.worker.facts.pid, stopped }, `${what}: ${why}`);
+  }
+}
