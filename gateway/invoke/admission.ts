@@ -107,25 +107,30 @@ export class Admission {
     if (this.#waiting > 0) await new Promise<void>((resolve) => this.#onEmptied.push(resolve));
   }
 
+  /** At once where nothing is in the way: most calls neither wait nor need a promise. Undefined: it has to `enter`. */
+  enterNow({ fn, mayShare }: Pick<Entry, 'fn' | 'mayShare'>): Slot | undefined {
+    if (this.#closed || this.#waiting > 0) return undefined;
+    const share = this.#share(fn.name);
+    return isBelowCap(fn, share.inside) ? this.#take(share, mayShare) : undefined;
+  }
+
   /** Rejects with `concurrency-limit`, `overloaded`, `queue-timeout`, `deadline-exceeded`, `client-closed` …; executed: no. */
   async enter(entry: Entry): Promise<Slot> {
-    const { fn, mayShare } = entry;
+    const { fn } = entry;
     if (this.#closed)
       throw new GatewayError('shutting-down', 'The gateway is stopping.', { retryAfterMs: RETRY_AFTER_MS });
     const share = this.#share(fn.name);
     assertBelowCap(fn, share.inside);
-    if (this.#waiting === 0) {
-      const slot = this.#take(share, mayShare);
-      if (slot !== undefined) return slot;
-    }
+    const slot = this.enterNow(entry);
+    if (slot !== undefined) return slot;
     if (this.#waiting >= this.#queueMax) {
       const detail = `${this.#waiting} calls wait for the pool ${this.#pool.name} already; its queueMax is ${this.#queueMax}.`;
       throw new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
     }
-    const slot = this.#wait(entry, share);
+    const granted = this.#wait(entry, share);
     // Those before it may wait for what it does not need.
     this.#serve();
-    return await slot;
+    return await granted;
   }
 
   #share(name: string): Share {
@@ -227,8 +232,12 @@ const firstOf = (
   return first;
 };
 
-const assertBelowCap = ({ name, concurrency }: Entry['fn'], inside: number): void => {
-  if (concurrency === undefined || inside < concurrency) return;
+const isBelowCap = ({ concurrency }: Entry['fn'], inside: number): boolean =>
+  concurrency === undefined || inside < concurrency;
+
+const assertBelowCap = (fn: Entry['fn'], inside: number): void => {
+  if (isBelowCap(fn, inside)) return;
+  const { name, concurrency } = fn;
   const detail = `${inside} calls of ${name} are under way; its concurrency is ${concurrency}.`;
   throw new GatewayError('concurrency-limit', detail, { retryAfterMs: RETRY_AFTER_MS });
 };

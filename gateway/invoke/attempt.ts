@@ -88,38 +88,31 @@ const contextOf = ({ fn, trace, log }: Attempt) => ({
 });
 
 /** Resolves with a checked output; rejects with GatewayError. */
-export const runAttempt = async (attempt: Attempt, worker: Worker): Promise<Output> => {
+export const runAttempt = (attempt: Attempt, worker: Worker): Promise<Output> => {
   const { output } = attempt.fn;
   recordWorker(attempt.record, worker);
-  return output.kind === 'stream'
-    ? await runStream(attempt, worker, output.item)
-    : await runWhole(attempt, worker, output);
+  return output.kind === 'stream' ? runStream(attempt, worker, output.item) : runWhole(attempt, worker, output);
 };
 
 const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): Promise<Output> => {
-  const { fn, trace } = attempt;
+  const { slot, fn, trace, limits } = attempt;
   const startedMs = nowMs();
-  const response = await receiveWhole(attempt, startedMs);
-  const answeredMs = nowMs();
+  let response: CgiResponse;
+  try {
+    response = await slot.run(requestOf(attempt), (connection, request, over) =>
+      collect(connection, request, limits, over),
+    );
+  } catch (thrown) {
+    trace.phase('php', startedMs);
+    throw ownLimit(toGatewayError(thrown), fn, limits);
+  }
+  const answeredMs = trace.phase('php', startedMs);
   try {
     return fn.code.kind === 'script'
       ? readScript(attempt, worker, output, response)
       : readHandler(attempt, worker, response);
   } finally {
     trace.phase('output', answeredMs);
-  }
-};
-
-const receiveWhole = async (attempt: Attempt, startedMs: number): Promise<CgiResponse> => {
-  const { slot, trace, fn, limits } = attempt;
-  try {
-    return await slot.run(requestOf(attempt), (connection, request, over) =>
-      collect(connection, request, limits, over),
-    );
-  } catch (thrown) {
-    throw ownLimit(toGatewayError(thrown), fn, limits);
-  } finally {
-    trace.phase('php', startedMs);
   }
 };
 

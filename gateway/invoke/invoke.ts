@@ -117,7 +117,9 @@ export class Invoker {
     const { deadline, input, moves } = prepared;
     const queuedMs = nowMs();
     const mayShare = moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
-    const slot = await admission.enter({ fn, remainingMs: deadline.remainingMs(), mayShare, caller });
+    const slot =
+      admission.enterNow({ fn, mayShare }) ??
+      (await admission.enter({ fn, remainingMs: deadline.remainingMs(), mayShare, caller }));
     prepared.stoodBehind = slot.isShared;
     const admittedMs = trace.phase('queue', queuedMs);
     const record = trace.beginAttempt();

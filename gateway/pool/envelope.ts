@@ -111,7 +111,9 @@ const isMeta = (value: unknown): value is Meta => {
   if (!isObject(value)) return false;
   const { outcome, logs, exception } = value;
   if (typeof outcome !== 'string' || !OUTCOMES.includes(outcome)) return false;
-  if (![value.pid, value.peakBytes, value.cpuMs, value.wallMs, value.waits].every((number) => typeof number === 'number'))
+  if (
+    ![value.pid, value.peakBytes, value.cpuMs, value.wallMs, value.waits].every((number) => typeof number === 'number')
+  )
     return false;
   if (logs !== undefined && !(Array.isArray(logs) && logs.every(isLogEntry))) return false;
   if (['unencodable', 'failure'].includes(outcome) && typeof value.message !== 'string') return false;

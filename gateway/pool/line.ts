@@ -191,15 +191,17 @@ export class Line {
       return;
     }
     // The second is behind a whole turn of reading.
-    setImmediate(() => setImmediate(() => {
-      if (this.#calls[0] === call) {
-        this.#end(why);
-      } else {
-        this.#stopping = false;
-        this.#watch();
-      }
-      letGo(this.worker);
-    }));
+    setImmediate(() =>
+      setImmediate(() => {
+        if (this.#calls[0] === call) {
+          this.#end(why);
+        } else {
+          this.#stopping = false;
+          this.#watch();
+        }
+        letGo(this.worker);
+      }),
+    );
   }
 
   #end(why: string): void {

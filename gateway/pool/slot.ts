@@ -90,13 +90,16 @@ export class WorkerSlot implements Slot {
   }
 
   connect(withinMs: number): Worker | Promise<Worker> {
-    return this.#line?.worker ?? this.#connect(withinMs);
+    return this.#line?.worker ?? this.#connect(withinMs).then(({ worker }) => worker);
   }
 
-  async run<T>(request: SlotRequest, receive: Receive<T>): Promise<T> {
-    if (this.#line === undefined) await this.#connect(this.#owner.options.connectTimeoutMs);
-    const line = this.#line;
-    if (line === undefined) throw new GatewayError('internal-error', 'A slot has lost its worker.');
+  run<T>(request: SlotRequest, receive: Receive<T>): Promise<T> {
+    return this.#line === undefined
+      ? this.#connect(this.#owner.options.connectTimeoutMs).then((line) => this.#run(line, request, receive))
+      : this.#run(this.#line, request, receive);
+  }
+
+  #run<T>(line: Line, request: SlotRequest, receive: Receive<T>): Promise<T> {
     const { worker } = line;
     const { encodedParams, params, body, timeLimitMs, remainingMs, onFreed } = request;
     this.#onRequestFreed = onFreed;
@@ -105,7 +108,7 @@ export class WorkerSlot implements Slot {
     const reception = receive(worker.connection, fastCgi, (error) => this.#over(line, error));
     this.#running = new RunningCall(this, reception, timeLimitMs, performance.now() + remainingMs);
     line.begin(this.#running);
-    return await reception.response;
+    return reception.response;
   }
 
   cancel(error: GatewayError): void {
@@ -125,7 +128,7 @@ export class WorkerSlot implements Slot {
     if (this.#released) return;
     this.#released = true;
     this.#doubtful = doubtful;
-    if (this.#running === undefined) void this.#free();
+    if (this.#running === undefined) this.#free();
   }
 
   destroy(): void {
@@ -133,10 +136,10 @@ export class WorkerSlot implements Slot {
     this.#line?.destroy();
   }
 
-  async #connect(withinMs: number): Promise<Worker> {
+  async #connect(withinMs: number): Promise<Line> {
     this.#connecting ??= this.#owner.obtain().then((line) => this.#hold(line));
     const line = await within(this.#connecting, withinMs);
-    if (line !== LATE) return line.worker;
+    if (line !== LATE) return line;
     const detail = `The deadline passed while a worker was being connected, after ${Math.round(withinMs)} ms.`;
     throw new GatewayError('deadline-exceeded', detail);
   }
@@ -158,15 +161,25 @@ export class WorkerSlot implements Slot {
     // We closed in the middle of an answer, and the script may go on for long.
     if (isOurVerdict(error) && !running.exchange.progress.ended) stopSender(line.worker);
     line.end(running);
-    if (this.#released) void this.#free();
+    if (this.#released) this.#free();
   }
 
-  async #free(): Promise<void> {
-    // A caller whose deadline passed meanwhile does not wait; the connection is of use to the next.
-    await this.#connecting?.catch(() => {});
+  #free(): void {
     const line = this.#line;
+    // A caller whose deadline passed meanwhile does not wait; the connection is of use to the next.
+    if (line === undefined && this.#connecting !== undefined)
+      this.#connecting.then(
+        () => this.#free(),
+        () => this.#freed(),
+      );
     // Those behind it find out by their own pings.
-    if (line !== undefined && this.#doubtful && line.places === 1) await this.#settle(line.worker);
+    else if (line !== undefined && this.#doubtful && line.places === 1)
+      void this.#settle(line.worker).then(() => this.#freed());
+    else this.#freed();
+  }
+
+  #freed(): void {
+    const line = this.#line;
     this.#onRequestFreed?.(line === undefined || !line.usable);
     this.#onFreed();
     this.#owner.freed(this, line);

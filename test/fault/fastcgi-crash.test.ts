@@ -132,9 +132,7 @@ describe.each(['unix', 'tcp'] as const)('over %s, a worker that ends', (kind) =>
     const outcome = await call(connection);
     expect(outcome).toMatchObject({ code: 'worker-crashed', executed: 'no', progress: { ping: 'unanswered' } });
     // unix: the first write fails (EPIPE), so no byte was taken. TCP takes it and reads the end afterwards.
-    expect(outcome.progress).toMatchObject(
-      { sent: kind === 'unix' ? 'nothing' : 'complete', readToEnd: true },
-    );
+    expect(outcome.progress).toMatchObject({ sent: kind === 'unix' ? 'nothing' : 'complete', readToEnd: true });
   });
 
   test('unnoticed, before the next request is written without a ping', async () => {
