@@ -10,25 +10,30 @@ final class Outcome
     private const FATAL = E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR | E_RECOVERABLE_ERROR;
 
     public readonly int $startedNs;
-    private readonly float $startedCpuMs;
-    private readonly int $startedWaits;
+    /** @var array<string, int> */
+    private readonly array $startedUsage;
 
     public function __construct()
     {
         $this->startedNs = hrtime(true);
-        $this->startedCpuMs = self::cpuMs();
-        $this->startedWaits = self::waits();
+        $this->startedUsage = getrusage();
     }
 
-    /** @return array{pid: int|false, peakBytes: int, cpuMs: float, wallMs: float, waits: int} */
+    /**
+     * `waits`: how often this process gave up the CPU to wait for something.
+     *
+     * @return array{pid: int|false, peakBytes: int, cpuMs: float|int, wallMs: float|int, waits: int}
+     */
     public function usage(): array
     {
+        $usage = getrusage();
+
         return [
             'pid' => getmypid(),
             'peakBytes' => memory_get_peak_usage(true),
-            'cpuMs' => round(self::cpuMs() - $this->startedCpuMs, 3),
-            'wallMs' => round((hrtime(true) - $this->startedNs) / 1e6, 3),
-            'waits' => self::waits() - $this->startedWaits,
+            'cpuMs' => (self::cpuUs($usage) - self::cpuUs($this->startedUsage)) / 1000,
+            'wallMs' => intdiv(hrtime(true) - $this->startedNs, 1000) / 1000,
+            'waits' => $usage['ru_nvcsw'] - $this->startedUsage['ru_nvcsw'],
         ];
     }
 
@@ -57,22 +62,10 @@ final class Outcome
         ];
     }
 
-    /** Times this process gave up the CPU to wait for something. */
-    private static function waits(): int
+    /** @param array<string, int> $usage */
+    private static function cpuUs(array $usage): int
     {
-        $usage = getrusage();
-
-        return $usage === false ? 0 : $usage['ru_nvcsw'];
-    }
-
-    private static function cpuMs(): float
-    {
-        $usage = getrusage();
-        if ($usage === false) {
-            return 0.0;
-        }
-
-        return ($usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec']) * 1e3
-            + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e3;
+        return ($usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec']) * 1_000_000
+            + $usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec'];
     }
 }

@@ -4,20 +4,38 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
-/** Serves one FastCGI request under php-fpm: a call, a check of a handler file, or the priming of a connection. */
+/**
+ * Serves one FastCGI request under php-fpm: a call, a check of a handler file, or the priming of a connection.
+ *
+ * It tells the gateway what became of it in an envelope:
+ *
+ *     FPMG1 <attempt id> <meta bytes> <payload bytes>\n<meta: JSON><payload: JSON or bytes>
+ *
+ * The attempt id makes an envelope impossible to forge by echoing input, the lengths make a cut one visible.
+ *
+ * PHP forgets everything between two requests, and what it looked up with it: on the way of a call that goes well,
+ * each class, method and function costs time anew. There are as few there as can be.
+ */
 final class Runtime
 {
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
-    public const VERSION = 3;
+    public const VERSION = 4;
 
     private const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
     private const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';
+    /** Never fails: an envelope is written for whatever was thrown and logged. */
+    private const META_FLAGS = JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR
+        | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
+    /** Throws for values JSON cannot express: NAN, INF, broken UTF-8, recursion. */
+    private const PAYLOAD_FLAGS = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
+    private const RESERVE_BYTES = 16_384;
     private const MAX_STRAY_BYTES = 512;
     private const MAX_TRACE_BYTES = 8192;
 
     private readonly Outcome $outcome;
-    private int $outputLevel;
+    /** As all parameters not from `$_SERVER`, which PHP fills only for handlers that use it. */
     private readonly string $attemptId;
+    private int $outputLevel;
     private ?Call $call = null;
     private bool $answered = false;
     private bool $streaming = false;
@@ -26,13 +44,12 @@ final class Runtime
     private int $strayBytes = 0;
     private ?string $reserve;
 
-    /** @param array<string, mixed> $server */
-    public function __construct(private readonly array $server)
+    public function __construct()
     {
         $this->outcome = new Outcome();
-        $this->attemptId = $this->param('FPMG_ATTEMPT_ID');
+        $this->attemptId = (string) getenv('FPMG_ATTEMPT_ID');
         // Freed when memory has run out, so that the envelope can still be written.
-        $this->reserve = str_repeat('x', 65_536);
+        $this->reserve = str_repeat('x', self::RESERVE_BYTES);
         ob_start();
         $this->outputLevel = ob_get_level();
         // What a handler says in headers means nothing here, and a malformed one would break the answer.
@@ -47,7 +64,7 @@ final class Runtime
     public function serve(): void
     {
         try {
-            match ($this->param('FPMG_OPERATION')) {
+            match (getenv('FPMG_OPERATION')) {
                 'call' => $this->serveCall(),
                 'check' => $this->serveCheck(),
                 'lint' => $this->serveLint(),
@@ -62,19 +79,25 @@ final class Runtime
 
     private function serveCall(): void
     {
+        // The attempt's id is `<call id>.<number>`.
+        [$callId, $number] = explode('.', $this->attemptId);
+        [$budgetMs, $traceparent] = explode(' ', (string) getenv('FPMG_CALL'));
         $this->call = new Call(
-            $this->param('FPMG_CALL_ID'),
-            $this->param('FPMG_FUNCTION'),
-            (int) $this->param('FPMG_ATTEMPT'),
+            $callId,
+            (string) getenv('FPMG_FUNCTION'),
+            (int) $number,
             $this->outcome->startedNs,
-            (float) $this->param('FPMG_BUDGET_MS'),
-            $this->param('FPMG_TRACEPARENT'),
+            (float) $budgetMs,
+            $traceparent,
         );
         $handler = $this->loadHandler();
-        $result = $handler(Input::read($this->server), $this->call);
-        $stream = $this->param('FPMG_STREAM');
+        $input = getenv('FPMG_FILES') === false
+            ? json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR)
+            : Multipart::input();
+        $result = $handler($input, $this->call);
+        $stream = getenv('FPMG_STREAM');
         // A map is one value, and would lose its keys.
-        if ($stream !== '' && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
+        if ($stream !== false && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
             $this->stream($result, $stream === 'bytes');
 
             return;
@@ -90,7 +113,7 @@ final class Runtime
             return;
         }
         try {
-            $json = Envelope::json($result);
+            $json = json_encode($result, self::PAYLOAD_FLAGS);
         } catch (\JsonException $unencodable) {
             $this->answer(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()], '');
 
@@ -110,7 +133,7 @@ final class Runtime
         foreach ($pieces as $piece) {
             if (!$bytes) {
                 try {
-                    $this->frame('I', Envelope::json($piece));
+                    $this->frame('I', json_encode($piece, self::PAYLOAD_FLAGS));
                 } catch (\JsonException $unencodable) {
                     $this->answer(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()], '');
 
@@ -139,6 +162,9 @@ final class Runtime
 
     private function keepStray(string $printed): void
     {
+        if ($printed === '') {
+            return;
+        }
         $this->stray .= substr($printed, 0, self::MAX_STRAY_BYTES - strlen($this->stray));
         $this->strayBytes += strlen($printed);
     }
@@ -152,7 +178,7 @@ final class Runtime
     /** Reads a script for mistakes without running it; where it can, into opcache. */
     private function serveLint(): void
     {
-        $file = $this->param('FPMG_HANDLER');
+        $file = (string) getenv('FPMG_HANDLER');
         $code = @file_get_contents($file);
         if ($code === false) {
             throw new \UnexpectedValueException(sprintf('%s cannot be read by the user of this pool.', basename($file)));
@@ -176,11 +202,11 @@ final class Runtime
 
     private function loadHandler(): callable
     {
-        $bootstrap = $this->param('FPMG_BOOTSTRAP');
+        $bootstrap = (string) getenv('FPMG_BOOTSTRAP');
         if ($bootstrap !== '') {
             self::load($bootstrap);
         }
-        $file = $this->param('FPMG_HANDLER');
+        $file = (string) getenv('FPMG_HANDLER');
         $handler = self::load($file);
         if (!is_callable($handler)) {
             throw new \UnexpectedValueException(sprintf(
@@ -203,7 +229,7 @@ final class Runtime
     {
         $meta = ['outcome' => 'failure', 'code' => $failure->failureCode, 'message' => $failure->getMessage()];
         try {
-            $this->answer($meta, Envelope::json($failure->data));
+            $this->answer($meta, json_encode($failure->data, self::PAYLOAD_FLAGS));
         } catch (\JsonException $unencodable) {
             $this->answer(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()], '');
         }
@@ -231,8 +257,13 @@ final class Runtime
         if ($this->strayBytes > 0) {
             $meta += ['stray' => $this->stray, 'strayBytes' => $this->strayBytes];
         }
-        $envelope = Envelope::encode($this->attemptId, $meta, $payload);
-        echo $this->streaming ? 'E' . pack('N', strlen($envelope)) . $envelope : $envelope;
+        $json = (string) json_encode($meta, self::META_FLAGS);
+        $head = "FPMG1 $this->attemptId " . strlen($json) . ' ' . strlen($payload) . "\n" . $json;
+        if ($this->streaming) {
+            $head = 'E' . pack('N', strlen($head) + strlen($payload)) . $head;
+        }
+        // Not put together: a payload may be as large as what memory is left.
+        echo $head, $payload;
     }
 
     /** Everything printed and still in a buffer; what was flushed already is found by the gateway. */
@@ -246,13 +277,6 @@ final class Runtime
         }
 
         return ob_get_level() === $this->outputLevel ? (string) ob_get_clean() : '';
-    }
-
-    private function param(string $name): string
-    {
-        $value = $this->server[$name] ?? '';
-
-        return is_string($value) ? $value : '';
     }
 
     /** @return array<string, mixed> */

@@ -7,7 +7,9 @@ declare(strict_types=1);
  * variables are globals, as they are when a web server runs it.
  */
 
-require __DIR__ . '/Outcome.php';
-require __DIR__ . '/Script.php';
+if (!class_exists(\FpmGateway\Script::class, false)) {
+    require __DIR__ . '/Outcome.php';
+    require __DIR__ . '/Script.php';
+}
 
 return require \FpmGateway\Script::begin();

@@ -1,11 +1,11 @@
 /**
- * The runtime's answer, as `gateway/php/Envelope.php` writes it. Pure.
+ * The runtime's answer, as `gateway/php/Runtime.php` writes it. Pure.
  *
  *     FPMG1 <attempt id> <meta bytes> <payload bytes>\n<meta: JSON><payload: JSON or bytes>
  */
 
 /** Must equal `Runtime::VERSION` in PHP. */
-export const RUNTIME_VERSION = 3;
+export const RUNTIME_VERSION = 4;
 
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -75,19 +75,6 @@ export type Envelope =
 
 const STRAY_MAX_BYTES = 512;
 const LEVELS = ['debug', 'info', 'warn', 'error'];
-const OUTCOMES = [
-  'primed',
-  'output',
-  'failure',
-  'exception',
-  'fatal',
-  'out-of-memory',
-  'unencodable',
-  'exit',
-  'checked',
-  'streamed',
-  'script-ended',
-];
 
 const excerpt = (bytes: Buffer): string => bytes.toString('utf8', 0, STRAY_MAX_BYTES);
 
@@ -106,19 +93,40 @@ const isException = (value: unknown): boolean =>
   [value.class, value.message, value.file].every((text) => typeof text === 'string') &&
   typeof value.line === 'number';
 
-/** PHP code could write one of its own making: nothing behind this line trips over it. */
-const isMeta = (value: unknown): value is Meta => {
-  if (!isObject(value)) return false;
-  const { outcome, logs, exception } = value;
-  if (typeof outcome !== 'string' || !OUTCOMES.includes(outcome)) return false;
-  if (
-    ![value.pid, value.peakBytes, value.cpuMs, value.wallMs, value.waits].every((number) => typeof number === 'number')
-  )
-    return false;
-  if (logs !== undefined && !(Array.isArray(logs) && logs.every(isLogEntry))) return false;
-  if (['unencodable', 'failure'].includes(outcome) && typeof value.message !== 'string') return false;
-  return !['exception', 'fatal', 'out-of-memory'].includes(outcome) || isException(exception);
+const isUsage = ({ pid, peakBytes, cpuMs, wallMs, waits }: Members): boolean =>
+  typeof pid === 'number' &&
+  typeof peakBytes === 'number' &&
+  typeof cpuMs === 'number' &&
+  typeof wallMs === 'number' &&
+  typeof waits === 'number';
+
+const isOutcome = (value: Members): boolean => {
+  switch (value.outcome) {
+    case 'output':
+    case 'streamed':
+    case 'script-ended':
+    case 'exit':
+    case 'checked':
+    case 'primed':
+      return true;
+    case 'failure':
+    case 'unencodable':
+      return typeof value.message === 'string';
+    case 'exception':
+    case 'fatal':
+    case 'out-of-memory':
+      return isException(value.exception);
+    default:
+      return false;
+  }
 };
+
+/** PHP code could write one of its own making: nothing behind this line trips over it. */
+const isMeta = (value: unknown): value is Meta =>
+  isObject(value) &&
+  isUsage(value) &&
+  isOutcome(value) &&
+  (value.logs === undefined || (Array.isArray(value.logs) && value.logs.every(isLogEntry)));
 
 const parseMeta = (text: string): Meta | undefined => {
   try {

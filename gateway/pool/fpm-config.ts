@@ -72,15 +72,31 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
   return `${lines.join('\n')}\n`;
 };
 
-/** Later ones win: the pool's own `ini` may change the second group, never the third. */
-export const phpIni = (
-  settings: ManagedPoolSettings,
-  needs: UploadNeeds,
-  uploadDir: string,
-): Readonly<Record<string, string>> => ({
+export interface PhpIniInput {
+  readonly settings: ManagedPoolSettings;
+  readonly uploads: UploadNeeds;
+  readonly uploadDir: string;
+  /** Settings of `runtimePreload`; none: the runtime is loaded by each call. */
+  readonly preload: Readonly<Record<string, string>>;
+}
+
+/** The runtime's classes are in every worker from its start: a third of what a short call costs PHP is saved. */
+export const runtimePreload = (
+  runtime: string,
+  user: { readonly name: string } | undefined,
+): Record<string, string> => ({
+  'opcache.preload': `${runtime}/preload.php`,
+  // A master that is root must name one; another is warned of it.
+  ...(user === undefined ? {} : { 'opcache.preload_user': user.name }),
+});
+
+/** Later ones win: the pool's own `ini` may change the first group, never what follows it. */
+export const phpIni = ({ settings, uploads, uploadDir, preload }: PhpIniInput): Readonly<Record<string, string>> => ({
   memory_limit: '128M',
-  // It counts CPU time only; the gateway's deadline counts all and stops the worker.
+  // They count CPU time only; the gateway's deadline counts all and stops the worker.
   max_execution_time: '0',
+  // The clock for reading input, 60 s in Debian's php.ini, would not stop where execution has no limit of its own.
+  max_input_time: '-1',
   expose_php: '0',
   // Errors belong in the trace (STDERR), not in the answer.
   display_errors: '0',
@@ -96,6 +112,7 @@ export const phpIni = (
   'opcache.file_update_protection': '0',
   'opcache.max_accelerated_files': '10000',
   realpath_cache_ttl: '600',
+  ...preload,
   ...Object.fromEntries(Object.entries(settings.ini).map(([name, value]) => [name, iniValue(value)])),
   // The runtime buffers; php.ini's 4096 would hold back what it flushes.
   output_buffering: '0',
@@ -106,11 +123,11 @@ export const phpIni = (
   // The gateway has checked sizes and numbers before; PHP must not refuse, or silently drop, what it let through.
   file_uploads: '1',
   upload_tmp_dir: uploadDir,
-  upload_max_filesize: String(needs.uploadMaxBytes),
-  post_max_size: String(needs.postMaxBytes),
-  max_file_uploads: String(needs.uploadsMax),
-  max_input_vars: String(needs.inputVarsMax),
-  max_input_nesting_level: String(needs.nestingMax),
+  upload_max_filesize: String(uploads.uploadMaxBytes),
+  post_max_size: String(uploads.postMaxBytes),
+  max_file_uploads: String(uploads.uploadsMax),
+  max_input_vars: String(uploads.inputVarsMax),
+  max_input_nesting_level: String(uploads.nestingMax),
   // Scripts tell on STDERR how they ended.
   'fastcgi.logging': '1',
 });

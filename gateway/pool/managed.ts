@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend } from './backend.ts';
 import type { Cores } from './cores.ts';
-import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig } from './fpm-config.ts';
+import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig, runtimePreload } from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
 import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
 import type { PhpPaths } from './runtime.ts';
@@ -146,19 +146,10 @@ export class ManagedPool {
   }
 
   async #launch(): Promise<Generation> {
-    const { name, settings, program, instance, paths, longestCallMs, uploads, cores, log, onFree } = this.#options;
+    const { settings, paths, cores, log, onFree } = this.#options;
     this.#generations += 1;
     const socket = this.#socketPath();
-    const user = poolUser(name, settings.user);
-    const master = await FpmMaster.start({
-      pool: name,
-      program,
-      configFile: join(instance.path, `${name}.${this.#generations}.conf`),
-      config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
-      iniArguments: iniArguments(phpIni(settings, uploads, this.#uploadDir.path)),
-      env: masterEnvironment(settings),
-      log,
-    });
+    const master = await this.#startMaster(socket);
     const { workers, idleMs, connectTimeoutMs } = settings;
     const backend = new Backend({
       address: { kind: 'unix', path: socket },
@@ -174,6 +165,30 @@ export class ManagedPool {
       onFree,
     });
     return { master, backend };
+  }
+
+  /** A pool of which PHP cannot preload the runtime works without. */
+  async #startMaster(socket: string): Promise<FpmMaster> {
+    const { name, settings, program, instance, paths, longestCallMs, uploads, log } = this.#options;
+    const user = poolUser(name, settings.user);
+    const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
+      FpmMaster.start({
+        pool: name,
+        program,
+        configFile: join(instance.path, `${name}.${this.#generations}.conf`),
+        config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
+        iniArguments: iniArguments(phpIni({ settings, uploads, uploadDir: this.#uploadDir.path, preload })),
+        env: masterEnvironment(settings),
+        log,
+      });
+    try {
+      return await start(runtimePreload(paths.runtime, user));
+    } catch (error) {
+      const isOurs = settings.ini['opcache.preload'] === undefined;
+      if (!isOurs || !/preload/i.test(operatorDetail(error))) throw error;
+      log.warn({ pool: name, err: error }, 'php-fpm cannot preload the runtime: calls take longer without');
+      return await start({});
+    }
   }
 
   #adopt(generation: Generation): void {

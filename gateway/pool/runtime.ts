@@ -93,20 +93,16 @@ export const encodeScriptParams = (paths: PhpPaths, url: string, file: string, b
   ]);
 
 export interface CallParams {
-  readonly callId: string;
+  /** `<call id>.<number of the attempt>`. */
   readonly attemptId: string;
-  readonly attempt: number;
   readonly budgetMs: number;
   readonly traceparent: string;
 }
 
-/** What differs from call to call of a handler. */
+/** What differs from call to call of a handler: in few parameters, each of which takes PHP its time. */
 export const callParams = (call: CallParams): Param[] => [
-  ['FPMG_CALL_ID', call.callId],
   ['FPMG_ATTEMPT_ID', call.attemptId],
-  ['FPMG_ATTEMPT', String(call.attempt)],
-  ['FPMG_BUDGET_MS', call.budgetMs.toFixed(3)],
-  ['FPMG_TRACEPARENT', call.traceparent],
+  ['FPMG_CALL', `${call.budgetMs.toFixed(3)} ${call.traceparent}`],
 ];
 
 /** A script gets the trace context as the header it is for everybody else. */

@@ -20,7 +20,8 @@ test.runIf(isRoot)('workers run as the pool’s user, never as root, with no gro
   expect(await gateway.invoke('other', null)).toEqual([65534, 65534, 65534, [65534]]);
   const { readFileSync } = await import('node:fs');
   for (const pid of workersOf(masterOf(gateway))) {
-    expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\t33\t33\t33\t33$/m);
+    // One that has just been forked is about to drop to its user.
+    await expect.poll(() => readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\t33\t33\t33\t33$/m);
   }
 });
 

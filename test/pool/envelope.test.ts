@@ -3,7 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { decodeEnvelope, takeScriptMark } from '../../gateway/pool/envelope.ts';
 
 const ID = '01890000-0000-7000-8000-000000000000';
-const META = JSON.stringify({ outcome: 'output', encoding: 'json', pid: 1, peakBytes: 1, cpuMs: 1, wallMs: 1, waits: 0 });
+const META = JSON.stringify({
+  outcome: 'output',
+  encoding: 'json',
+  pid: 1,
+  peakBytes: 1,
+  cpuMs: 1,
+  wallMs: 1,
+  waits: 0,
+});
 
 const envelope = (meta: string, payload: Buffer, id = ID): Buffer =>
   Buffer.concat([Buffer.from(`FPMG1 ${id} ${Buffer.byteLength(meta)} ${payload.length}\n${meta}`), payload]);
@@ -83,6 +91,7 @@ describe('PHP code cannot write a meta that trips the gateway', () => {
     ],
     ['logs that are no list', { ...usage, outcome: 'script-ended', logs: 5 }],
     ['a log of no level', { ...usage, outcome: 'script-ended', logs: [{ level: 'nope', message: '', atMs: 1 }] }],
+    ['a time that is no number', { ...usage, outcome: 'output', cpuMs: '1' }],
     ['a failure without its message', { ...usage, outcome: 'failure', code: 'x' }],
     ['no figures', { outcome: 'script-ended', pid: 1 }],
     ['an outcome of its own', { ...usage, outcome: 'fine' }],

@@ -6,6 +6,7 @@ import {
   masterEnvironment,
   phpIni,
   renderFpmConfig,
+  runtimePreload,
 } from '../../gateway/pool/fpm-config.ts';
 
 const settingsOf = (pool: object): ManagedPoolSettings =>
@@ -72,16 +73,33 @@ test('values of environment variables are never in the file', () => {
 
 test('a pool’s ini changes the defaults and nothing the gateway depends on', () => {
   const own = settingsOf({ ini: { memory_limit: '1G', 'opcache.enable': false, precision: 5 } });
-  const ini = phpIni(own, NEEDS, '/uploads');
+  const ini = iniOf(own);
   expect(ini).toMatchObject({ memory_limit: '1G', 'opcache.enable': '0', precision: '5', output_buffering: '0' });
   const forced = { ...settingsOf({}), ini: { output_buffering: '4096' } };
-  expect(phpIni(forced, NEEDS, '/uploads').output_buffering).toBe('0');
+  expect(iniOf(forced).output_buffering).toBe('0');
 });
+
+test('the clock for reading input is none for running', () => {
+  expect(iniOf(settingsOf({}))).toMatchObject({ max_execution_time: '0', max_input_time: '-1' });
+});
+
+test('the runtime is preloaded, by a user who is named only for a master that is root', () => {
+  const file = '/runtime/preload.php';
+  expect(runtimePreload('/runtime', undefined)).toEqual({ 'opcache.preload': file });
+  const preload = runtimePreload('/runtime', { name: 'www-data' });
+  expect(preload).toEqual({ 'opcache.preload': file, 'opcache.preload_user': 'www-data' });
+  expect(iniOf(settingsOf({}), preload)).toMatchObject(preload);
+  const own = { 'opcache.preload': '/project/preload.php' };
+  expect(iniOf(settingsOf({ ini: own }), preload)).toMatchObject({ ...preload, ...own });
+});
+
+const iniOf = (settings: ManagedPoolSettings, preload: Record<string, string> = {}): Readonly<Record<string, string>> =>
+  phpIni({ settings, uploads: NEEDS, uploadDir: '/uploads', preload });
 
 const NEEDS = { postMaxBytes: 9, uploadMaxBytes: 7, uploadsMax: 3, inputVarsMax: 1000, nestingMax: 64 };
 
 test('PHP takes exactly what the gateway lets through', () => {
-  expect(phpIni(settingsOf({}), NEEDS, '/uploads')).toMatchObject({
+  expect(iniOf(settingsOf({}))).toMatchObject({
     file_uploads: '1',
     upload_tmp_dir: '/uploads',
     post_max_size: '9',

@@ -4,15 +4,11 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
-/** The input of a call as the gateway sends it: JSON, or with files multipart whose part `input` is the JSON. */
-final class Input
+/** The input of a call with files: multipart, whose part `input` is JSON and whose part `files` says where they belong. */
+final class Multipart
 {
-    /** @param array<string, mixed> $server */
-    public static function read(array $server): mixed
+    public static function input(): mixed
     {
-        if (!isset($server['FPMG_FILES'])) {
-            return json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR);
-        }
         $json = $_POST['input'] ?? null;
         if (!is_string($json)) {
             throw new \UnexpectedValueException(self::refused('the fields of a call', UPLOAD_ERR_PARTIAL));
