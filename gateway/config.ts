@@ -244,6 +244,10 @@ export const configSchema = z.strictObject({
   functions: z.record(z.string(), functionOverride).default({}),
   trace: z
     .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('record calls; without, they have ids and a `traceparent` as ever, and nothing is kept or exported'),
       ringMax: z.int().min(1).max(100_000).default(500).describe('recent calls kept for the admin listener'),
     })
     .prefault({}),

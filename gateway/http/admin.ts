@@ -5,20 +5,24 @@ import type { Settings } from '../config.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { PoolStatus } from '../pool/pool.ts';
-import type { TraceRing } from '../trace/ring.ts';
+import type { ExportStatus } from '../trace/export-queue.ts';
+import type { Tracer } from '../trace/tracer.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { type HttpEnv, requestHead } from './context.ts';
 import { problemResponse } from './problem.ts';
 import { assertMethod, assertRequest, isAcceptable } from './request-rules.ts';
 
 export interface AdminOptions {
-  readonly ring: TraceRing;
+  readonly tracer: Tracer;
   readonly admin: Settings['admin'];
   readonly pools: () => readonly PoolStatus[];
+  /** Undefined while nothing is exported. */
+  readonly exported: () => ExportStatus | undefined;
   readonly log: Log;
 }
 
 const LIST_MAX = 100;
+const OFF = 'No traces are kept: recording is off (trace.enabled, FPMG_TRACE__ENABLED).';
 
 const sameText = (a: string, b: string): boolean => {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
@@ -28,8 +32,9 @@ const sameText = (a: string, b: string): boolean => {
 const plainText = (accept: string | undefined): boolean =>
   accept !== undefined && isAcceptable(accept, 'text/plain') && !isAcceptable(accept, 'application/json');
 
-export const createAdminApp = ({ ring, admin, pools, log }: AdminOptions): Hono<HttpEnv> => {
+export const createAdminApp = ({ tracer, admin, pools, exported, log }: AdminOptions): Hono<HttpEnv> => {
   const app = new Hono<HttpEnv>();
+  const { ring, recording } = tracer;
   // Only these names: a page that rebinds its own DNS name to this machine gets nothing. It cannot know a token, so
   // with one the listener answers by any name, as it must on the network.
   const hosts = admin.token === undefined ? ['localhost', '127.0.0.1', '[::1]', admin.host] : [];
@@ -52,6 +57,10 @@ export const createAdminApp = ({ ring, admin, pools, log }: AdminOptions): Hono<
   app.get('/admin/pools', (c) => c.json({ pools: pools() }));
   app.get('/traces', (c) =>
     c.json({
+      recording,
+      ...(recording ? {} : { detail: OFF }),
+      // Null: OTEL_* names no collector.
+      export: exported() ?? null,
       traces: ring.list(LIST_MAX).map(({ spans: _spans, ...summary }) => summary),
     }),
   );
@@ -60,7 +69,7 @@ export const createAdminApp = ({ ring, admin, pools, log }: AdminOptions): Hono<
     if (calls.length === 0) {
       throw new GatewayError(
         'not-found',
-        'This trace is not kept: it is unknown, or older than the last trace.ringMax calls.',
+        recording ? 'This trace is not kept: it is unknown, or older than the last trace.ringMax calls.' : OFF,
       );
     }
     return plainText(c.req.header('accept'))

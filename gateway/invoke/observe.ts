@@ -1,19 +1,31 @@
 /** What an attempt leaves behind: in its trace the worker, PHP's own figures, STDERR; in trace and log what it logged. */
-import type { Log } from '../log.ts';
+import { type Log, writes } from '../log.ts';
 import type { Meta, PhpException } from '../pool/envelope.ts';
 import type { Worker } from '../pool/worker.ts';
 import { type AttemptTrace, nowMs, type PhpTrace } from '../trace/call-trace.ts';
+import type { Values } from '../trace/values.ts';
 
-export const recordWorker = (attempt: AttemptTrace, worker: Worker): void => {
-  const { address } = worker.connection;
-  attempt.set({
+/** What never changes while a worker lives, made once: the attempts on it share the object. */
+const told = new WeakMap<Worker, Values>();
+
+const valuesOf = ({ connection, facts }: Worker): Values => {
+  const { address } = connection;
+  return {
     'rpc.system.name': 'fastcgi',
     'network.transport': address.kind,
     'server.address': address.kind === 'unix' ? address.path : address.host,
     'server.port': address.kind === 'unix' ? undefined : address.port,
-    'fpm_gateway.worker.pid': worker.facts.pid,
-    'fpm_gateway.attempt': attempt.number,
-  });
+    'fpm_gateway.worker.pid': facts.pid,
+  };
+};
+
+export const recordWorker = (attempt: AttemptTrace, worker: Worker): void => {
+  let values = told.get(worker);
+  if (values === undefined) {
+    values = valuesOf(worker);
+    told.set(worker, values);
+  }
+  attempt.set(values);
 };
 
 /** Whose lines the log shows. */
@@ -41,17 +53,8 @@ export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context:
     attempt.event('stderr', values, nowMs());
   }
   if (meta === undefined) return;
-  const { php } = attempt;
-  php.wallMs = meta.wallMs;
-  php.endMs = nowMs();
-  php.error = GOOD.has(meta.outcome) ? undefined : meta.outcome;
-  const startMs = php.endMs - meta.wallMs;
-  const { log, ...call } = context;
-  for (const { level, message, context: details, atMs } of meta.logs ?? []) {
-    const values = { 'log.severity': level, 'log.message': message, 'log.context': JSON.stringify(details) };
-    php.event('log', values, startMs + atMs);
-    log[level]({ ...call, context: details }, message);
-  }
+  const php = attempt.answered(meta.wallMs, GOOD.has(meta.outcome) ? undefined : meta.outcome);
+  if (meta.logs !== undefined) recordLogs(php, meta.logs, context);
   if ('exception' in meta) recordException(php, meta.exception);
   php.set({
     'process.pid': meta.pid,
@@ -62,6 +65,15 @@ export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context:
     'fpm_gateway.php.wall_ms': meta.wallMs,
     'fpm_gateway.php.dropped_logs': meta.droppedLogs || undefined,
   });
+};
+
+const recordLogs = (php: PhpTrace, logs: NonNullable<Meta['logs']>, { log, ...call }: LogContext): void => {
+  const startMs = php.endMs - php.wallMs;
+  for (const { level, message, context: details, atMs } of logs) {
+    const values = { 'log.severity': level, 'log.message': message, 'log.context': JSON.stringify(details) };
+    php.event('log', values, startMs + atMs);
+    if (writes(log, level)) log[level]({ ...call, context: details }, message);
+  }
 };
 
 /** PHP's trace begins one frame above the throw, which is put in front of it. */

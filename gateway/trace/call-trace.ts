@@ -1,131 +1,269 @@
 /**
- * Records one call while it runs: ids, clock reads and plain values, nothing else. Spans are made from it when the
- * call is over.
+ * Records one call while it runs: ids, clock reads and the literals it is told, nothing else. What people and
+ * collectors see (`TraceRecord`) is made from it when somebody looks.
  */
 
 import type { GatewayError } from '../errors.ts';
 import { newSpanId } from '../ids.ts';
 import type { Attributes, SpanEvent, SpanRecord, TraceRecord } from './record.ts';
 import { formatTraceparent, type SpanContext } from './traceparent.ts';
+import { addAttributes, bounded, Events, type Values } from './values.ts';
 
 /** The walk of a call, in its words. Not spans but attributes, so that exporting every call stays affordable. */
 export type Phase = 'validate' | 'queue' | 'connect' | 'php' | 'output';
 
-/** The ring keeps hundreds of traces: each is bounded in number and text of its events. */
-const EVENTS_MAX = 128;
-const EVENTS_MAX_CHARS = 65_536;
-const TEXT_MAX_CHARS = 4096;
+const ORIGIN_MS = performance.timeOrigin;
 
 /** Epoch ms on the monotonic clock: a step of the system clock cannot make a span end before it began. */
-export const nowMs = (): number => performance.timeOrigin + performance.now();
+export const nowMs = (): number => ORIGIN_MS + performance.now();
 
-const cut = (value: string | number | boolean): string | number | boolean =>
-  typeof value === 'string' && value.length > TEXT_MAX_CHARS ? `${value.slice(0, TEXT_MAX_CHARS)}…` : value;
+export const round = (ms: number): number => Math.round(ms * 1000) / 1000;
 
-type Values = Record<string, string | number | boolean | undefined>;
+/** A phase that the call has not met. */
+const NOT_MET = -1;
+const NO_EVENTS: readonly SpanEvent[] = [];
 
-const assign = (target: Attributes, values: Values): void => {
-  for (const key in values) {
-    const value = values[key];
-    if (value !== undefined) target[key] = cut(value);
-  }
+/**
+ * The ids of a call's spans are neighbours: one draw, made into text only when somebody reads them. The first
+ * attempt's PHP span is the drawn one, because every call gives that to PHP.
+ */
+const SERVER = 1;
+const phpId = (attempt: number): number => 2 * (attempt - 1);
+const attemptId = (attempt: number): number => 2 * attempt + 1;
+
+const neighbour = (spanId: string, distance: number): string => {
+  if (distance === 0) return spanId;
+  const low = (Number.parseInt(spanId.slice(8), 16) + distance) >>> 0;
+  return spanId.slice(0, 8) + low.toString(16).padStart(8, '0');
 };
 
-/** Attributes without the undefined ones, texts cut. */
-export const attributes = (values: Values): Attributes => {
-  const result: Attributes = {};
-  assign(result, values);
-  return result;
-};
+/** What one span was told. */
+class Told {
+  #first: Values | undefined;
+  #second: Values | undefined;
+  #more: Values[] | undefined;
+  #events: Events | undefined;
 
-const charsOf = (values: Attributes): number =>
-  Object.values(values).reduce<number>((sum, value) => sum + String(value).length, 0);
-
-class OpenSpan {
-  readonly spanId = newSpanId();
-  readonly startMs: number = nowMs();
-  readonly attributes: Attributes = {};
-  readonly events: SpanEvent[] = [];
-  #eventChars = 0;
-  #droppedEvents = 0;
-
+  /** Kept as it is, never copied: it must not change. */
   set(values: Values): void {
-    assign(this.attributes, values);
+    const kept = bounded(values);
+    if (this.#first === undefined) this.#first = kept;
+    else if (this.#second === undefined) this.#second = kept;
+    else if (this.#more === undefined) this.#more = [kept];
+    else this.#more.push(kept);
   }
 
   event(name: string, values: Values, atMs: number): void {
-    const event = { name, atMs, attributes: attributes(values) };
-    const chars = charsOf(event.attributes);
-    if (this.events.length >= EVENTS_MAX || this.#eventChars + chars > EVENTS_MAX_CHARS) {
-      this.#droppedEvents += 1;
-      this.attributes['fpm_gateway.dropped_events'] = this.#droppedEvents;
-      return;
-    }
-    this.#eventChars += chars;
-    this.events.push(event);
+    this.#events ??= new Events();
+    this.#events.add(name, values, atMs);
+  }
+
+  get textChars(): number {
+    return this.#events?.chars ?? 0;
+  }
+
+  get events(): readonly SpanEvent[] {
+    return this.#events?.list ?? NO_EVENTS;
+  }
+
+  attributes(): Attributes {
+    const result: Attributes = {};
+    addAttributes(result, this.#first);
+    addAttributes(result, this.#second);
+    for (const values of this.#more ?? []) addAttributes(result, values);
+    if (this.#events !== undefined && this.#events.dropped > 0)
+      result['fpm_gateway.dropped_events'] = this.#events.dropped;
+    return result;
   }
 }
 
-/** The PHP code of an attempt. Its span id is given to PHP before it runs, so that spans made there have a parent. */
-export class PhpTrace extends OpenSpan {
-  /** Undefined until PHP has told how long it ran. */
-  wallMs: number | undefined;
+/** The PHP code of an attempt, once PHP has told how it went. */
+class PhpTrace extends Told {
+  readonly wallMs: number;
   /** When its answer was there, epoch ms. */
-  endMs = 0;
-  error: string | undefined;
+  readonly endMs: number;
+  readonly error: string | undefined;
+
+  constructor(wallMs: number, error: string | undefined) {
+    super();
+    this.wallMs = wallMs;
+    this.endMs = nowMs();
+    this.error = error;
+  }
 }
 
+export type { PhpTrace };
+
 /** One try to run the function. */
-export class AttemptTrace extends OpenSpan {
+export class AttemptTrace extends Told {
   readonly number: number;
-  readonly php = new PhpTrace();
-  endMs = 0;
-  error: string | undefined;
+  readonly startMs: number = nowMs();
+  #endMs = 0;
+  #error: string | undefined;
+  #php: PhpTrace | undefined;
 
   constructor(number: number) {
     super();
     this.number = number;
   }
 
+  /** PHP has told how long it ran and, if it failed, how. */
+  answered(wallMs: number, error: string | undefined): PhpTrace {
+    this.#php = new PhpTrace(wallMs, error);
+    return this.#php;
+  }
+
   end(error: string | undefined): void {
-    this.endMs = nowMs();
-    this.error = error;
+    this.#endMs = nowMs();
+    this.#error = error;
+  }
+
+  override get textChars(): number {
+    return super.textChars + (this.#php?.textChars ?? 0);
+  }
+
+  /** Its span, and that of the PHP code if there is one. */
+  addTo(spans: SpanRecord[], call: { name: string; spanId: string; drawnId: string; endMs: number }): void {
+    const { name, drawnId } = call;
+    const spanId = neighbour(drawnId, attemptId(this.number));
+    const endMs = Math.min(this.#endMs || call.endMs, call.endMs);
+    spans.push({
+      spanId,
+      parentSpanId: call.spanId,
+      name: `${name} attempt`,
+      kind: 'client',
+      startMs: this.startMs,
+      endMs,
+      error: this.#error,
+      attributes: this.attributes(),
+      events: this.events,
+    });
+    const php = this.#php;
+    if (php === undefined) return;
+    spans.push({
+      spanId: neighbour(drawnId, phpId(this.number)),
+      parentSpanId: spanId,
+      name: `${name}.php`,
+      kind: 'internal',
+      // PHP's clock may be another machine's: its span ends when its answer was there and is as long as PHP says.
+      startMs: Math.max(this.startMs, php.endMs - php.wallMs),
+      endMs: php.endMs,
+      error: php.error,
+      attributes: php.attributes(),
+      events: php.events,
+    });
+  }
+
+  override attributes(): Attributes {
+    const result = super.attributes();
+    result['fpm_gateway.attempt'] = this.number;
+    return result;
   }
 }
 
 export interface CallTraceOptions {
+  readonly traceId: string;
   readonly callId: string;
   readonly function: string;
   readonly sampled: boolean;
   readonly parent: SpanContext | undefined;
   readonly link: SpanContext | undefined;
+  /** Else there are ids and phases, and nothing is kept. */
+  readonly recording: boolean;
 }
 
-export class CallTrace extends OpenSpan {
+export class CallTrace extends Told {
   readonly traceId: string;
   readonly callId: string;
+  readonly function: string;
   readonly sampled: boolean;
-  readonly #options: CallTraceOptions;
-  readonly #attempts: AttemptTrace[] = [];
-  readonly phases: Partial<Record<Phase, number>> = {};
+  readonly startMs: number = nowMs();
+  readonly #parent: SpanContext | undefined;
+  readonly #link: SpanContext | undefined;
+  readonly #recording: boolean;
+  readonly #drawnId = newSpanId();
+  #endMs = 0;
+  #error: string | undefined;
+  #attempts = 0;
+  #firstAttempt: AttemptTrace | undefined;
+  #retries: AttemptTrace[] | undefined;
+  #validateMs = NOT_MET;
+  #queueMs = NOT_MET;
+  #connectMs = NOT_MET;
+  #phpMs = NOT_MET;
+  #outputMs = NOT_MET;
 
-  constructor(options: CallTraceOptions, traceId: string) {
+  constructor(options: CallTraceOptions) {
     super();
-    this.#options = options;
-    this.traceId = traceId;
+    this.traceId = options.traceId;
     this.callId = options.callId;
+    this.function = options.function;
     this.sampled = options.sampled;
+    this.#parent = options.parent;
+    this.#link = options.link;
+    this.#recording = options.recording;
   }
 
   get attempts(): number {
-    return this.#attempts.length;
+    return this.#attempts;
+  }
+
+  /** Epoch ms; 0 while the call runs. */
+  get endMs(): number {
+    return this.#endMs;
+  }
+
+  /** Code of the failure, or undefined. */
+  get error(): string | undefined {
+    return this.#error;
+  }
+
+  /** Whether what `set` is told is kept: where it is not, the literal need not be built. */
+  get recording(): boolean {
+    return this.#recording;
+  }
+
+  override set(values: Values): void {
+    if (this.#recording) super.set(values);
+  }
+
+  override event(name: string, values: Values, atMs: number): void {
+    if (this.#recording) super.event(name, values, atMs);
   }
 
   /** Adds the time since `startMs` (`nowMs()`) to a phase; returns now, for the phase that follows. */
   phase(name: Phase, startMs: number): number {
     const now = nowMs();
-    this.phases[name] = (this.phases[name] ?? 0) + now - startMs;
+    const ms = now - startMs;
+    // A call that is retried meets some phases again.
+    if (name === 'validate') this.#validateMs = ms + Math.max(this.#validateMs, 0);
+    else if (name === 'queue') this.#queueMs = ms + Math.max(this.#queueMs, 0);
+    else if (name === 'connect') this.#connectMs = ms + Math.max(this.#connectMs, 0);
+    else if (name === 'php') this.#phpMs = ms + Math.max(this.#phpMs, 0);
+    else this.#outputMs = ms + Math.max(this.#outputMs, 0);
     return now;
+  }
+
+  /** Those met so far, ms. */
+  get phases(): Partial<Record<Phase, number>> {
+    const met: Partial<Record<Phase, number>> = {};
+    if (this.#validateMs !== NOT_MET) met.validate = this.#validateMs;
+    if (this.#queueMs !== NOT_MET) met.queue = this.#queueMs;
+    if (this.#connectMs !== NOT_MET) met.connect = this.#connectMs;
+    if (this.#phpMs !== NOT_MET) met.php = this.#phpMs;
+    if (this.#outputMs !== NOT_MET) met.output = this.#outputMs;
+    return met;
+  }
+
+  /** `validate;dur=0.1, queue;dur=0, …`: the phases met so far as a `server-timing` header. */
+  serverTiming(): string {
+    let text = '';
+    if (this.#validateMs !== NOT_MET) text = `validate;dur=${round(this.#validateMs)}`;
+    if (this.#queueMs !== NOT_MET) text += `, queue;dur=${round(this.#queueMs)}`;
+    if (this.#connectMs !== NOT_MET) text += `, connect;dur=${round(this.#connectMs)}`;
+    if (this.#phpMs !== NOT_MET) text += `, php;dur=${round(this.#phpMs)}`;
+    if (this.#outputMs !== NOT_MET) text += `, output;dur=${round(this.#outputMs)}`;
+    return text;
   }
 
   /** What went wrong, with what only operators are told. */
@@ -142,76 +280,59 @@ export class CallTrace extends OpenSpan {
   }
 
   beginAttempt(): AttemptTrace {
-    const attempt = new AttemptTrace(this.#attempts.length + 1);
-    this.#attempts.push(attempt);
+    this.#attempts += 1;
+    const attempt = new AttemptTrace(this.#attempts);
+    if (this.#firstAttempt === undefined) this.#firstAttempt = attempt;
+    else if (this.#retries === undefined) this.#retries = [attempt];
+    else this.#retries.push(attempt);
     return attempt;
   }
 
   /** The `traceparent` PHP gets: its parent is the span of the PHP code in this attempt. */
-  phpTraceparent(attempt: AttemptTrace): string {
-    return formatTraceparent({ traceId: this.traceId, spanId: attempt.php.spanId, sampled: this.sampled });
+  phpTraceparent({ number }: AttemptTrace): string {
+    // A span that nobody records would leave a gap in the caller's trace: its own span is handed on.
+    const spanId =
+      this.#parent !== undefined && !this.#recording ? this.#parent.spanId : neighbour(this.#drawnId, phpId(number));
+    return formatTraceparent({ traceId: this.traceId, spanId, sampled: this.sampled });
   }
 
-  end(error: string | undefined): TraceRecord {
-    const endMs = nowMs();
-    const { callId, sampled, parent, link } = this.#options;
-    const name = this.#options.function;
-    for (const [phase, ms] of Object.entries(this.phases)) this.set({ [`fpm_gateway.${phase}_ms`]: round(ms) });
-    const server: SpanRecord = {
-      spanId: this.spanId,
-      parentSpanId: parent?.spanId,
-      name,
-      kind: 'server',
-      startMs: this.startMs,
-      endMs,
-      error,
-      attributes: this.attributes,
-      events: this.events,
-    };
-    const spans = [server, ...this.#attempts.flatMap((attempt) => this.#attemptSpans(attempt, name, endMs))];
-    return {
-      traceId: this.traceId,
-      callId,
-      function: name,
-      sampled,
-      parentSpanId: parent?.spanId,
-      link: link && { traceId: link.traceId, spanId: link.spanId },
-      startMs: this.startMs,
-      endMs,
-      error,
-      spans,
-    };
+  end(error: string | undefined): void {
+    this.#endMs = nowMs();
+    this.#error = error;
   }
 
-  #attemptSpans(attempt: AttemptTrace, name: string, callEndMs: number): SpanRecord[] {
-    const endMs = attempt.endMs || callEndMs;
-    const client: SpanRecord = {
-      spanId: attempt.spanId,
-      parentSpanId: this.spanId,
-      name: `${name} attempt`,
-      kind: 'client',
-      startMs: attempt.startMs,
-      endMs,
-      error: attempt.error,
-      attributes: attempt.attributes,
-      events: attempt.events,
-    };
-    const { php } = attempt;
-    if (php.wallMs === undefined) return [client];
-    // PHP's clock may be another machine's: its span ends when its answer was there and is as long as PHP says.
-    const code: SpanRecord = {
-      spanId: php.spanId,
-      parentSpanId: attempt.spanId,
-      name: `${name}.php`,
-      kind: 'internal',
-      startMs: Math.max(attempt.startMs, php.endMs - php.wallMs),
-      endMs: php.endMs,
-      error: php.error,
-      attributes: php.attributes,
-      events: php.events,
-    };
-    return [client, code];
+  /** Of all events' texts, which is what makes one trace larger than another. */
+  override get textChars(): number {
+    const retried = this.#retries?.reduce((sum, { textChars }) => sum + textChars, 0) ?? 0;
+    return super.textChars + (this.#firstAttempt?.textChars ?? 0) + retried;
+  }
+
+  /** Of a call that has ended. */
+  record(): TraceRecord {
+    const endMs = this.#endMs;
+    const spanId = neighbour(this.#drawnId, SERVER);
+    const { traceId, callId, function: name, sampled, startMs } = this;
+    const error = this.#error;
+    const parentSpanId = this.#parent?.spanId;
+    const link = this.#link && { traceId: this.#link.traceId, spanId: this.#link.spanId };
+    const attributes = this.attributes();
+    const { events } = this;
+    const spans: SpanRecord[] = [
+      { spanId, parentSpanId, name, kind: 'server', startMs, endMs, error, attributes, events },
+    ];
+    const call = { name, spanId, drawnId: this.#drawnId, endMs };
+    this.#firstAttempt?.addTo(spans, call);
+    for (const attempt of this.#retries ?? []) attempt.addTo(spans, call);
+    return { traceId, callId, function: name, sampled, parentSpanId, link, startMs, endMs, error, spans };
+  }
+
+  override attributes(): Attributes {
+    const result = super.attributes();
+    if (this.#validateMs !== NOT_MET) result['fpm_gateway.validate_ms'] = round(this.#validateMs);
+    if (this.#queueMs !== NOT_MET) result['fpm_gateway.queue_ms'] = round(this.#queueMs);
+    if (this.#connectMs !== NOT_MET) result['fpm_gateway.connect_ms'] = round(this.#connectMs);
+    if (this.#phpMs !== NOT_MET) result['fpm_gateway.php_ms'] = round(this.#phpMs);
+    if (this.#outputMs !== NOT_MET) result['fpm_gateway.output_ms'] = round(this.#outputMs);
+    return result;
   }
 }
-
-export const round = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -1,92 +1,34 @@
 /**
  * Finished traces → OpenTelemetry SDK → OTLP. Loaded only when an endpoint is set: the SDK costs about 170 ms and
- * 40 MB. Spans are built in batches after the calls, never during them; the SDK's bounded queue drops, never blocks.
+ * 40 MB. Spans are made in batches after the calls, never during them; what cannot be sent is dropped and counted.
  */
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, type Tracer, trace } from '@opentelemetry/api';
-import {
-  AlwaysOffSampler,
-  AlwaysOnSampler,
-  RandomIdGenerator,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace';
+import type { NodeSDK } from '@opentelemetry/sdk-node';
+import { AlwaysOnSampler, type ReadableSpan, type SpanProcessor, type TracerProvider } from '@opentelemetry/sdk-trace';
+import type { Log } from '../log.ts';
 import { within } from '../within.ts';
-import type { SpanRecord, TraceRecord } from './record.ts';
-import type { Sampler, TraceListener } from './tracer.ts';
-import { parentBasedAlwaysOn } from './tracer.ts';
+import { ExportQueue, type ExportStatus } from './export-queue.ts';
+import { finishedSpans, type SpanOrigin, spanLimits } from './finished-span.ts';
+import { samplerFromEnvironment } from './sampler.ts';
+import type { Sampler, TraceSink } from './tracer.ts';
 
 export interface TraceExport {
   readonly sampler: Sampler;
-  readonly listener: TraceListener;
-  /** Traces not exported because too many waited. */
-  readonly dropped: () => number;
+  readonly sink: TraceSink;
+  readonly status: ExportStatus;
   /** Sends what waits, within the exporter's own time limits. */
   shutdown(): Promise<void>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const WAITING_MAX = 4096;
-/** Traces turned into spans in one go, about 3 ms of the event loop. */
-const BATCH_MAX = 128;
-const BATCH_EVERY_MS = 50;
+/** Spans; 1 kB for each three of them, 21 MB. 20 s of 1,000 calls a second without a collector. */
+const WAITING_MAX = 65_536;
+/** OpenTelemetry's own. */
+const BATCH_MAX = 512;
+const DELAY_MS = 5000;
+const TIMEOUT_MS = 30_000;
 /** A dead collector must not hold a stopping gateway until its supervisor kills it. */
 const SHUTDOWN_MAX_MS = 3000;
-const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL };
-
-/** `OTEL_TRACES_SAMPLER` and its argument, by the SDK's own samplers. */
-export const samplerFromEnvironment = (env: Environment): Sampler => {
-  const name = env.OTEL_TRACES_SAMPLER || 'parentbased_always_on';
-  const ratio = Number(env.OTEL_TRACES_SAMPLER_ARG || 1);
-  const roots = {
-    always_on: new AlwaysOnSampler(),
-    always_off: new AlwaysOffSampler(),
-    traceidratio: new TraceIdRatioBasedSampler(Number.isFinite(ratio) ? ratio : 1),
-  };
-  const [, parentBased, rootName] = /^(parentbased_)?(always_on|always_off|traceidratio)$/.exec(name) ?? [];
-  if (rootName === undefined) return parentBasedAlwaysOn;
-  const root = roots[rootName as keyof typeof roots];
-  const decide = (traceId: string): boolean => root.shouldSample(ROOT_CONTEXT, traceId).decision !== 0;
-  return (traceId, parent) => (parentBased !== undefined && parent !== undefined ? parent.sampled : decide(traceId));
-};
-
-/** The SDK makes ids itself; ours were given to PHP and to the caller already, so they are handed to it one by one. */
-class PresetIds extends RandomIdGenerator {
-  next: { traceId: string; spanId: string } | undefined;
-
-  override generateTraceId(): string {
-    return this.next?.traceId ?? super.generateTraceId();
-  }
-
-  override generateSpanId(): string {
-    return this.next?.spanId ?? super.generateSpanId();
-  }
-}
-
-/** A refused request is no failure of the server: conventions leave the status of its span unset below 500. */
-const hasFailed = ({ kind, error, attributes }: SpanRecord): boolean =>
-  error !== undefined && !(kind === 'server' && Number(attributes['http.response.status_code']) < 500);
-
-const replay = (tracer: Tracer, ids: PresetIds, record: TraceRecord, span: SpanRecord): void => {
-  const { traceId, link } = record;
-  const flags = { traceFlags: TraceFlags.SAMPLED };
-  const parent = span.parentSpanId && {
-    traceId,
-    spanId: span.parentSpanId,
-    isRemote: span.kind === 'server',
-    ...flags,
-  };
-  const links = span.kind === 'server' && link ? [{ context: { ...link, isRemote: true, ...flags } }] : [];
-  ids.next = { traceId, spanId: span.spanId };
-  const open = tracer.startSpan(
-    span.name,
-    { kind: KINDS[span.kind], startTime: span.startMs, attributes: span.attributes, links, root: !parent },
-    parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT,
-  );
-  ids.next = undefined;
-  for (const event of span.events) open.addEvent(event.name, event.attributes, event.atMs);
-  if (hasFailed(span)) open.setStatus({ code: SpanStatusCode.ERROR, message: span.error ?? '' });
-  open.end(span.endMs);
-};
 
 /** Unless the environment names the service in one of the two standard ways. */
 const defaultServiceName = (env: Environment): { serviceName?: string } =>
@@ -94,44 +36,109 @@ const defaultServiceName = (env: Environment): { serviceName?: string } =>
     ? {}
     : { serviceName: 'fpm-gateway' };
 
-/** Starts the SDK from the standard `OTEL_*` variables. */
-export const startExport = async (env: Environment, version: string): Promise<TraceExport> => {
-  const { NodeSDK } = await import('@opentelemetry/sdk-node');
-  const ids = new PresetIds();
-  const sdk = new NodeSDK({
+/** As the SDK reads them: what is no number above 0 counts for nothing. */
+const positive = (text: string | undefined, otherwise: number): number => {
+  const value = Number(text?.trim() || otherwise);
+  return value > 0 ? value : otherwise;
+};
+
+/**
+ * The SDK's batches are ours: its processor is given one at a time and told to send it. It would send by itself once
+ * it holds as many as it wants, and tell nobody whether that went well, so it must want more than it is given.
+ */
+const PROCESSOR = { OTEL_BSP_MAX_QUEUE_SIZE: '1000000', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1000000' };
+
+const withVariables = (variables: Readonly<Record<string, string>>, run: () => void): void => {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  try {
+    run();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+};
+
+interface Sending {
+  readonly provider: TracerProvider;
+  readonly processor: SpanProcessor;
+}
+
+/**
+ * The SDK has no public way to its processors but through spans of its own, which cost ten times as much. The
+ * brackets let the compiler check that what is private is there.
+ */
+const sendingOf = (sdk: NodeSDK): Sending | undefined => {
+  // biome-ignore lint/complexity/useLiteralKeys: see above
+  const provider: TracerProvider | undefined = sdk['_tracerProvider'];
+  // biome-ignore lint/complexity/useLiteralKeys: see above
+  const processor: SpanProcessor | undefined = provider?.['_activeSpanProcessor'];
+  return provider === undefined || processor === undefined ? undefined : { provider, processor };
+};
+
+/** What the SDK found out about this process, taken from a span of its own that goes nowhere. */
+const originOf = (provider: TracerProvider, version: string): SpanOrigin => {
+  const { resource, instrumentationScope } = provider
+    .getTracer('fpm-gateway', version)
+    .startSpan('') as unknown as ReadableSpan;
+  return { resource, instrumentationScope };
+};
+
+/** Starts the SDK from the standard `OTEL_*` variables; undefined if they name no exporter it knows. */
+export const startExport = async (env: Environment, version: string, log: Log): Promise<TraceExport | undefined> => {
+  const { NodeSDK: Sdk } = await import('@opentelemetry/sdk-node');
+  const sdk = new Sdk({
     ...defaultServiceName(env),
-    idGenerator: ids,
     // The decision fell when the call began; what arrives here is exported.
     sampler: new AlwaysOnSampler(),
     metricReaders: [],
     logRecordProcessors: [],
   });
-  sdk.start();
-  const tracer = trace.getTracer('fpm-gateway', version);
-  const waiting: TraceRecord[] = [];
-  let dropped = 0;
-  const flush = (max: number): void => {
-    for (const record of waiting.splice(0, max)) for (const span of record.spans) replay(tracer, ids, record, span);
-    if (waiting.length > 0) setTimeout(() => flush(BATCH_MAX), 1).unref();
-  };
+  withVariables(PROCESSOR, () => sdk.start());
+  const sending = sendingOf(sdk);
+  if (sending === undefined) {
+    const exporter = env.OTEL_TRACES_EXPORTER;
+    log.error(
+      { OTEL_TRACES_EXPORTER: exporter },
+      'no traces are exported: the OpenTelemetry SDK knows no such exporter',
+    );
+    return undefined;
+  }
+  const { provider, processor } = sending;
+  const origin = originOf(provider, version);
+  const limits = spanLimits(env);
+  // The SDK gives up by itself; this is for one that does not.
+  const timeoutMillis = positive(env.OTEL_BSP_EXPORT_TIMEOUT, TIMEOUT_MS) + 1000;
+  const queue = new ExportQueue({
+    spansOf: (trace: Parameters<TraceSink>[0]) => finishedSpans(trace.record(), origin, limits),
+    send: async (spans) => {
+      for (const span of spans) processor.onEnd(span);
+      await provider.forceFlush({ timeoutMillis }).catch((errors: unknown) => {
+        throw Array.isArray(errors) ? errors[0] : errors;
+      });
+    },
+    onLoss: (loss) => log.warn(loss, 'traces were not exported'),
+    waitingMax: positive(env.OTEL_BSP_MAX_QUEUE_SIZE, WAITING_MAX),
+    batchMax: positive(env.OTEL_BSP_MAX_EXPORT_BATCH_SIZE, BATCH_MAX),
+    delayMs: positive(env.OTEL_BSP_SCHEDULE_DELAY, DELAY_MS),
+  });
   return {
     sampler: samplerFromEnvironment(env),
-    dropped: () => dropped,
-    listener: (record) => {
-      if (!record.sampled) return;
-      if (waiting.length >= WAITING_MAX) {
-        dropped += 1;
-        return;
-      }
-      waiting.push(record);
-      if (waiting.length === 1) setTimeout(() => flush(BATCH_MAX), BATCH_EVERY_MS).unref();
+    sink: (trace) => {
+      if (trace.sampled) queue.add(trace);
+    },
+    get status() {
+      return queue.status;
     },
     shutdown: async () => {
-      flush(WAITING_MAX);
-      // What cannot be sent by then is lost; the SDK logs why when OTEL_LOG_LEVEL is set.
+      const startedMs = performance.now();
+      await queue.close(SHUTDOWN_MAX_MS);
+      const left = Math.max(0, SHUTDOWN_MAX_MS - (performance.now() - startedMs));
       await within(
         sdk.shutdown().catch(() => {}),
-        SHUTDOWN_MAX_MS,
+        left,
       );
     },
   };

@@ -1,4 +1,5 @@
 /** W3C Trace Context, level 1: the `traceparent` header. Pure. */
+import { copyOf } from './text.ts';
 
 export interface SpanContext {
   /** 32 lower-case hex digits. */
@@ -18,7 +19,11 @@ export const parseTraceparent = (header: string | undefined): SpanContext | unde
   if (version === 'ff' || ZERO.test(traceId) || ZERO.test(spanId)) return undefined;
   // Version 00 has exactly four fields; later ones may add more.
   if (version === '00' && rest !== undefined) return undefined;
-  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+  const sampled = (Number.parseInt(flags, 16) & 1) === 1;
+  // Of a later version, which may be long, the ids would keep all of it in memory for as long as the trace is kept.
+  return rest === undefined
+    ? { traceId, spanId, sampled }
+    : { traceId: copyOf(traceId), spanId: copyOf(spanId), sampled };
 };
 
 export const formatTraceparent = ({ traceId, spanId, sampled }: SpanContext): string =>

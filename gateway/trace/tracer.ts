@@ -11,6 +11,12 @@ export type Sampler = (traceId: string, parent: SpanContext | undefined) => bool
 /** OpenTelemetry's default: follow the parent, else always. */
 export const parentBasedAlwaysOn: Sampler = (_traceId, parent) => parent?.sampled ?? true;
 
+/** Without recording, who follows our flag must not record what has no parent. */
+const parentOnly: Sampler = (_traceId, parent) => parent?.sampled ?? false;
+
+/** Takes a finished trace as it was recorded. */
+export type TraceSink = (trace: CallTrace) => void;
+
 export type TraceListener = (record: TraceRecord) => void;
 
 export interface BeginOptions {
@@ -24,33 +30,39 @@ export interface BeginOptions {
 
 export class Tracer {
   readonly ring: TraceRing;
+  /** `trace.enabled`: without, there are ids, and nothing is kept or handed on. */
+  readonly recording: boolean;
   readonly #sampler: Sampler;
-  readonly #listeners: readonly TraceListener[];
+  readonly #sinks: readonly TraceSink[];
 
-  constructor(ring: TraceRing, sampler: Sampler, listeners: readonly TraceListener[]) {
+  constructor(ring: TraceRing, sampler: Sampler, sinks: readonly TraceSink[], recording = true) {
     this.ring = ring;
-    this.#sampler = sampler;
-    this.#listeners = listeners;
+    this.recording = recording;
+    this.#sampler = recording ? sampler : parentOnly;
+    this.#sinks = sinks;
   }
 
   begin({ callId, function: name, caller, trusted }: BeginOptions): CallTrace {
     const parent = trusted ? caller : undefined;
+    const link = trusted ? undefined : caller;
     const traceId = parent?.traceId ?? newTraceId();
     const sampled = this.#sampler(traceId, parent);
-    return new CallTrace({ callId, function: name, sampled, parent, link: trusted ? undefined : caller }, traceId);
+    return new CallTrace({ traceId, callId, function: name, sampled, parent, link, recording: this.recording });
   }
 
-  end(trace: CallTrace, error: string | undefined): TraceRecord {
-    const record = trace.end(error);
-    this.ring.add(record);
-    for (const listener of this.#listeners) notify(listener, record);
-    return record;
+  /** Gives the trace back, which now has its end. */
+  end(trace: CallTrace, error: string | undefined): CallTrace {
+    trace.end(error);
+    if (!this.recording) return trace;
+    this.ring.add(trace);
+    for (const sink of this.#sinks) handOn(sink, trace);
+    return trace;
   }
 }
 
-const notify = (listener: TraceListener, record: TraceRecord): void => {
+const handOn = (sink: TraceSink, trace: CallTrace): void => {
   try {
-    listener(record);
+    sink(trace);
   } catch (error) {
     // The call itself went well.
     process.emitWarning(error instanceof Error ? error : String(error));

@@ -1,6 +1,6 @@
 /** What an OpenTelemetry collector receives from a running gateway. */
 import { expect, test } from 'vitest';
-import { samplerFromEnvironment } from '../../gateway/trace/export.ts';
+import { samplerFromEnvironment } from '../../gateway/trace/sampler.ts';
 import { exportWanted } from '../../gateway/trace/tracer.ts';
 import { callUrl } from '../support/call.ts';
 import { exportingTo, plain, type Span, startCollector } from '../support/collector.ts';
@@ -102,6 +102,50 @@ test('what waits is sent before the gateway ends, and nothing of a caller that d
   expect(collector.resources()[0]).toMatchObject({ 'service.name': 'named' });
 });
 
+test('many calls at once: each span arrives, and once', async () => {
+  const collector = await startCollector();
+  // Several batches are full while others are under way; what is left goes when the gateway ends.
+  const cli = await serve('start', project(), {
+    env: exportingTo(collector.url, { OTEL_BSP_SCHEDULE_DELAY: '60000', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '60' }),
+  });
+  const callSome = async (): Promise<void> => {
+    for (let at = 0; at < 100; at += 1) expect((await callUrl(cli.url, 'echo', at)).status).toBe(200);
+  };
+  await Promise.all(Array.from({ length: 10 }, callSome));
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
+  const spans = collector.spans();
+  expect(spans).toHaveLength(3000);
+  expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(3000);
+  expect(collector.posts.length).toBeGreaterThanOrEqual(50);
+  expect(cli.events().filter(({ msg }) => msg === 'traces were not exported')).toEqual([]);
+});
+
+test('no more wait than OTEL_BSP_MAX_QUEUE_SIZE, and operators are told', async () => {
+  const collector = await startCollector();
+  const cli = await serve('start', project(), {
+    env: exportingTo(collector.url, { OTEL_BSP_SCHEDULE_DELAY: '60000', OTEL_BSP_MAX_QUEUE_SIZE: '30' }),
+  });
+  for (let at = 0; at < 25; at += 1) expect((await callUrl(cli.url, 'echo', at)).status).toBe(200);
+  const { export: status } = (await (await fetch(`${cli.adminUrl}/traces`)).json()) as { export: unknown };
+  expect(status).toEqual({ waiting: 10, sent: 0, dropped: 15, failed: 0 });
+  await until('the log says so', () => cli.events().some(({ msg }) => msg === 'traces were not exported'));
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
+  expect(collector.spans()).toHaveLength(30);
+});
+
+test('limits of spans hold as OpenTelemetry names them', async () => {
+  const collector = await startCollector();
+  const env = exportingTo(collector.url, { OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: '2', OTEL_SPAN_EVENT_COUNT_LIMIT: '1' });
+  const { url } = await serve('start', project(), { env });
+  await callUrl(url, 'talk', 1);
+  await until('its spans have arrived', () => collector.spans().length === 3);
+  const spans = collector.spans();
+  expect(spans.map(({ attributes }) => attributes.length)).toEqual([2, 2, 2]);
+  expect(spans.find(({ name }) => name === 'talk.php')?.events.map(({ name }) => name)).toEqual(['exception']);
+});
+
 test('http/protobuf arrives too', async () => {
   const collector = await startCollector();
   const env = exportingTo(collector.url, { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' });
@@ -124,6 +168,16 @@ test('always_off exports nothing, and PHP is told so', async () => {
   cli.child.kill('SIGTERM');
   expect(await cli.exit).toBe(0);
   expect(collector.posts).toEqual([]);
+});
+
+test('an exporter nobody knows is told to operators, and calls are answered', async () => {
+  const collector = await startCollector();
+  const env = exportingTo(collector.url, { OTEL_TRACES_EXPORTER: 'nonsense' });
+  const cli = await serve('start', project(), { env });
+  expect((await callUrl(cli.url, 'echo', 1)).status).toBe(200);
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
+  expect(cli.events()).toContainEqual(expect.objectContaining({ level: 50, OTEL_TRACES_EXPORTER: 'nonsense' }));
 });
 
 test('samplers follow the environment variables of OpenTelemetry', () => {

@@ -4,7 +4,7 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { trustsPeer } from '../../gateway/http/peer.ts';
 import { newSpanId, newTraceId } from '../../gateway/ids.ts';
 import type { SpanRecord, TraceRecord } from '../../gateway/trace/record.ts';
-import { TraceRing } from '../../gateway/trace/ring.ts';
+import { type RingEntry, TraceRing } from '../../gateway/trace/ring.ts';
 import { formatTraceparent, parseTraceparent } from '../../gateway/trace/traceparent.ts';
 import { parentBasedAlwaysOn, Tracer } from '../../gateway/trace/tracer.ts';
 import { renderTrace } from '../../gateway/trace/tree.ts';
@@ -282,42 +282,57 @@ test('ids are never used twice', () => {
 });
 
 describe('the ring', () => {
-  const record = (traceId: string, callId: string): TraceRecord => ({
+  const entry = (traceId: string, callId: string, textChars = 0): RingEntry => ({
     traceId,
-    callId,
-    function: 'f',
-    sampled: true,
-    parentSpanId: undefined,
-    link: undefined,
-    startMs: 0,
-    endMs: 1,
-    error: undefined,
-    spans: [],
+    textChars,
+    record: () => ({
+      traceId,
+      callId,
+      function: 'f',
+      sampled: true,
+      parentSpanId: undefined,
+      link: undefined,
+      startMs: 0,
+      endMs: 1,
+      error: undefined,
+      spans: [],
+    }),
   });
+  const ids = (records: readonly TraceRecord[]): string[] => records.map(({ callId }) => callId);
 
   test('keeps the newest and no more, however they share trace ids', () => {
     const ring = new TraceRing(3);
+    expect([ring.get('a'), ring.list(10)]).toEqual([[], []]);
     for (const [traceId, callId] of [
       ['a', '1'],
       ['b', '2'],
       ['a', '3'],
       ['c', '4'],
     ] as const)
-      ring.add(record(traceId, callId));
-    expect(ring.get('a').map(({ callId }) => callId)).toEqual(['3']);
-    expect(
-      ring
-        .list(10)
-        .map(({ callId }) => callId)
-        .sort(),
-    ).toEqual(['2', '3', '4']);
-    ring.add(record('d', '5'));
-    ring.add(record('d', '6'));
-    ring.add(record('d', '7'));
+      ring.add(entry(traceId, callId));
+    expect(ids(ring.get('a'))).toEqual(['3']);
+    expect(ids(ring.list(10))).toEqual(['4', '3', '2']);
+    ring.add(entry('d', '5'));
+    ring.add(entry('d', '6'));
+    ring.add(entry('d', '7'));
     expect([ring.get('a'), ring.get('b'), ring.get('c')]).toEqual([[], [], []]);
-    expect(ring.list(2).map(({ callId }) => callId)).toEqual(['7', '6']);
-    for (let at = 0; at < 1000; at += 1) ring.add(record('one', String(at)));
-    expect(ring.list(10)).toHaveLength(3);
+    expect(ids(ring.get('d'))).toEqual(['5', '6', '7']);
+    expect(ids(ring.list(2))).toEqual(['7', '6']);
+    for (let at = 0; at < 1000; at += 1) ring.add(entry('one', String(at)));
+    expect(ids(ring.list(10))).toEqual(['999', '998', '997']);
+  });
+
+  test('keeps fewer when their texts are long, but always the newest', () => {
+    const ring = new TraceRing(500);
+    for (let at = 0; at < 100; at += 1) ring.add(entry('a', String(at), 1_000_000));
+    expect(ids(ring.list(500))).toEqual(['99', '98', '97', '96', '95', '94', '93', '92']);
+    ring.add(entry('a', 'huge', 100_000_000));
+    expect(ids(ring.list(500))).toEqual(['huge']);
+    ring.add(entry('a', 'small'));
+    expect(ids(ring.list(500))).toEqual(['small']);
+    for (let at = 0; at < 600; at += 1) ring.add(entry('a', String(at)));
+    expect(ids(ring.get('a')).slice(0, 2)).toEqual(['100', '101']);
+    expect(ring.list(1000)).toHaveLength(500);
   });
 });
 
