@@ -5,7 +5,7 @@
 import { join, resolve } from 'node:path';
 import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
-import { createApp } from './http/app.ts';
+import { type App, createApp } from './http/app.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
@@ -54,6 +54,8 @@ export interface Gateway {
   readonly tracer: Tracer;
   /** The public HTTP interface as a web-standard handler. */
   fetch(request: Request, env?: object): Response | Promise<Response>;
+  /** Answers a plain call over a socket; undefined for any other request, which is for `fetch`. */
+  readonly serve: App['serve'];
   /**
    * Resolves with the validated output; for bytes with a `BinaryResult`; for a stream with an async iterable of items
    * or byte arrays, and leaving its loop stops PHP. Rejects with GatewayError.
@@ -75,7 +77,8 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
   const env = parts.env ?? process.env;
   const project = await loadProject({ folder, env, importModule: moduleImporter(0) }, config);
   const log = parts.log ?? silentLog;
-  const tracer = new Tracer(new TraceRing(project.settings.trace.ringMax), parentBasedAlwaysOn, []);
+  const { ringMax, enabled } = project.settings.trace;
+  const tracer = new Tracer(new TraceRing(ringMax), parentBasedAlwaysOn, [], enabled);
   return await openGateway(project, { log, tracer });
 };
 
@@ -129,6 +132,7 @@ class RunningGateway implements Gateway {
   readonly warnings: readonly StartupProblem[];
   readonly tracer: Tracer;
   readonly fetch: Gateway['fetch'];
+  readonly serve: Gateway['serve'];
   readonly #parts: RunningParts;
   readonly #admissions = new Map<string, Admission>();
   readonly #invoker: Invoker;
@@ -165,7 +169,8 @@ class RunningGateway implements Gateway {
     const spool = this.#spool;
     const invoker = this.#invoker;
     const app = createApp({ functions: this.functions, invoker, tracer, settings, spool, info, log, notReady });
-    this.fetch = (request, env) => app.fetch(request, env);
+    this.fetch = app.fetch;
+    this.serve = app.serve;
   }
 
   async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {

@@ -6,13 +6,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
+import type { Exchange } from './http/exchange.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { CONFIG_FILE, loadProject } from './project.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
-import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer } from './trace/tracer.ts';
+import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type TraceSink } from './trace/tracer.ts';
 import { VERSION } from './version.ts';
 
 export interface ServerOptions {
@@ -50,9 +51,21 @@ class Release {
     try {
       return await this.gateway.fetch(request, env);
     } finally {
-      this.#inside -= 1;
-      if (this.#inside === 0) this.#left();
+      this.#leave();
     }
+  }
+
+  /** Undefined: not a request for this way. */
+  serve(exchange: Exchange): Promise<void> | undefined {
+    const served = this.gateway.serve(exchange);
+    if (served === undefined) return undefined;
+    this.#inside += 1;
+    return served.finally(() => this.#leave());
+  }
+
+  #leave(): void {
+    this.#inside -= 1;
+    if (this.#inside === 0) this.#left();
   }
 
   /** For one that another has replaced: those inside are served to their end, also if their bodies still arrive. */
@@ -63,25 +76,38 @@ class Release {
 }
 
 const openListeners = async (
-  settings: Settings,
-  log: Log,
+  { options, settings, exporter }: RunningOptions,
   release: () => Release,
 ): Promise<[Listener, Listener | undefined]> => {
+  const { log } = options;
   const { http, admin } = settings;
   const at = http.socket === undefined ? { host: http.host, port: http.port } : { socket: http.socket };
   const fetch: ListenerOptions['fetch'] = (request, env) => release().fetch(request, env);
-  const open = await openListener({ ...http, at, setting: 'http.port', log, fetch });
+  const serve: ListenerOptions['serve'] = (exchange) => release().serve(exchange);
+  const open = await openListener({ ...http, at, setting: 'http.port', log, fetch, serve });
   if (!admin.enabled) return [open, undefined];
-  const { ring } = release().gateway.tracer;
-  const adminApp = createAdminApp({ ring, admin, log, pools: () => release().gateway.pools() });
+  const { tracer } = release().gateway;
+  const pools = () => release().gateway.pools();
+  const adminApp = createAdminApp({ tracer, admin, log, pools, exported: () => exporter?.status });
   try {
     const adminAt = { host: admin.host, port: admin.port };
-    const options = { ...http, at: adminAt, setting: 'admin.port', log };
-    return [open, await openListener({ ...options, fetch: (request, env) => adminApp.fetch(request, env) })];
+    const common = { ...http, at: adminAt, setting: 'admin.port', log };
+    return [open, await openListener({ ...common, fetch: (request, env) => adminApp.fetch(request, env) })];
   } catch (error) {
     open.destroy();
     throw error;
   }
+};
+
+/** Loaded on demand: the SDK costs 170 ms and 40 MB. */
+const openExport = async (enabled: boolean, env: ServerOptions['env'], log: Log): Promise<TraceExport | undefined> => {
+  if (!exportWanted(env)) return undefined;
+  if (!enabled) {
+    log.warn({ setting: 'trace.enabled' }, 'no traces are exported: recording is off');
+    return undefined;
+  }
+  const { startExport } = await import('./trace/export.ts');
+  return await startExport(env, VERSION, log);
 };
 
 /** Rejects with StartupError. */
@@ -89,10 +115,11 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   const { project, env, log, onTrace } = options;
   const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(0) });
   const { settings } = loaded;
-  // Loaded on demand: the SDK costs 170 ms and 40 MB.
-  const exporter = exportWanted(env) ? await (await import('./trace/export.ts')).startExport(env, VERSION) : undefined;
-  const listeners = [onTrace, exporter?.listener].filter((listener) => listener !== undefined);
-  const tracer = new Tracer(new TraceRing(settings.trace.ringMax), exporter?.sampler ?? parentBasedAlwaysOn, listeners);
+  const { enabled, ringMax } = settings.trace;
+  const exporter = await openExport(enabled, env, log);
+  const sinks: TraceSink[] = onTrace === undefined ? [] : [(trace) => onTrace(trace.record())];
+  if (exporter !== undefined) sinks.push(exporter.sink);
+  const tracer = new Tracer(new TraceRing(ringMax), exporter?.sampler ?? parentBasedAlwaysOn, sinks, enabled);
   let gateway: Gateway | undefined;
   try {
     gateway = await openGateway(loaded, { log, tracer });
@@ -134,7 +161,7 @@ class RunningServer implements Server {
   static async open(running: RunningOptions, first: Release): Promise<RunningServer> {
     let server: RunningServer | undefined;
     const current = (): Release => (server === undefined ? first : server.#release);
-    const [open, admin] = await openListeners(running.settings, running.options.log, current);
+    const [open, admin] = await openListeners(running, current);
     server = new RunningServer(running, first, open, admin);
     return server;
   }
@@ -188,11 +215,9 @@ class RunningServer implements Server {
   }
 
   async #drain(): Promise<void> {
-    const { options, settings, exporter } = this.#running;
+    const { settings, exporter } = this.#running;
     const work = Promise.all([...this.#releases].map(({ gateway }) => gateway.close()));
     await Promise.all(this.#listeners.map((listener) => listener.close(work, settings.shutdownGraceMs)));
     await exporter?.shutdown();
-    const dropped = exporter?.dropped() ?? 0;
-    if (dropped > 0) options.log.warn({ dropped }, 'traces were not exported: too many waited for the collector');
   }
 }

@@ -7,10 +7,14 @@ import type { Invoker } from '../invoke/invoke.ts';
 import type { Log } from '../log.ts';
 import type { Spool } from '../spool.ts';
 import type { Tracer } from '../trace/tracer.ts';
+import { isPathOf, plainCallPath } from './call-path.ts';
+import { SocketRequest } from './call-request.ts';
 import { acceptedTypes } from './contents.ts';
-import { type HttpContext, type HttpEnv, requestHead } from './context.ts';
+import { callRequest, type HttpContext, type HttpEnv, requestHead } from './context.ts';
 import { docsFiles, docsResponse } from './docs.ts';
-import { FunctionsHandler, isPathOf } from './functions.ts';
+import type { Exchange } from './exchange.ts';
+import { FunctionsHandler } from './functions.ts';
+import { type HttpAnswer, toResponse, writeAnswer } from './http-answer.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
 import { offeredMethods } from './output-response.ts';
 import { trustsPeer } from './peer.ts';
@@ -54,7 +58,17 @@ const listing = (functions: Iterable<GatewayFunction>): object[] =>
     ),
   }));
 
-export const createApp = (options: AppOptions): Hono<HttpEnv> => {
+/** The public interface, as the listener and programs use it. */
+export interface App {
+  readonly fetch: (request: Request, env?: object) => Response | Promise<Response>;
+  /** Answers a plain call over a socket without router and web objects; undefined for the rest, which `fetch` answers. */
+  readonly serve: (exchange: Exchange) => Promise<void> | undefined;
+}
+
+/** What the router would take for a host without a second look. */
+const PLAIN_HOST = /^[a-z0-9._-]+(?::(?:[1-5]\d{3,4}|[6-9]\d{3}))?$/;
+
+export const createApp = (options: AppOptions): App => {
   const { functions, settings, info, log, notReady } = options;
   const app = new Hono<HttpEnv>();
   const calls = new FunctionsHandler({ ...options, trustsPeer: trustsPeer(settings.http.trustedPeers) });
@@ -71,15 +85,17 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
     });
   };
 
+  const call = async (c: HttpContext): Promise<Response> => toResponse(await calls.handle(callRequest(c)));
   app.on('OPTIONS', ['/functions/:name', '/functions/:name/:path{.+}'], async (c: HttpContext) => {
     const fn = functions.get(c.req.param('name') ?? '');
-    if (fn === undefined || !isPathOf(c, fn) || fn.methods.includes('OPTIONS')) return await calls.handle(c);
+    const request = callRequest(c);
+    if (fn === undefined || !isPathOf(request, fn) || fn.methods.includes('OPTIONS')) return await call(c);
     assertRequest(requestHead(c), settings.http.allowedHosts);
     const allow = [...offeredMethods(fn), 'OPTIONS'].join(', ');
     return c.body(null, 204, { allow, 'accept-post': acceptedTypes(fn).join(', ') });
   });
-  app.all('/functions/:name', (c) => calls.handle(c));
-  app.all('/functions/:name/:path{.+}', (c) => calls.handle(c));
+  app.all('/functions/:name', call);
+  app.all('/functions/:name/:path{.+}', call);
   page('/functions', (c) => c.json(list));
   page('/openapi.json', (c) => c.json(openapi));
   if (settings.http.docs) for (const file of docsFiles()) page(file.path, (c) => docsResponse(c, file));
@@ -104,5 +120,17 @@ export const createApp = (options: AppOptions): Hono<HttpEnv> => {
     if (error.code === 'internal-error') log.error({ err: thrown }, 'a bug of the gateway');
     return problemResponse(error, { callId: undefined, traceId: undefined, expose: settings.exposeErrors }, {});
   });
-  return app;
+  return {
+    fetch: (request, env) => app.fetch(request, env),
+    serve: (exchange) => {
+      const { method, url = '', headers } = exchange.incoming;
+      if (method === 'HEAD' || method === 'OPTIONS' || !PLAIN_HOST.test(headers.host ?? '')) return undefined;
+      const path = plainCallPath(url, functions);
+      if (path === undefined) return undefined;
+      return answerCall(exchange, calls.handle(new SocketRequest(exchange, path)));
+    },
+  };
 };
+
+const answerCall = async ({ outgoing }: Exchange, answer: Promise<HttpAnswer>): Promise<void> =>
+  writeAnswer(await answer, outgoing);

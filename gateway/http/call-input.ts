@@ -4,12 +4,12 @@ import type { Content } from '../contract.ts';
 import { GatewayError } from '../errors.ts';
 import { parseIJson } from '../ijson.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
-import type { CallInput } from '../invoke/written.ts';
+import type { CallInput, FieldTexts, Written } from '../invoke/written.ts';
 import type { Spool } from '../spool.ts';
 import { type BodySource, contentLength, hasBody, readWhole, receive } from './body.ts';
+import type { CallRequest } from './call-request.ts';
 import { asksForList, coerce } from './coerce.ts';
 import { contentOf } from './contents.ts';
-import { type HttpContext, requestTarget } from './context.ts';
 import { FieldCount, Fields } from './fields.ts';
 import { boundaryOf, MultipartReader } from './multipart.ts';
 import { assertOrigin } from './request-rules.ts';
@@ -132,30 +132,63 @@ const assertApart = (query: Fields, { fields, value }: Body): void => {
 const cameTwice = (name: string): GatewayError =>
   new GatewayError('duplicate-key', `The member ${JSON.stringify(name.slice(0, 100))} came twice; send it once.`);
 
-const queryOf = (target: string): string => /^[^?#]*\?([^#]*)/.exec(target)?.[1] ?? '';
+const queryOf = (target: string): string => (target.includes('?') ? (/^[^?#]*\?([^#]*)/.exec(target)?.[1] ?? '') : '');
+
+const NO_FIELDS: FieldTexts = { pairs: new Map(), tree: {} };
+const WRITTEN_AS_JSON: Written = {
+  content: 'json',
+  query: NO_FIELDS,
+  body: NO_FIELDS,
+  emptyFiles: [],
+  contentType: undefined,
+};
+
+const nothingToDispose = (): undefined => undefined;
 
 /**
  * Rejects with what is wrong with the request; files that had arrived are removed then. Otherwise they stay until
  * `dispose`.
  */
 export const readCallInput = async (
-  c: HttpContext,
+  request: CallRequest,
+  fn: GatewayFunction,
+  parts: CallInputParts,
+): Promise<ReadInput> => {
+  const { limits, http } = parts.settings;
+  const { method, body: source } = request;
+  const contentType = request.header('content-type');
+  const contentEncoding = request.header('content-encoding');
+  const content = contentOf({ method, contentType, contentEncoding, hasBody: hasBody(source) }, fn);
+  assertOrigin(request, content, http.allowedOrigins);
+  const query = queryOf(request.target);
+  if (content !== 'json' || query !== '') return await readFields(request, fn, parts, { content, contentType, query });
+  // The usual call: what JSON says is the input.
+  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs });
+  const value = parseIJson(bytes, limits.jsonDepth);
+  return { input: { value, written: WRITTEN_AS_JSON }, bodyBytes: bytes.length, dispose: nothingToDispose };
+};
+
+interface Sent {
+  readonly content: Content | 'none';
+  readonly contentType: string | undefined;
+  /** Without the question mark. */
+  readonly query: string;
+}
+
+/** An input that may come in fields, of a query or a form, and with files. */
+const readFields = async (
+  { body: source }: CallRequest,
   fn: GatewayFunction,
   { settings, spool }: CallInputParts,
+  { content, contentType, query: sentQuery }: Sent,
 ): Promise<ReadInput> => {
-  const { limits, http } = settings;
-  const source = c.env?.incoming ?? c.req.raw;
-  const { method } = c.req;
-  const contentType = c.req.header('content-type');
-  const contentEncoding = c.req.header('content-encoding');
-  const content = contentOf({ method, contentType, contentEncoding, hasBody: hasBody(source) }, fn);
-  assertOrigin({ method, content, header: (name) => c.req.header(name) }, http.allowedOrigins);
+  const { limits } = settings;
   const uploads = new Uploads(spool, limits.uploadMaxBytes);
   const count = new FieldCount(limits.fieldsMax);
   const reading: Reading = { source, contentType, fn, settings, count, uploads };
   try {
     const query = newFields(reading);
-    query.addEncoded(queryOf(requestTarget(c)));
+    query.addEncoded(sentQuery);
     const body = await readers[content](reading);
     assertApart(query, body);
     const { value, fields, bytes, emptyFiles = [] } = body;

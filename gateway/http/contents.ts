@@ -59,6 +59,9 @@ const curlHint = (contents: readonly Content[]): string => {
 export const contentOf = (head: ContentHead, taker: Taker): Content | 'none' => {
   const { method, contentType, contentEncoding, hasBody } = head;
   const { contents } = taker;
+  // What nearly all callers send.
+  if (method === 'POST' && contentType === 'application/json' && contentEncoding === undefined && hasBody)
+    if (contents.includes('json')) return 'json';
   if (hasBody && (method === 'GET' || method === 'HEAD'))
     throw new GatewayError('bad-request', `A ${method} request has no body: send POST, or put fields into the query.`);
   assertIdentity(contentEncoding);

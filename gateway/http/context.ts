@@ -1,43 +1,43 @@
 /** What a Hono handler can ask of a request, whether it came over a socket or was made in process. */
-import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
+import type { BodySource } from './body.ts';
+import type { CallRequest } from './call-request.ts';
+import type { Exchange } from './exchange.ts';
 import type { RequestHead } from './request-rules.ts';
 
 export interface HttpEnv {
-  /** Given by the listener; absent in process. */
-  Bindings: {
-    readonly incoming?: IncomingMessage;
-    /** Address of the peer as it was when it connected; undefined for unix sockets. */
-    readonly peer?: string | undefined;
-    /** Aborted when the caller leaves before its answer. */
-    readonly left?: AbortSignal;
-    /** Breaks the connection in the middle of an answer, which its reader cannot take for a whole one. */
-    readonly cut?: () => void;
-  };
+  /** The listener gives the whole exchange; in process there is none. */
+  Bindings: Partial<Pick<Exchange, 'incoming' | 'peer' | 'signal' | 'cut'>>;
 }
 
 export type HttpContext = Context<HttpEnv>;
 
-const pairs = (raw: readonly string[]): [string, string][] => {
-  const result: [string, string][] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) result.push([raw[at] ?? '', raw[at + 1] ?? '']);
-  return result;
-};
-
-/** What the request line names, as sent: a path, or a whole URL. */
-export const requestTarget = (c: HttpContext): string => c.env?.incoming?.url ?? c.req.raw.url;
-
+/** For every route, whatever it is. */
 export const requestHead = (c: HttpContext): RequestHead => {
   const incoming = c.env?.incoming;
-  if (incoming !== undefined) {
-    const { rawHeaders, httpVersion } = incoming;
-    return { target: requestTarget(c), headers: pairs(rawHeaders), hostRequired: httpVersion !== '1.0' };
-  }
-  return { target: requestTarget(c), headers: [...c.req.raw.headers], hostRequired: false };
+  if (incoming === undefined)
+    return { target: c.req.raw.url, headers: [...c.req.raw.headers].flat(), hostRequired: false };
+  const { url = c.req.raw.url, rawHeaders, httpVersion } = incoming;
+  return { target: url, headers: rawHeaders, hostRequired: httpVersion !== '1.0' };
 };
 
-/** Undefined for unix sockets and calls in process. */
-export const peerAddress = (c: HttpContext): string | undefined => c.env?.peer;
-
-/** Aborted when the caller leaves before its answer. */
-export const callerSignal = (c: HttpContext): AbortSignal => c.env?.left ?? c.req.raw.signal;
+/** A call that came through the router. */
+export const callRequest = (c: HttpContext): CallRequest => {
+  const incoming = c.env?.incoming;
+  const { url, method, path } = c.req;
+  const body: BodySource = incoming ?? c.req.raw;
+  return {
+    ...requestHead(c),
+    method,
+    scheme: url.slice(0, url.indexOf(':')),
+    path,
+    functionName: c.req.param('name') ?? '',
+    script: c.req.param('path') ?? '',
+    body,
+    incoming,
+    peer: c.env?.peer,
+    caller: incoming === undefined ? c.req.raw : (c.env as Exchange),
+    cut: c.env?.cut,
+    header: (name) => c.req.header(name),
+  };
+};

@@ -7,10 +7,15 @@ import { GatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import type { HttpEnv } from './context.ts';
-import { problemBody, problemHeaders, problemResponse } from './problem.ts';
+import { Connection, Exchange } from './exchange.ts';
+import { writeAnswer } from './http-answer.ts';
+import { problemAnswer, problemBody, problemHeaders, problemResponse } from './problem.ts';
+import { closeSoftly, drain } from './soft-close.ts';
 
 export interface ListenerOptions {
   readonly fetch: (request: Request, env: HttpEnv['Bindings']) => Response | Promise<Response>;
+  /** Asked first: answers without the detour over web requests and responses, or does not (undefined). */
+  readonly serve?: ((exchange: Exchange) => Promise<void> | undefined) | undefined;
   /** For messages: the setting that says where to listen. */
   readonly setting: string;
   readonly at: { readonly host: string; readonly port: number } | { readonly socket: string };
@@ -37,20 +42,7 @@ export interface Listener {
   destroy(): void;
 }
 
-/** What one connection waits for. */
-interface Connection {
-  /** Read when it opens: a socket that has closed no longer knows, and would pass for a trusted unix socket. */
-  readonly peer: string | undefined;
-  /** Requests whose answers are not out yet, oldest first: with pipelining there are several. */
-  readonly unanswered: Map<ServerResponse, AbortController>;
-  /** Its parser has met an error: what follows has no meaning. */
-  broken: boolean;
-}
-
 const CONTEXT = { callId: undefined, traceId: undefined, expose: false };
-/** How often one that ends is looked at: what has sent nothing between two looks in a row is closed. */
-const LINGER_CHECK_MS = 250;
-const LINGER_MAX_MS = 10_000;
 const CHECK_EVERY_MS = 1000;
 /** No address, so that nobody trusts it. */
 const UNKNOWN_PEER = 'unknown';
@@ -75,34 +67,6 @@ const parserError = (error: NodeJS.ErrnoException): GatewayError => {
   }
 };
 
-/**
- * Closing at once would reset a peer that still sends, and it could lose the answer that is on its way: it may go on for
- * a while, to nobody. One look alone proves nothing, as this process may have been held up, too.
- */
-const closeSoftly = (socket: Socket): void => {
-  if (socket.destroyed) return;
-  socket.end();
-  let { bytesRead } = socket;
-  let looks = 0;
-  let quietLooks = 0;
-  const timer = setInterval(() => {
-    looks += 1;
-    quietLooks = socket.bytesRead === bytesRead ? quietLooks + 1 : 0;
-    bytesRead = socket.bytesRead;
-    if (quietLooks === 2 || looks * LINGER_CHECK_MS >= LINGER_MAX_MS) socket.destroy();
-  }, LINGER_CHECK_MS);
-  socket.once('close', () => clearInterval(timer));
-};
-
-/**
- * Without its last chunk an answer is not whole. What was sent before arrives, unless the reader takes too long. HTTP/1.0
- * has no chunks: there only a reset can tell.
- */
-const cutOff = ({ httpVersion, socket }: IncomingMessage): void => {
-  if (httpVersion === '1.0') socket.resetAndDestroy();
-  else closeSoftly(socket);
-};
-
 /** For what Node's parser refuses, where there is no ServerResponse: callers get a problem here too. */
 const answerRaw = (socket: Socket, failure: GatewayError): void => {
   if (!socket.writable) return;
@@ -125,12 +89,13 @@ const onParserError = (error: NodeJS.ErrnoException, socket: Socket, connection:
     socket.destroy();
     return;
   }
-  const last = [...connection.unanswered.keys()].at(-1);
+  const { unanswered } = connection;
+  const last = unanswered.at(-1)?.outgoing;
   if (last === undefined) {
     answerRaw(socket, parserError(error));
   } else if (last.req.complete) {
     last.once('close', () => answerRaw(socket, parserError(error)));
-  } else if (connection.unanswered.size === 1 && !last.headersSent) {
+  } else if (unanswered.length === 1 && !last.headersSent) {
     // The error is in the body of this very request.
     answerRaw(socket, parserError(error));
   } else {
@@ -206,13 +171,13 @@ class OpenListener implements Listener {
     // Not the close() of http: it cuts off answers that are written but not yet sent (Node 24).
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()));
     for (const [socket, { unanswered }] of this.#connections) {
-      const last = [...unanswered.keys()].at(-1);
+      const last = unanswered.at(-1)?.outgoing;
       if (last === undefined) closeSoftly(socket);
       else if (!last.headersSent) last.setHeader('connection', 'close');
     }
     await work;
     for (const [socket, { unanswered }] of this.#connections) {
-      const awaited = [...unanswered.keys()].some(({ req, headersSent }) => req.complete || headersSent);
+      const awaited = unanswered.some(({ incoming, outgoing }) => incoming.complete || outgoing.headersSent);
       if (!awaited) closeSoftly(socket);
     }
     const timer = setTimeout(() => this.destroy(), graceMs);
@@ -229,44 +194,60 @@ class OpenListener implements Listener {
 }
 
 export const openListener = async (options: ListenerOptions): Promise<Listener> => {
-  const { at, fetch, log } = options;
+  const { at, fetch, serve, log } = options;
   const connections = new Map<Socket, Connection>();
   let closing = false;
-  const bindings = ({ incoming, outgoing }: HttpBindings): HttpEnv['Bindings'] => {
-    const connection = connections.get(incoming.socket);
-    const left = connection?.unanswered.get(outgoing)?.signal ?? AbortSignal.abort();
-    const peer = connection === undefined ? UNKNOWN_PEER : connection.peer;
-    return { incoming, peer, left, cut: () => cutOff(incoming) };
-  };
-  const respond = getRequestListener((request, env) => fetch(request, bindings(env as HttpBindings)), {
-    hostname: 'localhost',
-    // Hono's own Response, for this process: a third less CPU for a refusal, a fifth for a call.
-    overrideGlobalObjects: true,
-    errorHandler: (thrown) => {
-      if (!(thrown instanceof RequestError)) log.error({ err: thrown }, 'a bug of the gateway');
-      return onThrown(thrown);
+  /** Of those that go the long way. */
+  const exchanges = new WeakMap<ServerResponse, Exchange>();
+  const respond = getRequestListener(
+    (request, env) => fetch(request, exchanges.get((env as HttpBindings).outgoing) ?? {}),
+    {
+      hostname: 'localhost',
+      // Hono's own Response, for this process: a third less CPU for a refusal, a fifth for a call.
+      overrideGlobalObjects: true,
+      errorHandler: (thrown) => {
+        if (!(thrown instanceof RequestError)) log.error({ err: thrown }, 'a bug of the gateway');
+        return onThrown(thrown);
+      },
     },
-  });
+  );
+  const onBug = (thrown: unknown, { outgoing }: Exchange): void => {
+    log.error({ err: thrown }, 'a bug of the gateway');
+    if (outgoing.headersSent) outgoing.destroy();
+    else writeAnswer(problemAnswer(toGatewayError(thrown), CONTEXT, {}), outgoing);
+  };
   const server = createServer(nodeOptions(options), (incoming, outgoing) => {
-    const unanswered = connections.get(incoming.socket)?.unanswered;
-    unanswered?.set(outgoing, new AbortController());
-    outgoing.once('close', () => {
-      unanswered?.delete(outgoing);
-      if (closing && unanswered?.size === 0) closeSoftly(incoming.socket);
-    });
+    const { socket } = incoming;
+    const connection = connections.get(socket);
+    const exchange = new Exchange(incoming, outgoing, connection === undefined ? UNKNOWN_PEER : connection.peer);
+    // Its socket has closed, though what it sent is parsed still.
+    if (connection === undefined) exchange.leave();
+    connection?.unanswered.push(exchange);
     if (closing) outgoing.setHeader('connection', 'close');
-    void respond(incoming, outgoing);
+    const served = serve?.(exchange);
+    outgoing.on('close', () => {
+      connection?.answered(exchange);
+      if (closing && connection?.unanswered.length === 0) closeSoftly(socket);
+      // For the others node-server does it.
+      if (served !== undefined) drain(incoming);
+    });
+    if (served === undefined) {
+      exchanges.set(outgoing, exchange);
+      void respond(incoming, outgoing);
+    } else {
+      served.catch((thrown: unknown) => onBug(thrown, exchange));
+    }
   });
   server.maxConnections = options.maxConnections;
   server.maxRequestsPerSocket = options.maxRequestsPerSocket;
   server.on('connection', (socket: Socket) => {
     const peer = 'socket' in at ? undefined : (socket.remoteAddress ?? UNKNOWN_PEER);
-    const connection: Connection = { peer, unanswered: new Map(), broken: false };
+    const connection = new Connection(peer);
     connections.set(socket, connection);
     socket.destroySoon = () => closeSoftly(socket);
     socket.once('close', () => {
       connections.delete(socket);
-      for (const [outgoing, left] of connection.unanswered) if (!outgoing.writableFinished) left.abort();
+      connection.left();
     });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -4,14 +4,16 @@ import { GatewayError } from '../errors.ts';
 import type { Output, ResponseHead } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { OutputStream } from '../invoke/output-stream.ts';
-import type { HttpContext } from './context.ts';
+import type { CallRequest } from './call-request.ts';
+import type { HttpAnswer } from './http-answer.ts';
 import { type ProblemContext, problemBody } from './problem.ts';
 import { assertAcceptable } from './request-rules.ts';
 import { StreamBody } from './stream-body.ts';
 import { chooseFormat, streamTypes } from './stream-format.ts';
 
 export interface AnswerParts {
-  readonly headers: Readonly<Record<string, string>>;
+  /** Of every answer to this call: name, value, name, value … */
+  readonly headers: readonly string[];
   readonly problem: ProblemContext;
   readonly http: Settings['http'];
 }
@@ -50,51 +52,66 @@ const headersOf = (
   head: ResponseHead | undefined,
   contentType: string | undefined,
   keepsBytes: boolean,
-  own: Readonly<Record<string, string>>,
-): Record<string, string> | [string, string][] => {
-  const common = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
-  const type: Record<string, string> = contentType === undefined ? {} : { 'content-type': contentType };
-  if (head === undefined) return { ...type, ...common, ...own };
-  const said = head.headers.filter(([name]) => keepsBytes || !ABOUT_BYTES.has(name));
-  const names = new Set(said.map(([name]) => name));
-  const missing = Object.entries({ ...common, ...type }).filter(([name]) => !names.has(name));
-  return [...said.map(([name, value]): [string, string] => [name, value]), ...missing, ...Object.entries(own)];
+  own: readonly string[],
+): string[] => {
+  const usual = ['cache-control', 'no-store', 'x-content-type-options', 'nosniff'];
+  if (contentType !== undefined) usual.push('content-type', contentType);
+  const headers = head === undefined ? usual : besideScript(head, keepsBytes, usual);
+  headers.push(...own);
+  return headers;
+};
+
+/** A script's word goes before what is usual; it has none on its own bytes where they are written anew. */
+const besideScript = (head: ResponseHead, keepsBytes: boolean, usual: readonly string[]): string[] => {
+  const cookies: string[] = [];
+  const said = new Map<string, string>();
+  for (const [name, value] of head.headers) {
+    if (name === 'set-cookie') {
+      // The one header whose values cannot be joined.
+      cookies.push(name, value);
+    } else if (keepsBytes || !ABOUT_BYTES.has(name)) {
+      const before = said.get(name);
+      said.set(name, before === undefined ? value : `${before}, ${value}`);
+    }
+  }
+  for (let at = 0; at < usual.length; at += 2) {
+    const name = usual[at] ?? '';
+    if (!said.has(name)) said.set(name, usual[at + 1] ?? '');
+  }
+  return [...[...said].flat(), ...cookies];
 };
 
 /** RFC 9110: these have no body, whatever a script printed. */
 const hasNoBody = (status: number): boolean => status === 204 || status === 205 || status === 304;
 
-export const outputResponse = (c: HttpContext, fn: string, output: Output, parts: AnswerParts): Response => {
-  if (output.kind === 'stream') return streamResponse(c, output.stream, parts);
+export const outputAnswer = (request: CallRequest, fn: string, output: Output, parts: AnswerParts): HttpAnswer => {
+  if (output.kind === 'stream') return streamAnswer(request, output.stream, parts);
   const { head } = output;
   const status = head?.status ?? 200;
   // A script that is asked for its head alone gives no more, so that its length is not known.
-  const headOnly = head !== undefined && c.req.method === 'HEAD';
+  const headOnly = head !== undefined && request.method === 'HEAD';
   if (output.kind === 'json') {
     const headers = headersOf(head, 'application/json', false, parts.headers);
-    return new Response(headOnly ? null : writeJson(fn, output.value), { status, headers });
+    return { status, headers, body: headOnly ? null : writeJson(fn, output.value) };
   }
   const headers = headersOf(head, head === undefined ? output.mediaType : undefined, true, parts.headers);
-  // A Buffer is a Uint8Array over an ArrayBuffer; its type allows a shared one, which sockets never give.
-  const body = headOnly || hasNoBody(status) ? null : (output.bytes as Uint8Array<ArrayBuffer>);
-  return new Response(body, { status, headers });
+  return { status, headers, body: headOnly || hasNoBody(status) ? null : output.bytes };
 };
 
-const streamResponse = (c: HttpContext, stream: OutputStream, parts: AnswerParts): Response => {
+const streamAnswer = (request: CallRequest, stream: OutputStream, parts: AnswerParts): HttpAnswer => {
   const { head, item } = stream;
   const { http, problem } = parts;
   const status = head?.status ?? 200;
   // Accept was looked at before; what a script refuses with is sent whatever it is.
-  const format = chooseFormat(item, c.req.header('accept')) ?? chooseFormat(item, undefined);
+  const format = chooseFormat(item, request.header('accept')) ?? chooseFormat(item, undefined);
   if (format === undefined) throw new GatewayError('internal-error', 'A stream has no format.');
-  const isBytes = item.kind === 'binary';
-  const headers = headersOf(head, format.mediaType, isBytes, parts.headers);
-  if (c.req.method === 'HEAD' || hasNoBody(status)) {
+  const headers = headersOf(head, format.mediaType, item.kind === 'binary', parts.headers);
+  if (request.method === 'HEAD' || hasNoBody(status)) {
     stream.cancel(new GatewayError('client-closed', 'Nobody asked for the body of the stream.', { executed: 'yes' }));
-    return new Response(null, { status, headers });
+    return { status, headers, body: null };
   }
   const { heartbeatMs, idleWriteTimeoutMs } = http;
-  const options = { format, heartbeatMs, idleWriteTimeoutMs, cut: c.env?.cut };
+  const options = { format, heartbeatMs, idleWriteTimeoutMs, cut: request.cut };
   const body = new StreamBody(stream, { ...options, problem: (error) => problemBody(error, problem) });
-  return new Response(body.readable(), { status, headers });
+  return { status, headers, body: body.readable() };
 };

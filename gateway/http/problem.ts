@@ -1,6 +1,7 @@
 /** GatewayError → problem+json (RFC 9457): the only place that writes error bodies. */
 import type { GatewayError } from '../errors.ts';
 import { isCode } from '../errors.ts';
+import { flatHeaders, type HttpAnswer, toResponse } from './http-answer.ts';
 
 export interface ProblemContext {
   readonly callId: string | undefined;
@@ -42,13 +43,19 @@ export const problemHeaders = (error: GatewayError): Record<string, string> => (
   ...error.headers,
 });
 
+export const problemAnswer = (
+  error: GatewayError,
+  context: ProblemContext,
+  headers: Readonly<Record<string, string>>,
+): HttpAnswer => ({
+  // 499 is for logs: nobody is there to read it.
+  status: error.status,
+  headers: flatHeaders({ ...problemHeaders(error), ...headers }),
+  body: JSON.stringify(problemBody(error, context)),
+});
+
 export const problemResponse = (
   error: GatewayError,
   context: ProblemContext,
-  headers: Record<string, string>,
-): Response =>
-  new Response(JSON.stringify(problemBody(error, context)), {
-    // 499 is for logs: nobody is there to read it.
-    status: error.status,
-    headers: { ...problemHeaders(error), ...headers },
-  });
+  headers: Readonly<Record<string, string>>,
+): Response => toResponse(problemAnswer(error, context, headers));

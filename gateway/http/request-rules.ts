@@ -5,13 +5,11 @@
 import type { Content } from '../contract.ts';
 import { GatewayError } from '../errors.ts';
 
-/** Names and values as received, in order, repeated ones apart. */
-type RawHeaders = readonly (readonly [name: string, value: string])[];
-
 export interface RequestHead {
   /** What the request line names: a path, or a whole URL. */
   readonly target: string;
-  readonly headers: RawHeaders;
+  /** Name, value, name, value … as received, repeated ones apart. */
+  readonly headers: readonly string[];
   /** HTTP/1.0 has no Host header, nor has a request made in process. */
   readonly hostRequired: boolean;
 }
@@ -20,39 +18,38 @@ const SAFE_NAME = /^[A-Za-z0-9-]+$/;
 
 const quote = (text: string): string => JSON.stringify(text.slice(0, 100));
 
-const assertNames = (headers: RawHeaders): void => {
-  for (const [name] of headers) {
-    if (name.toLowerCase() === 'proxy') {
-      throw new GatewayError(
-        'bad-request',
-        'The header Proxy is refused: CGI programs would take it for HTTP_PROXY (httpoxy).',
-      );
-    }
-    // X_Foo and X-Foo are the same variable in PHP; one could overwrite the other.
-    if (!SAFE_NAME.test(name)) {
-      throw new GatewayError(
-        'bad-request',
-        `The header name ${quote(name)} is refused: only letters, digits and - are taken.`,
-      );
-    }
+const assertName = (name: string): void => {
+  if (name.length === 5 && name.toLowerCase() === 'proxy') {
+    throw new GatewayError(
+      'bad-request',
+      'The header Proxy is refused: CGI programs would take it for HTTP_PROXY (httpoxy).',
+    );
+  }
+  // X_Foo and X-Foo are the same variable in PHP; one could overwrite the other.
+  if (!SAFE_NAME.test(name)) {
+    throw new GatewayError(
+      'bad-request',
+      `The header name ${quote(name)} is refused: only letters, digits and - are taken.`,
+    );
   }
 };
 
 /** Node takes `gzip, chunked` and hands the body on as it is: still compressed, though nobody said so. */
-const assertFraming = (headers: RawHeaders): void => {
-  const coding = headers.find(([name]) => name.toLowerCase() === 'transfer-encoding')?.[1];
-  if (coding === undefined || coding.trim().toLowerCase() === 'chunked') return;
+const assertFraming = (coding: string): void => {
+  if (coding.trim().toLowerCase() === 'chunked') return;
   throw new GatewayError('bad-request', `The Transfer-Encoding ${quote(coding)} is not taken: only chunked is.`);
 };
 
 const hostName = (host: string): string => host.toLowerCase().replace(/:\d+$/, '');
 
-const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts: readonly string[]): void => {
-  const hosts = headers.filter(([name]) => name.toLowerCase() === 'host').map(([, value]) => value);
-  if (hosts.length > 1) throw new GatewayError('bad-host', `There are ${hosts.length} Host headers; send one.`);
+const assertHost = (
+  { target, hostRequired }: RequestHead,
+  sentHost: string | undefined,
+  allowedHosts: readonly string[],
+): void => {
   // `POST http://other/functions/x` would be routed by one name and checked by the other.
-  const [, named] = /^https?:\/\/([^/?#]*)/i.exec(target) ?? [];
-  const host = hosts[0] ?? (hostRequired ? undefined : named);
+  const named = target.startsWith('/') ? undefined : /^https?:\/\/([^/?#]*)/i.exec(target)?.[1];
+  const host = sentHost ?? (hostRequired ? undefined : named);
   if (host === undefined || host === '') {
     if (hostRequired || allowedHosts.length > 0) throw new GatewayError('bad-host', 'The Host header is missing.');
     return;
@@ -65,23 +62,37 @@ const assertHost = ({ target, headers, hostRequired }: RequestHead, allowedHosts
   throw new GatewayError('misdirected-request', `The host ${quote(host)} is not served here.`);
 };
 
+const DOT_SEGMENT = /^[^?#]*[/\\](?:\.|%2e){1,2}(?:[/\\?#]|$)/i;
+
 /**
  * URLs are tidied up before they are routed: a proxy in front that guards `/functions/shop/admin/` by its path would
  * not see where `/functions/shop/x/../admin/` leads. Backslashes are slashes there.
  */
 const assertPath = (target: string): void => {
+  if (!DOT_SEGMENT.test(target)) return;
   const [path = ''] = target.split(/[?#]/, 1);
-  if (!/[/\\](?:\.|%2e){1,2}(?:[/\\]|$)/i.test(path)) return;
   const detail = `The path ${quote(path)} is refused: it has the segment . or .., plain or encoded.`;
   throw new GatewayError('bad-request', detail);
 };
 
 /** For every route. Throws `bad-request`, `bad-host` or `misdirected-request`. */
 export const assertRequest = (head: RequestHead, allowedHosts: readonly string[]): void => {
-  assertNames(head.headers);
-  assertFraming(head.headers);
-  assertPath(head.target);
-  assertHost(head, allowedHosts);
+  const { target, headers } = head;
+  let hosts = 0;
+  let host: string | undefined;
+  // One walk: this is done for every call.
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    const value = headers[at + 1] ?? '';
+    assertName(name);
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      hosts += 1;
+      host ??= value;
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') assertFraming(value);
+  }
+  assertPath(target);
+  if (hosts > 1) throw new GatewayError('bad-host', `There are ${hosts} Host headers; send one.`);
+  assertHost(head, host, allowedHosts);
 };
 
 export const assertMethod = (method: string, allowed: readonly string[]): void => {
@@ -94,9 +105,8 @@ export const assertMethod = (method: string, allowed: readonly string[]): void =
 
 export interface OriginHead {
   readonly method: string;
-  readonly content: Content | 'none';
   /** Undefined where the request has none of this name. */
-  readonly header: (name: 'sec-fetch-site' | 'origin' | 'host') => string | undefined;
+  header(name: 'sec-fetch-site' | 'origin' | 'host'): string | undefined;
 }
 
 /** Whether the page at `origin` was served under this Host. */
@@ -112,13 +122,13 @@ const isOwnOrigin = (origin: string, host: string | undefined): boolean => {
  * Browsers send forms and files anywhere without asking, with what the user may do there; only JSON asks first.
  * Throws `forbidden-origin` for a page of another origin that is not allowed.
  */
-export const assertOrigin = ({ method, content, header }: OriginHead, allowedOrigins: readonly string[]): void => {
-  if (content === 'json' || ['GET', 'HEAD', 'OPTIONS'].includes(method)) return;
-  const origin = header('origin');
-  const site = header('sec-fetch-site');
+export const assertOrigin = (head: OriginHead, content: Content | 'none', allowedOrigins: readonly string[]): void => {
+  if (content === 'json' || ['GET', 'HEAD', 'OPTIONS'].includes(head.method)) return;
+  const origin = head.header('origin');
+  const site = head.header('sec-fetch-site');
   const foreign =
     site === undefined
-      ? origin !== undefined && !isOwnOrigin(origin, header('host'))
+      ? origin !== undefined && !isOwnOrigin(origin, head.header('host'))
       : site === 'cross-site' || site === 'same-site';
   if (!foreign || allowedOrigins.some((allowed) => allowed.toLowerCase() === origin?.toLowerCase())) return;
   const from = origin === undefined ? 'of another site' : `at ${quote(origin)}`;
@@ -130,7 +140,7 @@ export const assertOrigin = ({ method, content, header }: OriginHead, allowedOri
  * refused beside a wildcard that takes all. A type that is a family (`image/*`) may be met by any member of it.
  */
 export const isAcceptable = (accept: string | undefined, mediaType: string): boolean => {
-  if (accept === undefined || accept.trim() === '') return true;
+  if (accept === undefined || accept === '*/*' || accept.trim() === '') return true;
   const family = mediaType.slice(0, mediaType.indexOf('/') + 1);
   const specificity = (range: string): number => {
     if (range === mediaType) return 3;
@@ -168,6 +178,7 @@ export interface TimeoutHeaders {
 
 /** How long the caller will wait, ms: the smallest of its hints. Relative, so clocks need not agree. */
 export const timeoutHint = ({ requestTimeoutMs, grpcTimeout, prefer }: TimeoutHeaders): number | undefined => {
+  if (requestTimeoutMs === undefined && grpcTimeout === undefined && prefer === undefined) return undefined;
   const hints: number[] = [];
   if (requestTimeoutMs !== undefined) {
     if (!/^\d{1,9}$/.test(requestTimeoutMs)) {

@@ -2,7 +2,7 @@
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { RequestView } from '../invoke/script-request.ts';
 import type { Param } from '../pool/runtime.ts';
-import { type HttpContext, peerAddress } from './context.ts';
+import type { CallRequest } from './call-request.ts';
 
 /** What browsers and clients usually send and scripts usually ask for. */
 const USUAL = [
@@ -62,27 +62,27 @@ const hostParams = (host: string, isHttps: boolean): Param[] => {
 };
 
 /** `trusted`: the peer is one whose statements about the caller are believed. */
-export const requestView = (c: HttpContext, fn: GatewayFunction, url: string, trusted: boolean): RequestView => {
-  const incoming = c.env?.incoming;
+export const requestView = (request: CallRequest, fn: GatewayFunction, url: string, trusted: boolean): RequestView => {
+  const { incoming } = request;
   const item = fn.output.kind === 'stream' ? fn.output.item : fn.output;
   // JSON is written anew, so that a script must not compress it for the caller.
   const usual = item.kind === 'json' ? USUAL.filter((name) => name !== 'accept-encoding') : USUAL;
   const names = [...usual, ...fn.requestHeaders, ...(trusted ? OF_PROXIES : [])];
   const headers = names.flatMap((name): Param[] => {
-    const value = c.req.header(name);
+    const value = request.header(name);
     return value === undefined ? [] : [headerParam(name, value)];
   });
-  const isHttps = trusted && c.req.header('x-forwarded-proto')?.toLowerCase() === 'https';
+  const isHttps = trusted && request.header('x-forwarded-proto')?.toLowerCase() === 'https';
   const params: Param[] = [
     ['SERVER_PROTOCOL', `HTTP/${incoming?.httpVersion ?? '1.1'}`],
     ['REQUEST_SCHEME', isHttps ? 'https' : 'http'],
     ...(isHttps ? [['HTTPS', 'on'] as const] : []),
-    ...hostParams(c.req.header('host') ?? 'localhost', isHttps),
+    ...hostParams(request.header('host') ?? 'localhost', isHttps),
     ['SERVER_ADDR', incoming?.socket.localAddress ?? ''],
     // A unix socket has no address; scripts expect one.
-    ['REMOTE_ADDR', peerAddress(c) ?? '127.0.0.1'],
+    ['REMOTE_ADDR', request.peer ?? '127.0.0.1'],
     ['REMOTE_PORT', String(incoming?.socket.remotePort ?? 0)],
     ...headers,
   ];
-  return { method: c.req.method, url, params };
+  return { method: request.method, url, params };
 };

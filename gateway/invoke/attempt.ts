@@ -69,14 +69,9 @@ const attemptIdOf = ({ trace, record }: Attempt): string => `${trace.callId}.${r
 
 const requestOf = (attempt: Attempt): SlotRequest => {
   const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, onFreed } = attempt;
-  const call = {
-    callId: trace.callId,
-    attemptId: attemptIdOf(attempt),
-    attempt: record.number,
-    budgetMs: timeLimitMs,
-    traceparent: trace.phpTraceparent(record),
-  };
-  const params = [...(fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call)), ...input.params];
+  const call = { attemptId: attemptIdOf(attempt), budgetMs: timeLimitMs, traceparent: trace.phpTraceparent(record) };
+  const params = fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call);
+  params.push(...input.params);
   return { encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };
 };
 

@@ -128,7 +128,7 @@ describe('refused', () => {
 describe('pages of other origins', () => {
   type Headers = Readonly<Record<string, string>>;
   const check = (headers: Headers, content: Content | 'none' = 'form', method = 'POST'): void =>
-    assertOrigin({ method, content, header: (name) => headers[name] }, [
+    assertOrigin({ method, header: (name) => headers[name] }, content, [
       'https://Friend.example',
       'http://localhost:3000',
     ]);

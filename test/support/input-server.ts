@@ -7,7 +7,7 @@ import { configSchema, type GatewayConfig } from '../../gateway/config.ts';
 import type { Contract } from '../../gateway/contract.ts';
 import { toGatewayError } from '../../gateway/errors.ts';
 import { readCallInput } from '../../gateway/http/call-input.ts';
-import type { HttpEnv } from '../../gateway/http/context.ts';
+import { callRequest, type HttpEnv } from '../../gateway/http/context.ts';
 import { openListener } from '../../gateway/http/listener.ts';
 import { problemResponse } from '../../gateway/http/problem.ts';
 import { type GatewayFunction, resolveFunction } from '../../gateway/invoke/function.ts';
@@ -72,7 +72,7 @@ export const inputServer = async (
   const app = new Hono<HttpEnv>();
   app.all('*', async (c) => {
     try {
-      const { input, bodyBytes, dispose } = await readCallInput(c, fn, { settings, spool });
+      const { input, bodyBytes, dispose } = await readCallInput(callRequest(c), fn, { settings, spool });
       const { content, query, body, contentType } = input.written;
       const written = { content, contentType, query: pairs(query), body: pairs(body) };
       const told = { value: await describe(input.value), written, bodyBytes };
