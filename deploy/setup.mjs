@@ -1,5 +1,5 @@
 // Makes a bare machine ready: the node modules of this lockfile (Node itself among them) and the system's packages.
-// npm runs it before `start`, `dev` and `test`, so it is plain JavaScript for whatever Node >= 18 the machine has,
+// npm runs it before `start`, `dev`, `test` and `bench`, so it is plain JavaScript for whatever Node >= 18 the machine has,
 // it needs nothing from node_modules, and it is silent and quick when nothing is missing.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -54,7 +54,8 @@ class SetupError extends Error {}
 const say = (line) => console.error(`setup: ${line}`);
 
 async function main(purpose) {
-  if (purpose !== 'start' && purpose !== 'test') throw new SetupError('usage: node deploy/setup.mjs start|test');
+  if (!['start', 'test', 'bench'].includes(purpose))
+    throw new SetupError('usage: node deploy/setup.mjs start|test|bench');
   // Both run at once (packages first, as sudo may ask for a password); when one fails the other still finishes.
   const results = await Promise.allSettled([preparePackages(purpose), prepareNode()]);
   for (const { status, reason } of results) if (status === 'rejected') report(reason);
@@ -147,10 +148,10 @@ function findMissing(purpose) {
   const version = php && /^\/usr\/sbin\/php-fpm(\d+\.\d+)$/.exec(php)?.[1]; // the name in Debian and Ubuntu
   const extensions = php ? missingExtensions(php) : ['gd', 'mbstring'];
   const tcpdf = fs.existsSync('/usr/share/php/tcpdf/tcpdf.php') ? [] : ['tcpdf'];
-  const forTests = purpose === 'test' ? missingForTests() : [];
-  if (php && !version) return { php, packages: forTests, beyondApt: [...extensions, ...tcpdf] };
+  const besides = missingBesidesPhp(purpose);
+  if (php && !version) return { php, packages: besides, beyondApt: [...extensions, ...tcpdf] };
   const forPhp = [...extensions.map((name) => `php${version ?? ''}-${name}`), ...tcpdf.map((name) => `php-${name}`)];
-  return { php, packages: [...(php ? [] : ['php-fpm']), ...forPhp, ...forTests], beyondApt: [] };
+  return { php, packages: [...(php ? [] : ['php-fpm']), ...forPhp, ...besides], beyondApt: [] };
 }
 
 function findPhpFpm() {
@@ -175,15 +176,30 @@ function missingExtensions(php) {
   return ['gd', 'mbstring'].filter((name) => !loaded.includes(name));
 }
 
-/** One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser, scripts against nginx. */
-function missingForTests() {
-  const files = {
-    gcc: '/usr/bin/gcc',
-    'libc6-dev': '/usr/include/stdio.h',
+const compiler = { gcc: '/usr/bin/gcc', 'libc6-dev': '/usr/include/stdio.h' };
+const filesOf = {
+  start: {},
+  // One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser, scripts against nginx.
+  test: {
+    ...compiler,
     'libfcgi-dev': '/usr/include/fcgiapp.h',
     chromium: '/usr/bin/chromium',
     'nginx-light': '/usr/sbin/nginx',
-  };
+  },
+  // Those to compare with and what makes the load. apache2-bin is the program without Debian's service and sites.
+  bench: {
+    ...compiler,
+    'nginx-light': '/usr/sbin/nginx',
+    'apache2-bin': '/usr/sbin/apache2',
+    caddy: '/usr/bin/caddy',
+    wrk: '/usr/bin/wrk',
+    'php-cli': '/usr/bin/php',
+  },
+};
+
+/** Packages of which the file that matters is not there. */
+function missingBesidesPhp(purpose) {
+  const files = filesOf[purpose];
   return Object.keys(files).filter((name) => !fs.existsSync(files[name]));
 }
 

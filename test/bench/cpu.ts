@@ -1,0 +1,96 @@
+/** CPU time and memory of processes, from /proc. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+/** USER_HZ, which Linux shows to programs whatever the kernel's own. The sums behind it are exact. */
+const TICKS_PER_SECOND = 100;
+
+interface ProcessTimes {
+  readonly pid: number;
+  readonly parent: number;
+  readonly name: string;
+  /** With the children it has waited for. */
+  readonly cpuMs: number;
+}
+
+const readTimes = (pid: string): ProcessTimes | undefined => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    const fields = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number);
+    const ticks = fields.slice(11, 15).reduce((sum, value) => sum + value, 0);
+    return { pid: Number(pid), parent: fields[1] ?? 0, name, cpuMs: (ticks * 1000) / TICKS_PER_SECOND };
+  } catch {
+    return undefined; // It has ended meanwhile.
+  }
+};
+
+/** These processes and all below them. */
+export const treeOf = (roots: readonly number[]): readonly ProcessTimes[] => {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(readTimes)
+    .filter((times) => times !== undefined);
+  const pids = new Set(roots);
+  for (let grown = true; grown; ) {
+    const found = all.filter(({ pid, parent }) => pids.has(parent) && !pids.has(pid));
+    for (const { pid } of found) pids.add(pid);
+    grown = found.length > 0;
+  }
+  return all.filter(({ pid }) => pids.has(pid));
+};
+
+export interface CpuTimes {
+  readonly serverMs: number;
+  readonly phpMs: number;
+}
+
+/** Of these processes and all below them, php-fpm's apart. */
+export const cpuTimes = (roots: readonly number[]): CpuTimes => {
+  const ours = treeOf(roots);
+  const sum = (isPhp: boolean): number =>
+    ours.filter(({ name }) => name.startsWith('php-fpm') === isPhp).reduce((total, { cpuMs }) => total + cpuMs, 0);
+  return { serverMs: sum(false), phpMs: sum(true) };
+};
+
+interface Use {
+  readonly atMs: number;
+  readonly allMs: number;
+  readonly oursMs: number;
+}
+
+/** Of the whole machine, and of this process with everything it started. */
+const useSoFar = (): Use => {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+    readFileSync('/proc/stat', 'utf8').split('\n')[0]?.split(/\s+/).map(Number) ?? [];
+  const ticks = user + nice + system + irq + softirq + steal;
+  const oursMs = treeOf([process.pid]).reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+  return { atMs: performance.now(), allMs: (ticks * 1000) / TICKS_PER_SECOND, oursMs };
+};
+
+/** How much of all cores others (and the host) took between two calls: what figures must be doubted for. */
+export const othersShare = (): (() => number) => {
+  const before = useSoFar();
+  return () => {
+    const after = useSoFar();
+    const othersMs = after.allMs - before.allMs - (after.oursMs - before.oursMs);
+    return Math.max(0, othersMs / ((after.atMs - before.atMs) * availableParallelism()));
+  };
+};
+
+export const cpuBetween = (before: CpuTimes, after: CpuTimes): CpuTimes => ({
+  serverMs: after.serverMs - before.serverMs,
+  phpMs: after.phpMs - before.phpMs,
+});
+
+const statusMb = (pid: number, field: string): number => {
+  const [, kb] = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kb) / 1024;
+};
+
+export const rssMb = (pid: number): number => statusMb(pid, 'VmRSS');
+/** The most it ever had. */
+export const peakRssMb = (pid: number): number => statusMb(pid, 'VmHWM');

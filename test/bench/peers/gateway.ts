@@ -1,0 +1,74 @@
+/** The gateway as people start it: the command, in a process of its own. */
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from '../../support/until.ts';
+import type { Life, Running } from '../life.ts';
+import type { Peer } from './peer.ts';
+
+export const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
+const MAIN = join(REPOSITORY, 'gateway', 'cli', 'main.ts');
+const PROJECT = join(import.meta.dirname, '..', 'project');
+const START_MAX_MS = 60_000;
+
+export interface GatewayOptions {
+  readonly name?: string;
+  readonly project?: string;
+  readonly workers: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface GatewayPeer extends Peer {
+  readonly pid: number;
+  readonly port: number;
+  /** From the command to its line that says it serves. */
+  readonly startMs: number;
+  readonly running: Running;
+}
+
+const readyEvent = (running: Running): { url: string } | undefined =>
+  running
+    .out()
+    .split('\n')
+    .filter((line) => line.includes('"ready"'))
+    .map((line) => JSON.parse(line) as { event: string; url: string })
+    .find(({ event }) => event === 'ready');
+
+export const startGateway = async (life: Life, folder: string, options: GatewayOptions): Promise<GatewayPeer> => {
+  const { name = 'fpm-gateway', project = PROJECT, workers, env = {} } = options;
+  const startedMs = performance.now();
+  const running = life.start({
+    command: process.execPath,
+    args: ['--conditions=fpm-gateway-source', MAIN, '--project', project, 'start', '--json'],
+    cwd: project,
+    env: {
+      PORT: '0',
+      FPMG_ADMIN__PORT: '0',
+      FPMG_LOG__LEVEL: 'warn',
+      FPMG_RUNTIME_DIR: mkdtempSync(join(folder, 'gw-')),
+      FPMG_POOLS__DEFAULT__WORKERS: String(workers),
+      // The peers close no connection in the middle of the load either.
+      FPMG_HTTP__MAX_REQUESTS_PER_SOCKET: '0',
+      ...env,
+    },
+  });
+  await until(
+    'the gateway is ready',
+    () => {
+      if (running.hasEnded()) throw new Error(`it did not start: ${running.said().trim().slice(0, 160)}`);
+      return readyEvent(running) !== undefined;
+    },
+    START_MAX_MS,
+  );
+  const startMs = performance.now() - startedMs;
+  const port = Number(new URL(readyEvent(running)?.url ?? '').port);
+  return {
+    name,
+    pid: running.pid,
+    port,
+    startMs,
+    running,
+    pids: [running.pid],
+    target: (workload) => ({ port, paths: [`/functions/${workload.name}`], body: workload.body }),
+    stop: running.stop,
+  };
+};

@@ -1,0 +1,7 @@
+<?php
+
+declare(strict_types=1);
+
+$input = json_decode(file_get_contents('php://input'), true);
+header('Content-Type: application/json');
+echo json_encode(['items' => $input['items']]);

@@ -1,0 +1,6 @@
+<?php
+
+declare(strict_types=1);
+
+/** @param array{name: string} $input */
+return static fn (array $input): array => ['hello' => $input['name']];
