@@ -211,9 +211,13 @@ export class Admission {
     const held = new Set<Share>();
     for (let next = firstOf(this.#queued, held); next; next = firstOf(this.#queued, held)) {
       const { share, waiter } = next;
-      const slot = this.#take(share, waiter.mayShare);
-      if (slot === undefined) held.add(share);
-      else waiter.grant(slot);
+      const { workload } = share;
+      const { mayShare } = waiter;
+      const slot = this.#take(share, mayShare);
+      if (slot !== undefined) waiter.grant(slot);
+      // Workers that others are put behind again and again would never be free for it.
+      else if (this.#pool.lacks({ workload, mayShare }) === 'worker') return;
+      else held.add(share);
     }
   }
 }

@@ -107,13 +107,13 @@ export class Backend implements SlotOwner {
     return slot;
   }
 
-  /** A place behind others, or undefined. */
-  takeBehind(placed: Placed, onFreed: () => void): Slot | undefined {
+  /** A place behind others that together take no longer than this, or undefined. */
+  takeBehind(placed: Placed, maxMs: number, onFreed: () => void): Slot | undefined {
     if (!this.options.pipelines || !this.up || !placed.mayShare || !placed.workload.isShort) return undefined;
     const nowMs = performance.now();
     let best: Line | undefined;
     for (const line of this.#busy) {
-      if (line.hasRoom(nowMs) && (best === undefined || line.places < best.places)) best = line;
+      if (line.hasRoom(nowMs, maxMs) && (best === undefined || line.places < best.places)) best = line;
     }
     if (best === undefined) return undefined;
     const slot = new WorkerSlot(this, best, placed, onFreed);

@@ -74,7 +74,7 @@ export class Line {
     return this.#cpuShare;
   }
 
-  /** A place for its first call, or behind others. */
+  /** A place for its first call, or behind others. `mayShare`: others may stand behind it, if it is the first. */
   join({ expectedMs, cpuShare }: Share, mayShare: boolean): void {
     if (this.#places === 0) {
       this.#shared = mayShare;
@@ -94,23 +94,29 @@ export class Line {
     return true;
   }
 
-  /** Whether another short call may be put behind those that are here. */
-  hasRoom(nowMs: number): boolean {
+  /** Whether another short call may be put behind those that are here, if together they take no longer than this. */
+  hasRoom(nowMs: number, maxMs: number): boolean {
     return (
       this.#shared &&
+      !this.#stopping &&
       this.#places < LINE_MAX_CALLS &&
-      this.#expectedMs <= LINE_MAX_MS &&
+      this.#expectedMs <= maxMs &&
       (this.#calls.length === 0 || nowMs - this.sinceMs < MOVING_MAX_MS) &&
       this.worker.pings &&
       this.usable
     );
   }
 
+  /** From now on nobody is put behind those that are here. */
+  keepOthersAway(): void {
+    this.#shared = false;
+  }
+
   /** Its request was written. */
   begin(call: LineCall): void {
     this.#calls.push(call);
     if (this.#calls.length === 1) this.sinceMs = performance.now();
-    this.#watch();
+    this.#watch(this.#dueOf(call, this.#calls.length === 1));
   }
 
   /** Its answer is in, or the connection has ended. */
@@ -120,7 +126,10 @@ export class Line {
     this.#calls.splice(at, 1);
     if (at > 0) return;
     this.#stopping = false;
-    if (this.#calls.length > 0) this.sinceMs = performance.now();
+    const [next] = this.#calls;
+    if (next === undefined) return;
+    this.sinceMs = performance.now();
+    this.#watch(this.#dueOf(next, true));
   }
 
   destroy(): void {
@@ -129,23 +138,22 @@ export class Line {
   }
 
   /** One timer for all calls that pass: it is set anew when it strikes, or when something is due earlier. */
-  #watch(): void {
-    const dueMs = this.#dueMs();
+  #watch(dueMs: number): void {
     if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (dueMs === Number.POSITIVE_INFINITY) return;
     this.#timerAtMs = dueMs;
     // Its socket keeps the process alive while a call runs; the timer outlasts it.
-    this.#timer = setTimeout(() => this.#strike(), dueMs - performance.now()).unref();
+    this.#timer = setTimeout(() => this.#strike(), Math.max(0, dueMs - performance.now())).unref();
   }
 
   #strike(): void {
     // Behind a blocked event loop answers may have come: they are read before immediates run.
     setImmediate(() => {
       this.#timer = undefined;
-      if (this.#dueMs() <= performance.now()) this.#enforce();
-      this.#watch();
+      if (this.#nextDueMs() <= performance.now()) this.#enforce();
+      this.#watch(this.#nextDueMs());
     });
   }
 
@@ -153,16 +161,23 @@ export class Line {
     return Math.max(BEGIN_MIN_MS, this.#options.connectTimeoutMs);
   }
 
+  /** Of the first. One whose caller left while it stood behind others has its whole time all the same. */
+  #endsAtMs({ late, givesUpAtMs, timeLimitMs }: LineCall): number {
+    const limitMs = this.sinceMs + timeLimitMs;
+    return late ? limitMs : Math.min(limitMs, givesUpAtMs);
+  }
+
   /** The next moment at which somebody's time is up. */
-  #dueMs(): number {
+  #nextDueMs(): number {
     let dueMs = Number.POSITIVE_INFINITY;
-    for (const [at, call] of this.#calls.entries()) {
-      if (!call.late) dueMs = Math.min(dueMs, call.givesUpAtMs);
-      if (at > 0 || this.#stopping) continue;
-      dueMs = Math.min(dueMs, this.sinceMs + call.timeLimitMs);
-      if (call.exchange.progress.ping === 'unanswered') dueMs = Math.min(dueMs, this.sinceMs + this.#beginLimitMs());
-    }
+    for (const call of this.#calls) dueMs = Math.min(dueMs, this.#dueOf(call, call === this.#calls[0]));
     return dueMs;
+  }
+
+  #dueOf(call: LineCall, isFirst: boolean): number {
+    if (!isFirst || this.#stopping) return call.late ? Number.POSITIVE_INFINITY : call.givesUpAtMs;
+    const endsAtMs = this.#endsAtMs(call);
+    return hasNotBegun(call) ? Math.min(endsAtMs, this.sinceMs + this.#beginLimitMs()) : endsAtMs;
   }
 
   #enforce(): void {
@@ -170,43 +185,45 @@ export class Line {
     const [first, ...behind] = this.#calls;
     for (const call of behind) if (!call.late && call.givesUpAtMs <= nowMs) call.giveUp(false);
     if (first === undefined || this.#stopping) return;
-    if (Math.min(first.givesUpAtMs, this.sinceMs + first.timeLimitMs) <= nowMs) {
-      this.stop('its call ran past the time limit', first);
+    if (this.#endsAtMs(first) <= nowMs) {
+      const why = 'its call ran past the time limit';
+      if (behind.length === 0) this.#end(why);
+      else this.#endIf(() => this.#calls[0] === first, why);
       if (!first.late) first.giveUp(true);
-    } else if (first.exchange.progress.ping === 'unanswered' && this.sinceMs + this.#beginLimitMs() <= nowMs) {
+    } else if (hasNotBegun(first) && this.sinceMs + this.#beginLimitMs() <= nowMs) {
       // Stopped, or busy behind an answer that a shutdown function finished early. Its end proves that the call has not
       // run, so that it moves to another worker.
-      this.stop('it did not begin its call', first);
+      this.#endIf(() => this.#calls[0] === first && hasNotBegun(first), 'it did not begin its call');
     }
   }
 
   /**
-   * Ends the worker while it serves this call. With others behind it the worker may have gone on to them by the time
-   * the signal arrives: it is held first, what it has sent is read, and it is ended only if the call is still unanswered.
+   * The worker may have gone on to its next call, or have begun this one, by the time a signal arrives: it is held
+   * first, what it has sent is read, and it is ended only if that is still so.
    */
-  stop(why: string, call: LineCall): void {
-    this.#stopping = true;
-    if (this.#calls.length === 1 || !holdWorker(this.worker)) {
+  #endIf(isStillSo: () => boolean, why: string): void {
+    if (!holdWorker(this.worker)) {
       this.#end(why);
       return;
     }
+    this.#stopping = true;
     // The second is behind a whole turn of reading.
     setImmediate(() =>
       setImmediate(() => {
-        if (this.#calls[0] === call) {
-          this.#end(why);
-        } else {
-          this.#stopping = false;
-          this.#watch();
-        }
+        this.#stopping = false;
+        if (isStillSo()) this.#end(why);
         letGo(this.worker);
+        this.#watch(this.#nextDueMs());
       }),
     );
   }
 
   #end(why: string): void {
+    this.#stopping = true;
     const stopped = stopWorker(this.worker);
     const what = stopped ? 'worker stopped' : 'worker cannot be stopped from here and keeps its slot until it answers';
     this.#options.log.warn({ pid: this.worker.facts.pid, stopped }, `${what}: ${why}`);
   }
 }
+
+const hasNotBegun = ({ exchange }: LineCall): boolean => exchange.progress.ping === 'unanswered';

@@ -16,6 +16,7 @@ import type { Lacks } from './places.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { Placed } from './slot.ts';
 import { type UploadNeeds, uploadProblems } from './uploads.ts';
+import { LINE_MAX_MS, WAKE_UP_MS } from './workload.ts';
 
 export interface PoolOptions {
   readonly name: string;
@@ -124,13 +125,15 @@ export class Pool {
     }
   }
 
-  /** A worker for this call, else a place behind others, or undefined: it has to wait. */
+  /** A worker for this call, or a place behind others, or undefined: it has to wait. */
   take(placed: Placed, onFreed: () => void): Slot | undefined {
     if (!placed.workload.isSlow) this.#quickAtMs = performance.now();
     const backend = this.#roomiest();
     if (backend === undefined) return undefined;
+    const near = backend.takeBehind(placed, WAKE_UP_MS, onFreed);
+    if (near !== undefined) return near;
     if (backend.lacks(placed, this.#quickCallsAround) === 'nothing') return backend.take(placed, onFreed);
-    return backend.takeBehind(placed, onFreed);
+    return backend.takeBehind(placed, LINE_MAX_MS, onFreed);
   }
 
   /** Why such a call would have to wait now. */

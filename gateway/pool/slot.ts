@@ -65,7 +65,8 @@ export class WorkerSlot implements Slot {
   readonly expectedMs: number;
   readonly cpuShare: number;
   readonly #owner: SlotOwner;
-  readonly #placed: Placed;
+  /** Others may stand behind it. */
+  readonly #mayShare: boolean;
   readonly #onFreed: () => void;
   #line: Line | undefined;
   #connecting: Promise<Line> | undefined;
@@ -81,12 +82,12 @@ export class WorkerSlot implements Slot {
   constructor(owner: SlotOwner, line: Line | undefined, placed: Placed, onFreed: () => void) {
     this.#owner = owner;
     this.#line = line;
-    this.#placed = placed;
+    this.#mayShare = placed.mayShare && placed.workload.isShort;
     this.#onFreed = onFreed;
     this.isShared = line !== undefined && line.places > 0;
     this.expectedMs = placed.workload.wallMs;
     this.cpuShare = placed.workload.cpuShare;
-    line?.join(this, placed.mayShare);
+    line?.join(this, this.#mayShare);
   }
 
   connect(withinMs: number): Worker | Promise<Worker> {
@@ -146,7 +147,7 @@ export class WorkerSlot implements Slot {
 
   #hold(line: Line): Line {
     this.#line = line;
-    line.join(this, this.#placed.mayShare);
+    line.join(this, this.#mayShare);
     if (this.#destroyed) {
       line.destroy();
       throw new GatewayError('shutting-down', 'The gateway has stopped.');
@@ -166,6 +167,7 @@ export class WorkerSlot implements Slot {
 
   #free(): void {
     const line = this.#line;
+    if (this.#doubtful) line?.keepOthersAway();
     // A caller whose deadline passed meanwhile does not wait; the connection is of use to the next.
     if (line === undefined && this.#connecting !== undefined)
       this.#connecting.then(

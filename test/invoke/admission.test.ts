@@ -4,7 +4,7 @@ import type { Slot } from '../../gateway/pool/backend.ts';
 import type { Pool } from '../../gateway/pool/pool.ts';
 
 /** Workers without PHP: what admission sees of a pool. */
-class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'onFree'> {
+class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'onFree'> {
   readonly name = 'test';
   available = true;
   onFree = (): void => {};
@@ -14,6 +14,8 @@ class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'onFree'> {
   constructor(free: number) {
     this.free = free;
   }
+
+  readonly lacks = () => 'worker' as const;
 
   take(_placed: unknown, onFreed: () => void): Slot | undefined {
     if (this.free === 0) return undefined;
