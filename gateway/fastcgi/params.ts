@@ -44,15 +44,17 @@ const measure = (name: string, value: string): Pair => {
   return { name, value, nameBytes, valueBytes, bytes };
 };
 
+const writePair = (target: Buffer, start: number, pair: Pair): number => {
+  let offset = writeLength(target, start, pair.nameBytes);
+  offset = writeLength(target, offset, pair.valueBytes);
+  offset += target.write(pair.name, offset);
+  return offset + target.write(pair.value, offset);
+};
+
 const encodeParamsRecord = (requestId: number, pairs: readonly Pair[], contentBytes: number): Buffer => {
   const record = Buffer.allocUnsafe(FCGI_HEADER_LEN + contentBytes);
   let offset = writeHeader(record, 0, RecordType.PARAMS, requestId, contentBytes);
-  for (const pair of pairs) {
-    offset = writeLength(record, offset, pair.nameBytes);
-    offset = writeLength(record, offset, pair.valueBytes);
-    offset += record.write(pair.name, offset);
-    offset += record.write(pair.value, offset);
-  }
+  for (const pair of pairs) offset = writePair(record, offset, pair);
   return record;
 };
 
@@ -76,6 +78,25 @@ export const encodeParams = (requestId: number, params: Params): Buffer => {
   }
   if (pending.length > 0) records.push(encodeParamsRecord(requestId, pending, pendingBytes));
   return records.length === 1 && records[0] ? records[0] : Buffer.concat(records);
+};
+
+/**
+ * The same with pairs added at its end, in the same record where they fit: php-fpm reads each record with two system
+ * calls.
+ */
+export const appendParams = (requestId: number, encoded: Buffer, params: Params): Buffer => {
+  const first = FCGI_HEADER_LEN + (encoded.length < FCGI_HEADER_LEN ? 0 : encoded.readUInt16BE(4));
+  const pairs = [...params].map(([name, value]) => measure(name, value));
+  const bytes = pairs.reduce((sum, pair) => sum + pair.bytes, 0);
+  const contentBytes = first - FCGI_HEADER_LEN + bytes;
+  if (first !== encoded.length || contentBytes > FCGI_MAX_CONTENT_LEN)
+    return Buffer.concat([encoded, encodeParams(requestId, params)]);
+  const record = Buffer.allocUnsafe(FCGI_HEADER_LEN + contentBytes);
+  writeHeader(record, 0, RecordType.PARAMS, requestId, contentBytes);
+  let offset = first;
+  encoded.copy(record, FCGI_HEADER_LEN, FCGI_HEADER_LEN);
+  for (const pair of pairs) offset = writePair(record, offset, pair);
+  return record;
 };
 
 const cutPair = (): GatewayError =>

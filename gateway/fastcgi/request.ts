@@ -1,5 +1,5 @@
 /** One FastCGI request as the bytes to write. Pure: every byte is known before the first is sent. */
-import { encodeParams, type Params } from './params.ts';
+import { appendParams, type Params } from './params.ts';
 import {
   encodeBeginRequest,
   encodeRecord,
@@ -57,16 +57,14 @@ export const encodeStdin = (bytes: Buffer): Buffer[] => {
   return chunks;
 };
 
-/** Buffers to be written together, in this order. A large body and `END_OF_STDIN` follow them. */
-export const encodeRequest = (request: FastCgiRequest): Buffer[] => {
-  const { body, encodedParams } = request;
-  const params: Params = [...request.params, ['CONTENT_LENGTH', String(body.length)]];
-  const chunks: Buffer[] = [];
-  if (request.ping) chunks.push(PING);
-  chunks.push(request.keepConnection ? BEGIN_AND_KEEP : BEGIN_AND_CLOSE);
-  if (encodedParams) chunks.push(encodedParams);
-  chunks.push(encodeParams(PREENCODED_REQUEST_ID, params), END_OF_PARAMS);
-  if (!Buffer.isBuffer(body)) return chunks;
-  chunks.push(...encodeStdin(body), END_OF_STDIN);
-  return body.length <= COPY_MAX_BYTES ? [Buffer.concat(chunks)] : chunks;
+/** Buffers to be written together, in this order; one where the body is small. A large body and `END_OF_STDIN` follow. */
+export const encodeRequest = ({ body, encodedParams, params, ping, keepConnection }: FastCgiRequest): Buffer[] => {
+  const own: Params = [...params, ['CONTENT_LENGTH', String(body.length)]];
+  const allParams = appendParams(PREENCODED_REQUEST_ID, encodedParams ?? NOTHING, own);
+  const begin = keepConnection ? BEGIN_AND_KEEP : BEGIN_AND_CLOSE;
+  const head = ping ? [PING, begin, allParams, END_OF_PARAMS] : [begin, allParams, END_OF_PARAMS];
+  if (!Buffer.isBuffer(body)) return head;
+  if (body.length > 0) head.push(...encodeStdin(body));
+  head.push(END_OF_STDIN);
+  return body.length <= COPY_MAX_BYTES ? [Buffer.concat(head)] : head;
 };

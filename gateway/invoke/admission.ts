@@ -209,15 +209,18 @@ export class Admission {
     if (this.#waiting === 0) return;
     // What one call of a function may not have now, the next of it may not either.
     const held = new Set<Share>();
+    // Whoever is put behind others keeps a worker, and its CPU, from those before it that need one of their own.
+    let mayStandBehind = true;
     for (let next = firstOf(this.#queued, held); next; next = firstOf(this.#queued, held)) {
       const { share, waiter } = next;
       const { workload } = share;
-      const { mayShare } = waiter;
-      const slot = this.#take(share, mayShare);
-      if (slot !== undefined) waiter.grant(slot);
-      // Workers that others are put behind again and again would never be free for it.
-      else if (this.#pool.lacks({ workload, mayShare }) === 'worker') return;
-      else held.add(share);
+      const slot = this.#take(share, waiter.mayShare && mayStandBehind);
+      if (slot !== undefined) {
+        waiter.grant(slot);
+        continue;
+      }
+      held.add(share);
+      mayStandBehind &&= this.#pool.lacks({ workload, mayShare: false }) === 'kept';
     }
   }
 }

@@ -13,6 +13,9 @@ export const runtime = join(import.meta.dirname, '..', '..', 'gateway', 'php');
 interface RawFpmOptions {
   /** On top of the machine's php.ini. */
   readonly ini?: Readonly<Record<string, string>>;
+  /** Of php-fpm itself: `process_control_timeout = 5s`, `pm.max_requests = 2`. */
+  readonly global?: readonly string[];
+  readonly pool?: readonly string[];
   readonly lifetime?: Lifetime;
 }
 
@@ -20,7 +23,7 @@ export const rawFpm = async (
   folder: string,
   listen: readonly string[],
   workers: number,
-  { ini = {}, lifetime = thisTest }: RawFpmOptions = {},
+  { ini = {}, global = [], pool = [], lifetime = thisTest }: RawFpmOptions = {},
 ): Promise<ChildProcess> => {
   mkdirSync(folder, { recursive: true });
   const config = join(folder, 'raw.conf');
@@ -32,10 +35,12 @@ export const rawFpm = async (
       'listen.mode = 0666',
       'pm = static',
       `pm.max_children = ${workers}`,
+      ...pool,
       ...Object.entries(ini).map(([name, value]) => `php_admin_value[${name}] = ${value}`),
     ].join('\n'),
   );
-  writeFileSync(config, `[global]\ndaemonize = no\nerror_log = /dev/null\n${pools.join('\n')}\n`);
+  const lines = ['[global]', 'daemonize = no', 'error_log = /dev/null', ...global, ...pools];
+  writeFileSync(config, `${lines.join('\n')}\n`);
   const args = ['--nodaemonize', '--force-stderr', '--fpm-config', config];
   const child = spawn(findPhpFpm(process.env.FPMG_PHP_FPM), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
