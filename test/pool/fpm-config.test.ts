@@ -25,6 +25,13 @@ const render = (pool: object, more: object = {}): string[] => {
   return renderFpmConfig(input).split('\n');
 };
 
+test.each([
+  [{}, 'yes'],
+  [{ catchOutput: false }, 'no'],
+])('%j: what workers write to their stderr is caught: %s', (pool, caught) => {
+  expect(render(pool)).toContain(`catch_workers_output = ${caught}`);
+});
+
 test('a static pool keeps its workers', () => {
   const lines = render({ workers: 3 });
   expect(lines).toContain('pm = static');

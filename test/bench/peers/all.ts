@@ -18,6 +18,8 @@ export interface HttpPeer {
 }
 
 export const GATEWAY = 'fpm-gateway';
+/** By its own default php-fpm's master is woken for each call. */
+export const GATEWAY_CATCHING = 'fpm-gateway, catchOutput';
 export const NGINX_NEW = 'nginx, new connections';
 export const NGINX_KEPT = 'nginx, kept connections';
 export const NGINX_NAMES: readonly string[] = [NGINX_NEW, NGINX_KEPT];
@@ -91,10 +93,16 @@ const bestNginx = async (bench: Bench, setups: readonly NginxSetup[]): Promise<N
   return best;
 };
 
+const CATCHING = { FPMG_POOLS__DEFAULT__CATCH_OUTPUT: 'true' };
+
 export const startHttpPeers = async (bench: Bench): Promise<HttpPeer[]> => {
   const { life, folder, root, options } = bench;
   const starters: readonly (readonly [string, () => Promise<Peer>])[] = [
     [GATEWAY, () => startGateway(life, folder, { workers: options.workers })],
+    [
+      GATEWAY_CATCHING,
+      () => startGateway(life, folder, { name: GATEWAY_CATCHING, workers: options.workers, env: CATCHING }),
+    ],
     [NGINX_NEW, () => bestNginx(bench, newConnections)],
     [NGINX_KEPT, () => bestNginx(bench, keptConnections(options.workers))],
     ['Apache', () => startApache(life, folder, root, options.workers)],

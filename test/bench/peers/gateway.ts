@@ -46,6 +46,8 @@ export const startGateway = async (life: Life, folder: string, options: GatewayO
       FPMG_LOG__LEVEL: 'warn',
       FPMG_RUNTIME_DIR: mkdtempSync(join(folder, 'gw-')),
       FPMG_POOLS__DEFAULT__WORKERS: String(workers),
+      // As in the php-fpm of the peers, where it is off by default.
+      FPMG_POOLS__DEFAULT__CATCH_OUTPUT: 'false',
       // The peers close no connection in the middle of the load either.
       FPMG_HTTP__MAX_REQUESTS_PER_SOCKET: '0',
       ...env,

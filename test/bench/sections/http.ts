@@ -22,7 +22,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'phpUs', header: 'php-fpm µs/call', digits: 0 },
 ];
 
-const PEERS = 5;
+const PEERS = 6;
 const turnSeconds = ({ times }: Pick<Bench, 'times'>): number => times.turnSeconds + times.warmupMs / 1000 + 0.1;
 
 const plannedSeconds = (workloads: number, { rounds }: Bench['options'], times: Bench['times']): number =>
