@@ -12,12 +12,15 @@ import { bestOf, ratios } from '../statistics.ts';
 const HERE = join(import.meta.dirname, '..');
 const CLIENTS = join(HERE, 'clients');
 const WARMUP_MS = 300;
+/** Of a client in Node, which compiles what is hot only after thousands of calls. */
+const nodeWarmupMs = ({ nextWarmupMs }: Bench['times']): number => Math.max(WARMUP_MS, nextWarmupMs);
 /** Of a client's process, besides what it measures. */
 const START_SECONDS = 0.3;
 const WAVE = 64;
 /** Fewer than the pool's workers, as the gateway keeps them on two cores. */
 const connectionsFor = (workers: number): number => Math.min(3, workers - 1);
-const DEPTH = 4;
+/** At most as many as the gateway writes ahead. */
+const DEPTHS = [1, 4, 8];
 const PHP_CLIENT = `PHP, a connection for each call, waves of ${WAVE}`;
 
 const COLUMNS: readonly Column[] = [
@@ -44,7 +47,10 @@ const ofNpm = (name: string): Client => ({
   name: `npm ${name}, 4 in flight`,
   command: ({ times }, { socket }, script) => ({
     command: process.execPath,
-    args: ['--no-deprecation', join(CLIENTS, 'run.mjs'), name, socket, script, 4, WARMUP_MS, times.poolMs].map(String),
+    args: [
+      ...['--no-deprecation', join(CLIENTS, 'run.mjs'), name, socket, script],
+      ...[4, nodeWarmupMs(times), times.poolMs].map(String),
+    ],
   }),
 });
 
@@ -56,7 +62,7 @@ const ours = (connections: number, depth: number, ping: boolean): Client => ({
     args: [
       '--conditions=fpm-gateway-source',
       join(HERE, 'node-client.ts'),
-      ...[socket, script, connections, depth, ping ? 'ping' : 'bare', WARMUP_MS, times.poolMs].map(String),
+      ...[socket, script, connections, depth, ping ? 'ping' : 'bare', nodeWarmupMs(times), times.poolMs].map(String),
     ],
   }),
 });
@@ -72,18 +78,15 @@ const clientsFor = ({ workers }: Bench['options']): readonly Client[] => [
     }),
   },
   ...['fastcgi-client', 'node-phpfpm'].map(ofNpm),
-  ours(connectionsFor(workers), 1, false),
-  ours(connectionsFor(workers), 1, true),
-  ours(connectionsFor(workers), DEPTH, false),
-  ours(connectionsFor(workers), DEPTH, true),
+  ...DEPTHS.flatMap((depth) => [false, true].map((ping) => ours(connectionsFor(workers), depth, ping))),
 ];
 
-const turnSeconds = (poolMs: number): number => (WARMUP_MS + poolMs) / 1000 + START_SECONDS;
+const turnSeconds = (times: Bench['times']): number => (nodeWarmupMs(times) + times.poolMs) / 1000 + START_SECONDS;
 
 export const poolSection: Section = {
   name: 'pool',
   about: 'FastCGI clients in C, PHP and Node against one php-fpm, without HTTP',
-  plannedSeconds: (options, { poolMs }) => options.rounds * clientsFor(options).length * turnSeconds(poolMs) + 2,
+  plannedSeconds: (options, times) => options.rounds * clientsFor(options).length * turnSeconds(times) + 2,
 };
 
 /** Kept in the benchmark's own folder: the project does not depend on them. */
@@ -121,7 +124,7 @@ export const runPool = async (bench: Bench): Promise<SectionResult> => {
     failure: client.name.startsWith('npm ') ? notInstalled : undefined,
     turn: () => turnOf(bench, client, fpm),
   }));
-  const before = announcing(bench, poolSection.name, rounds, turnSeconds(bench.times.poolMs));
+  const before = announcing(bench, poolSection.name, rounds, turnSeconds(bench.times));
   const measured = await takeTurns(contestants, rounds, before);
   await fpm.running.stop();
   const php = valuesOf(
