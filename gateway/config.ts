@@ -73,9 +73,7 @@ const managedPool = z.strictObject({
     .min(1)
     .max(1000)
     .default(() => Math.max(4, 2 * availableParallelism()))
-    .describe(
-      'PHP processes, each serving one call; default: twice the cores, at least 4; for CPU-bound work cores + 1',
-    ),
+    .describe('PHP processes, each serving one call at a time; default: twice the cores, at least 4'),
   pm: z
     .enum(['static', 'dynamic', 'ondemand'])
     .default('static')

@@ -1,4 +1,6 @@
 /** Bytes gathered piece by piece in one buffer that doubles: a peer's one-byte records cost no object each. Pure. */
+import { borrow } from './memory.ts';
+
 const NOTHING = Buffer.alloc(0);
 
 export class GatheredBytes {
@@ -9,10 +11,15 @@ export class GatheredBytes {
     return this.#length;
   }
 
+  /** For as many as will probably come: a buffer that doubles to 1 MB is copied twice, and 2 MB in the end. At first. */
+  expect(bytes: number): void {
+    if (this.#length === 0) this.#buffer = borrow(bytes);
+  }
+
   /** Copies the piece. */
   append(piece: Buffer): void {
     const needed = this.#length + piece.length;
-    if (this.#length === 0) {
+    if (this.#length === 0 && needed > this.#buffer.length) {
       // Most answers come in one piece: nothing is allocated ahead.
       this.#buffer = Buffer.from(piece);
     } else {

@@ -34,6 +34,9 @@ export interface Reception<T> {
   abandon(error: GatewayError): void;
 }
 
+/** Shorter answers come in one read or two. */
+const EXPECT_MIN_BYTES = 65_536;
+
 class Collector implements ExchangeSink, CgiSink {
   readonly #limits: ResponseLimits;
   readonly #cgi: CgiParser;
@@ -76,6 +79,10 @@ class Collector implements ExchangeSink, CgiSink {
 
   head(head: CgiHead): void {
     this.#head = head;
+    const length = head.headers.find(([name]) => name === 'content-length')?.[1];
+    // What it says is a guess that more or fewer bytes do not disprove.
+    if (length === undefined || !(Number(length) >= EXPECT_MIN_BYTES)) return;
+    this.#body.expect(Math.min(Number(length), this.#limits.bodyMaxBytes));
   }
 
   body(piece: Buffer): void {

@@ -8,12 +8,15 @@ import net from 'node:net';
 import { type Address, formatAddress } from '../address.ts';
 import { GatewayError } from '../errors.ts';
 import { Answers, type Exchange, type ExchangeSink, type Failure, peerDetail } from './answers.ts';
+import { borrow, giveBack, isOwn, share } from './memory.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
 import { PING } from './record.ts';
 import { END_OF_STDIN, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
 
 /** One buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
 const READ_BUFFER_BYTES = 65_536;
+/** While there is more: all that the kernel holds of a unix socket comes in one read, and leaves in one write. */
+const LARGE_BUFFER_BYTES = 262_144;
 /** After a failed write, for what the peer had sent before it died: its end lies in the socket already. */
 const READ_ON_MAX_MS = 1000;
 /** Of a read buffer that is kept at least this much is used. */
@@ -37,10 +40,11 @@ export class Connection {
   #sending = false;
   /** Small requests of this turn of the event loop, not written yet. */
   #outgoing: { readonly bytes: Buffer; readonly progress: Progress }[] = [];
-  #buffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-  /** What the buffer holds is a sink's now. */
+  #buffer: Buffer = borrow(READ_BUFFER_BYTES);
+  /** Pieces of what the buffer holds are a sink's now. */
   #bufferGiven = false;
   #receivedBytes = 0;
+  #reads = 0;
 
   /** Rejects with `pool-unavailable` (nothing ran) when the peer is absent, full (EAGAIN) or too slow. */
   static open(address: Address, options: ConnectOptions): Promise<Connection> {
@@ -158,6 +162,11 @@ export class Connection {
     return exchange;
   }
 
+  /** How many there were: pieces received in the same one belong together. */
+  get reads(): number {
+    return this.#reads;
+  }
+
   /** Reads no more until `resume()`: the peer's writes block once the kernel's buffers are full. */
   pause(): void {
     this.#socket.pause();
@@ -168,17 +177,21 @@ export class Connection {
   }
 
   /**
-   * For sinks that would keep a piece instead of copying it: what was just received is theirs, and later reads go
-   * elsewhere. False when so little was that it would keep a far larger buffer alive.
+   * For sinks that would keep a piece instead of copying it: they are one more user of what was just received, and
+   * later reads go elsewhere. False when so little was that it would keep a far larger buffer alive.
    */
   keepReceived(): boolean {
     this.#bufferGiven ||= this.#receivedBytes >= KEEP_MIN_BYTES;
+    if (this.#bufferGiven) share(this.#buffer);
     return this.#bufferGiven;
   }
 
-  /** A new one only once for each read, however many pieces of it are kept. */
   #nextBuffer(): Buffer {
-    if (this.#bufferGiven) this.#buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    const bytes = this.#receivedBytes < READ_BUFFER_BYTES ? READ_BUFFER_BYTES : LARGE_BUFFER_BYTES;
+    if (bytes !== this.#buffer.length || (this.#bufferGiven && !isOwn(this.#buffer))) {
+      giveBack(this.#buffer);
+      this.#buffer = borrow(bytes);
+    }
     this.#bufferGiven = false;
     return this.#buffer;
   }
@@ -211,6 +224,7 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     this.#receivedBytes = chunk.length;
+    this.#reads += 1;
     const failure = this.#answers.push(chunk);
     this.#failure ??= failure;
     // Answered before it was all asked: what is left of the body would be read as the next request.
@@ -302,6 +316,7 @@ export class Connection {
 
   #onClosed(): void {
     this.#state = 'closed';
+    giveBack(this.#buffer);
     this.#answers.end(this.#failure ?? this.#crash('closed'), this.#readToEnd);
   }
 

@@ -3,6 +3,7 @@ export { type Address, formatAddress, parseAddress } from '../address.ts';
 export type { Exchange, ExchangeSink } from './answers.ts';
 export { type CgiResponse, collect, type Over, type Reception, type ResponseLimits } from './collect.ts';
 export { Connection, type ConnectOptions } from './connection.ts';
+export { giveBack } from './memory.ts';
 export { encodeParams, type Params } from './params.ts';
 export type { Progress } from './progress.ts';
 export type { FastCgiRequest, LargeBody } from './request.ts';

@@ -24,8 +24,9 @@ export const newProgress = (ping: boolean): Progress => ({
 
 /**
  * Whether this socket error came behind everything the peer had sent. The kernel delivers what arrived before a reset;
- * on a real network, though, a lost segment is not sent again by a peer that has reset. A failed write drops what lies
- * unread, and a timeout (ETIMEDOUT) says nothing of the peer: they prove nothing.
+ * on a real network, though, a lost segment is not sent again by a peer that has reset. A failed write there drops what
+ * lies unread (on one machine the connection is read on behind it), and a timeout (ETIMEDOUT) says nothing of the peer:
+ * they prove nothing.
  */
 export const isReadToEnd = (
   error: { readonly syscall?: string | undefined; readonly code?: string | undefined },

@@ -16,8 +16,15 @@ const GATHER_MAX_BYTES = 16_384;
 
 /** Its reader's half of a response. */
 export interface StreamedResponse extends CgiHead {
-  /** The bytes that have come since; undefined at the proved end (END_REQUEST). Rejects with GatewayError. One at a time. */
+  /**
+   * The bytes that have come since; undefined at the proved end (END_REQUEST). Rejects with GatewayError. One at a time.
+   * They stay as they are, unless they are given back: `giveBack(bytes)`, once.
+   */
   read(): Promise<Buffer | undefined>;
+  /** All was read, and it ended well. */
+  readonly isOver: boolean;
+  /** What `read()` would give at once; undefined when that would wait, or reject, or nothing follows. */
+  take(): Buffer | undefined;
   /** PHP's error log so far. */
   readonly stderr: string;
   readonly stderrBytes: number;
@@ -39,6 +46,9 @@ class StreamReceiver implements ExchangeSink {
   readonly #pieces: (Buffer | GatheredBytes)[] = [];
   #heldBytes = 0;
   #stdoutBytes = 0;
+  #paused = false;
+  /** The read that gave a waiting reader its last piece. */
+  #servedIn = 0;
   #started = false;
   readonly #over: Over | undefined;
   #end: End | undefined;
@@ -64,7 +74,10 @@ class StreamReceiver implements ExchangeSink {
     this.#stdoutBytes += piece.length;
     this.#cgi.push(piece);
     this.#serve();
-    if (this.#heldBytes >= WINDOW_BYTES) this.#connection.pause();
+    // A reader that has just got the first piece of this read comes for the others: pausing for it costs system calls.
+    if (this.#heldBytes < WINDOW_BYTES || this.#paused || this.#servedIn === this.#connection.reads) return;
+    this.#paused = true;
+    this.#connection.pause();
   }
 
   stderr(piece: Buffer): void {
@@ -98,9 +111,14 @@ class StreamReceiver implements ExchangeSink {
   #begin(head: CgiHead): void {
     this.#started = true;
     const stderr = this.#stderr;
+    const isOver = (): boolean => this.#end?.kind === 'complete' && this.#pieces.length === 0;
     this.#opener?.resolve({
       ...head,
       read: () => this.#read(),
+      take: () => this.#take(),
+      get isOver() {
+        return isOver();
+      },
       get stderr() {
         return stderr.text;
       },
@@ -128,8 +146,23 @@ class StreamReceiver implements ExchangeSink {
   #finish(end: End): void {
     this.#end ??= end;
     // What is still held is no reason to hold up the connection: its next request may be under way before it is read.
-    this.#connection.resume();
+    this.#resume();
     this.#serve();
+  }
+
+  #take(): Buffer | undefined {
+    const piece = this.#pieces.shift();
+    if (piece === undefined) return undefined;
+    const bytes = piece instanceof GatheredBytes ? piece.bytes : piece;
+    this.#heldBytes -= bytes.length;
+    if (this.#heldBytes < WINDOW_BYTES) this.#resume();
+    return bytes;
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#connection.resume();
   }
 
   async #read(): Promise<Buffer | undefined> {
@@ -143,14 +176,11 @@ class StreamReceiver implements ExchangeSink {
   #serve(): void {
     const reader = this.#reader;
     if (reader === undefined) return;
-    const piece = this.#pieces.shift();
-    if (piece === undefined && this.#end === undefined) return;
+    const bytes = this.#take();
+    if (bytes === undefined && this.#end === undefined) return;
     this.#reader = undefined;
-    if (piece !== undefined) {
-      const bytes = piece instanceof GatheredBytes ? piece.bytes : piece;
-      const wasFull = this.#heldBytes >= WINDOW_BYTES;
-      this.#heldBytes -= bytes.length;
-      if (wasFull && this.#heldBytes < WINDOW_BYTES && this.#end === undefined) this.#connection.resume();
+    if (bytes !== undefined) {
+      this.#servedIn = this.#connection.reads;
       reader.resolve(bytes);
     } else if (this.#end?.kind === 'failed') {
       reader.reject(this.#end.error);

@@ -1,6 +1,7 @@
 /** Which function and which of its scripts a path names. */
 import { GatewayError } from '../errors.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
+import { copyOf } from '../trace/text.ts';
 import type { CallRequest } from './call-request.ts';
 
 export interface CallPath {
@@ -24,7 +25,8 @@ export const plainCallPath = (
 ): CallPath | undefined => {
   if (!target.startsWith(PREFIX)) return undefined;
   const query = target.indexOf('?');
-  const path = query === -1 ? target : target.slice(0, query);
+  // Traces keep it: without a copy, and with it the whole query.
+  const path = query === -1 ? target : copyOf(target.slice(0, query));
   const slash = path.indexOf('/', PREFIX.length);
   const functionName = slash === -1 ? path.slice(PREFIX.length) : path.slice(PREFIX.length, slash);
   const script = slash === -1 ? '' : path.slice(slash + 1);

@@ -113,5 +113,5 @@ const streamAnswer = (request: CallRequest, stream: OutputStream, parts: AnswerP
   const { heartbeatMs, idleWriteTimeoutMs } = http;
   const options = { format, heartbeatMs, idleWriteTimeoutMs, cut: request.cut };
   const body = new StreamBody(stream, { ...options, problem: (error) => problemBody(error, problem) });
-  return { status, headers, body: body.readable() };
+  return { status, headers, body };
 };

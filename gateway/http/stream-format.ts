@@ -5,7 +5,7 @@ import { isAcceptable, namesType } from './request-rules.ts';
 export interface StreamFormat {
   readonly mediaType: string;
   /** `isFirst`: nothing was sent before. */
-  encode(pieces: readonly unknown[], isFirst: boolean): Uint8Array;
+  encode(pieces: readonly unknown[], isFirst: boolean): readonly Uint8Array[];
   /** Keeps the connection alive while there is nothing to send; undefined where every byte means something. */
   readonly heartbeat: Uint8Array | undefined;
   /** Behind the last piece of a stream that ended well; `isEmpty`: there was none. */
@@ -21,7 +21,7 @@ const json = (value: unknown): string => JSON.stringify(value) ?? 'null';
 /** WHATWG HTML, 9.2. JSON has no line ends, so an item is one line. `end` keeps browsers from connecting again. */
 const SSE: StreamFormat = {
   mediaType: 'text/event-stream',
-  encode: (items) => text(items.map((item) => `data: ${json(item)}\n\n`).join('')),
+  encode: (items) => [text(items.map((item) => `data: ${json(item)}\n\n`).join(''))],
   heartbeat: text(': still there\n\n'),
   end: () => text('event: end\ndata: {}\n\n'),
   failure: (problem) => text(`event: error\ndata: ${json(problem)}\n\n`),
@@ -29,7 +29,7 @@ const SSE: StreamFormat = {
 
 const ndjson = (mediaType: string): StreamFormat => ({
   mediaType,
-  encode: (items) => text(items.map((item) => `${json(item)}\n`).join('')),
+  encode: (items) => [text(items.map((item) => `${json(item)}\n`).join(''))],
   heartbeat: undefined,
   end: undefined,
   failure: (problem) => text(`${json({ error: problem })}\n`),
@@ -38,7 +38,7 @@ const ndjson = (mediaType: string): StreamFormat => ({
 /** For clients that want one value: a cut array is no JSON, and its connection breaks. */
 const ARRAY: StreamFormat = {
   mediaType: 'application/json',
-  encode: (items, isFirst) => text(`${isFirst ? '[' : ','}${items.map(json).join(',')}`),
+  encode: (items, isFirst) => [text(`${isFirst ? '[' : ','}${items.map(json).join(',')}`)],
   heartbeat: undefined,
   end: (isEmpty) => text(isEmpty ? '[]' : ']'),
   failure: undefined,
@@ -47,7 +47,7 @@ const ARRAY: StreamFormat = {
 /** For items that are strings: one after another, nothing in between. */
 const TEXT: StreamFormat = {
   mediaType: 'text/plain; charset=utf-8',
-  encode: (items) => text(items.join('')),
+  encode: (items) => [text(items.join(''))],
   heartbeat: undefined,
   end: undefined,
   failure: undefined,
@@ -55,7 +55,7 @@ const TEXT: StreamFormat = {
 
 const bytes = (mediaType: string): StreamFormat => ({
   mediaType,
-  encode: (pieces) => (pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces as Buffer[])),
+  encode: (pieces) => pieces as readonly Buffer[],
   heartbeat: undefined,
   end: undefined,
   failure: undefined,

@@ -1,6 +1,6 @@
 /** An output that comes while PHP runs. Its reader sets the pace; when it leaves, PHP is stopped. */
 import { type GatewayError, toGatewayError } from '../errors.ts';
-import type { StreamedResponse } from '../fastcgi/index.ts';
+import { giveBack, type StreamedResponse } from '../fastcgi/index.ts';
 import type { ResponseHead } from './answer.ts';
 import type { Conclusion, Decoder } from './decoders.ts';
 import type { WholeOutput } from './function.ts';
@@ -33,6 +33,9 @@ export class OutputStream {
   readonly ended: Promise<GatewayError | undefined>;
   readonly #onEnded: (error: GatewayError | undefined) => void;
   readonly #pending: unknown[] = [];
+  /** What pending bytes are pieces of, and those that were read last. */
+  #lent: Buffer[] = [];
+  #read: Buffer[] = [];
   #state: State = { kind: 'open' };
   #begun: Promise<{ response: StreamedResponse; decoder: Decoder }> | undefined;
   #head: ResponseHead | undefined;
@@ -86,7 +89,25 @@ export class OutputStream {
   /** All that has come since, items or bytes; undefined at the end. Rejects with GatewayError. One at a time. */
   async read(): Promise<unknown[] | undefined> {
     await this.filled();
+    this.#read = this.#lent;
+    this.#lent = [];
     return this.#pending.length > 0 ? this.#pending.splice(0) : undefined;
+  }
+
+  /** Something can be read at once. */
+  get isFilled(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  /** All was read, and it ended well. */
+  get isOver(): boolean {
+    return this.#pending.length === 0 && this.#state.kind === 'ended' && this.#state.error === undefined;
+  }
+
+  /** For readers that are done with all they have read, bytes written included: the memory is used again. */
+  giveBack(): void {
+    for (const bytes of this.#read) giveBack(bytes);
+    this.#read = [];
   }
 
   /** Nobody reads on. Idempotent. */
@@ -112,10 +133,11 @@ export class OutputStream {
     try {
       const { response, decoder } = await this.#begin();
       while (this.#pending.length === 0 && this.#state.kind === 'open') {
-        const bytes = await response.read();
+        let bytes = await response.read();
         if (bytes !== undefined) {
-          decoder.push(bytes);
-          continue;
+          // What came with it leaves in the same write.
+          for (; bytes !== undefined; bytes = response.take()) this.#decode(decoder, bytes);
+          if (!response.isOver) continue;
         }
         const { status, stderr, stderrIsCut } = response;
         const { attemptId } = this.#source;
@@ -126,6 +148,12 @@ export class OutputStream {
     } catch (thrown) {
       this.#fail(thrown);
     }
+  }
+
+  #decode(decoder: Decoder, bytes: Buffer): void {
+    decoder.push(bytes);
+    if (this.#item.kind === 'binary') this.#lent.push(bytes);
+    else giveBack(bytes);
   }
 
   /** PHP is of no more use: what it sends cannot be read on. The error that counts is the first. */

@@ -28,7 +28,10 @@ final class Runtime
         | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
     /** Throws for values JSON cannot express: NAN, INF, broken UTF-8, recursion. */
     private const PAYLOAD_FLAGS = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
-    private const RESERVE_BYTES = 16_384;
+    private const LARGE_BYTES = 65_536;
+    /** Content of one FastCGI record, as PHP cuts what is too large for its buffer of 8 KB. */
+    private const RECORD_BYTES = 0xFFF8;
+    private const RESERVE_BYTES = 65_536;
     private const MAX_STRAY_BYTES = 512;
     private const MAX_TRACE_BYTES = 8192;
 
@@ -39,6 +42,8 @@ final class Runtime
     private ?Call $call = null;
     private bool $answered = false;
     private bool $streaming = false;
+    /** Of an answer so large that the gateway had better know: it makes room once. */
+    private int $largeBytes = 0;
     /** What a streaming handler printed besides its items. */
     private string $stray = '';
     private int $strayBytes = 0;
@@ -57,6 +62,9 @@ final class Runtime
             header_remove();
             http_response_code(200);
             header('Content-Type: ' . ($this->streaming ? self::STREAM_TYPE : self::ENVELOPE_TYPE));
+            if ($this->largeBytes > 0) {
+                header("Content-Length: $this->largeBytes");
+            }
         });
         register_shutdown_function($this->afterEnd(...));
     }
@@ -154,7 +162,18 @@ final class Runtime
         // Buffers of php.ini lie below ours, in pools the gateway does not configure.
         while (ob_get_level() > 0 && @ob_end_flush()) {
         }
-        echo $type, pack('N', strlen($payload)), $payload;
+        $bytes = strlen($payload);
+        echo $type, pack('N', $bytes);
+        if ($bytes <= self::RECORD_BYTES) {
+            echo $payload;
+        } else {
+            // What fills no record goes first: with the type and length in one write. Behind the others it cost two more.
+            $at = $bytes % self::RECORD_BYTES;
+            echo substr($payload, 0, $at);
+            for (; $at < $bytes; $at += self::RECORD_BYTES) {
+                echo substr($payload, $at, self::RECORD_BYTES);
+            }
+        }
         flush();
         ob_start();
         $this->outputLevel = ob_get_level();
@@ -259,8 +278,11 @@ final class Runtime
         }
         $json = (string) json_encode($meta, self::META_FLAGS);
         $head = "FPMG1 $this->attemptId " . strlen($json) . ' ' . strlen($payload) . "\n" . $json;
+        $bytes = strlen($head) + strlen($payload);
         if ($this->streaming) {
-            $head = 'E' . pack('N', strlen($head) + strlen($payload)) . $head;
+            $head = 'E' . pack('N', $bytes) . $head;
+        } elseif ($bytes > self::LARGE_BYTES) {
+            $this->largeBytes = $bytes;
         }
         // Not put together: a payload may be as large as what memory is left.
         echo $head, $payload;

@@ -5,7 +5,7 @@
 export class Cores {
   readonly places: number;
   #wanted = 0;
-  readonly #onFreed = new Set<() => void>();
+  readonly #onFreed: (() => void)[] = [];
 
   /** `cores` of this machine. */
   constructor(cores: number) {
@@ -27,12 +27,15 @@ export class Cores {
 
   give(share: number): void {
     this.#wanted = Math.max(0, this.#wanted - share);
-    // Those of other pools may have waited for it.
-    if (share > 0) for (const onFreed of this.#onFreed) onFreed();
+    if (share === 0) return;
+    // Calls of any pool may have waited for it: in turn, else the first pool would take it all.
+    const [first, ...others] = this.#onFreed;
+    if (first !== undefined) this.#onFreed.splice(0, this.#onFreed.length, ...others, first);
+    for (const onFreed of [...this.#onFreed]) onFreed();
   }
 
   onFreed(listener: () => void): void {
-    this.#onFreed.add(listener);
+    this.#onFreed.push(listener);
   }
 }
 

@@ -93,12 +93,11 @@ const isException = (value: unknown): boolean =>
   [value.class, value.message, value.file].every((text) => typeof text === 'string') &&
   typeof value.line === 'number';
 
+/** Means are made of them: 1e999 would stay in one for ever. */
+const isAmount = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < 1e15;
+
 const isUsage = ({ pid, peakBytes, cpuMs, wallMs, waits }: Members): boolean =>
-  typeof pid === 'number' &&
-  typeof peakBytes === 'number' &&
-  typeof cpuMs === 'number' &&
-  typeof wallMs === 'number' &&
-  typeof waits === 'number';
+  isAmount(pid) && isAmount(peakBytes) && isAmount(cpuMs) && isAmount(wallMs) && isAmount(waits);
 
 const isOutcome = (value: Members): boolean => {
   switch (value.outcome) {

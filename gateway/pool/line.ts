@@ -175,8 +175,9 @@ export class Line {
   }
 
   #dueOf(call: LineCall, isFirst: boolean): number {
-    if (!isFirst || this.#stopping) return call.late ? Number.POSITIVE_INFINITY : call.givesUpAtMs;
+    if (!isFirst) return call.late ? Number.POSITIVE_INFINITY : call.givesUpAtMs;
     const endsAtMs = this.#endsAtMs(call);
+    if (this.#stopping) return call.late ? Number.POSITIVE_INFINITY : endsAtMs;
     return hasNotBegun(call) ? Math.min(endsAtMs, this.sinceMs + this.#beginLimitMs()) : endsAtMs;
   }
 
@@ -184,8 +185,11 @@ export class Line {
     const nowMs = performance.now();
     const [first, ...behind] = this.#calls;
     for (const call of behind) if (!call.late && call.givesUpAtMs <= nowMs) call.giveUp(false);
-    if (first === undefined || this.#stopping) return;
-    if (this.#endsAtMs(first) <= nowMs) {
+    if (first === undefined) return;
+    if (this.#stopping) {
+      // Of a worker that cannot be stopped from here.
+      if (!first.late && this.#endsAtMs(first) <= nowMs) first.giveUp(true);
+    } else if (this.#endsAtMs(first) <= nowMs) {
       const why = 'its call ran past the time limit';
       if (behind.length === 0) this.#end(why);
       else this.#endIf(() => this.#calls[0] === first, why);

@@ -1,5 +1,5 @@
 /** The pools of a release: which there must be, and where their workers find the project. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import type { PoolSettings, Settings } from '../config.ts';
@@ -67,7 +67,7 @@ export const startPools = async (pools: Iterable<Pool>): Promise<void> => {
 const phpPaths = (options: PoolsOptions): ((name: string, pool: PoolSettings) => PhpPaths) => {
   const { project, runtime, functions, instance } = options;
   const needed = [
-    join(runtime, 'run.php'),
+    ...readdirSync(runtime).map((file) => join(runtime, file)),
     ...functions.flatMap((fn) => codeFiles(fn.code)).map((file) => join(project, 'functions', file)),
   ];
   /** By group: pools of one user share a copy. */

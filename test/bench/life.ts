@@ -1,13 +1,16 @@
 /** Everything the benchmark starts or writes, so that all of it ends with it: in the end, after a failure, on Ctrl-C. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { lookUpUser } from '../../gateway/pool/instance-dir.ts';
 import { LATE, within } from '../../gateway/within.ts';
 import { treeOf } from './cpu.ts';
 
 const TERM_GRACE_MS = 8000;
 const KEPT_BYTES = 65_536;
+/** A client whose answers never come must not hold the benchmark for ever. */
+const RUN_MAX_MS = 300_000;
 
 type End = () => void | Promise<void>;
 
@@ -78,10 +81,14 @@ export class Life {
     }
   }
 
-  /** Private to the run; PHP's user may enter and read it. Short: a socket's path has at most 107 bytes. */
+  /** Private to the run, and to PHP's user when that is another. Short: a socket's path has at most 107 bytes. */
   folder(): string {
     const folder = mkdtempSync(join(tmpdir(), 'fpmg-bench-'));
-    chmodSync(folder, 0o755);
+    const gid = process.getuid?.() === 0 ? lookUpUser('www-data')?.gid : undefined;
+    if (gid !== undefined) {
+      chownSync(folder, 0, gid);
+      chmodSync(folder, 0o750);
+    }
     this.add(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
     return folder;
   }
@@ -134,7 +141,11 @@ export class Life {
   /** Runs it to its end and gives its standard output. */
   async run(command: Command): Promise<string> {
     const running = this.start(command);
-    const code = await running.exit;
+    const code = await within(running.exit, RUN_MAX_MS);
+    if (code === LATE) {
+      await running.stop();
+      throw new Error(`${command.command} had not ended after ${RUN_MAX_MS / 1000} s`);
+    }
     this.#forget(running.stop);
     if (code === 0) return running.out();
     throw new Error(`${command.command} failed (${code}): ${running.said().trim().split('\n').slice(-3).join(' ')}`);

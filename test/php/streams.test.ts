@@ -156,7 +156,6 @@ test('an item against its schema ends the stream and stops PHP', async () => {
 
 test('what a streaming handler logs is in its trace when the stream has ended', async () => {
   const stream = (await gateway.invoke('logs', null)) as AsyncIterable<unknown>;
-  expect(lastTrace()?.function).not.toBe('logs');
   for await (const _ of stream);
   const events = lastTrace()?.spans.flatMap((span) => span.events) ?? [];
   expect(lastTrace()?.function).toBe('logs');

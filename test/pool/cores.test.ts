@@ -36,7 +36,22 @@ test('all pools hear of what is given back, but not of nothing', () => {
   cores.give(0);
   expect(heard).toEqual([]);
   cores.give(0.5);
-  expect(heard).toEqual(['a', 'b']);
+  expect(heard).toHaveLength(2);
+  expect(new Set(heard)).toEqual(new Set(['a', 'b']));
+});
+
+test('pools hear in turn who comes first: none takes every share before the others', () => {
+  const cores = new Cores(1);
+  let heard: string[] = [];
+  for (const name of ['a', 'b', 'c']) cores.onFreed(() => heard.push(name));
+  const first = Array.from({ length: 6 }, () => {
+    heard = [];
+    cores.take(1);
+    cores.give(1);
+    return heard[0];
+  });
+  expect([...new Set(first)].sort()).toEqual(['a', 'b', 'c']);
+  expect(first.slice(0, 3)).toEqual(first.slice(3));
 });
 
 test('whatever is taken is given back without a trace, in any order', () => {

@@ -222,6 +222,18 @@ describe('time', () => {
     expect(left.gaveUp).toEqual([false]);
   });
 
+  test('one that never begins on a worker that cannot be ended is told when its time is up, once', () => {
+    const { line } = makeLine();
+    const call = put(line, new Call({ timeLimitMs: 5000, givesUpAtMs: performance.now() + 5000 }));
+    vi.advanceTimersByTime(4900);
+    expect(call.gaveUp).toEqual([]);
+    vi.advanceTimersByTime(200);
+    expect(call.gaveUp).toEqual([true]);
+    vi.advanceTimersByTime(60_000);
+    expect(call.gaveUp).toEqual([true]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('nothing is put behind a call whose worker is being ended', () => {
     const { line } = makeLine();
     put(line, new Call({ timeLimitMs: 5 }).hasBegun());
