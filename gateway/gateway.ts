@@ -2,7 +2,9 @@
  * `createGateway`: one release of functions and contracts on running pools. The server puts listeners in front of
  * it; tests and other programs use it in process.
  */
+
 import { join, resolve } from 'node:path';
+import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
@@ -185,7 +187,13 @@ class RunningGateway implements Gateway {
     try {
       const { timeoutMs, signal, script } = options;
       const request = inProcessRequest(fn, input, script ?? '');
-      const output = await this.#invoker.invoke({ ...request, name, trace, timeoutMs, caller: { signal } });
+      const output = await this.#invoker.invoke({
+        ...request,
+        name,
+        trace,
+        timeoutMs,
+        caller: new SignalCaller(signal),
+      });
       if (output.kind === 'stream') {
         void output.stream.ended.then(end);
         return readStream(output.stream);

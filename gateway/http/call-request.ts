@@ -1,5 +1,6 @@
 /** What a call asks of its HTTP request, whichever way that came: from a socket, through the router, made in process. */
 import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../caller.ts';
 import type { BodySource } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestHead } from './request-rules.ts';
@@ -18,8 +19,7 @@ export interface CallRequest extends RequestHead {
   readonly incoming: IncomingMessage | undefined;
   /** Undefined for unix sockets and in process. */
   readonly peer: string | undefined;
-  /** Its signal is aborted when the caller leaves before its answer. */
-  readonly caller: { readonly signal: AbortSignal };
+  readonly caller: Caller;
   /** Breaks the connection in the middle of an answer; undefined in process. */
   readonly cut: (() => void) | undefined;
   /** By its name in lower case; one that came several times is joined with commas. */

@@ -1,5 +1,7 @@
 /** What a Hono handler can ask of a request, whether it came over a socket or was made in process. */
+
 import type { Context } from 'hono';
+import { SignalCaller } from '../caller.ts';
 import type { BodySource } from './body.ts';
 import type { CallRequest } from './call-request.ts';
 import type { Exchange } from './exchange.ts';
@@ -7,7 +9,7 @@ import type { RequestHead } from './request-rules.ts';
 
 export interface HttpEnv {
   /** The listener gives the whole exchange; in process there is none. */
-  Bindings: Partial<Pick<Exchange, 'incoming' | 'peer' | 'signal' | 'cut'>>;
+  Bindings: Partial<Pick<Exchange, 'incoming' | 'peer' | 'cut'>>;
 }
 
 export type HttpContext = Context<HttpEnv>;
@@ -36,7 +38,7 @@ export const callRequest = (c: HttpContext): CallRequest => {
     body,
     incoming,
     peer: c.env?.peer,
-    caller: incoming === undefined ? c.req.raw : (c.env as Exchange),
+    caller: incoming === undefined ? new SignalCaller(c.req.raw.signal) : (c.env as Exchange),
     cut: c.env?.cut,
     header: (name) => c.req.header(name),
   };

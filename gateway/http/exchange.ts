@@ -1,16 +1,17 @@
 /** What the listener knows of its callers: one request with its answer, and a connection with those not answered yet. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller, LeaveListener } from '../caller.ts';
 import { cutOff } from './soft-close.ts';
 
 /** A request over a socket, and the answer to it. */
-export class Exchange {
+export class Exchange implements Caller {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   /** Address of the peer as it was when it connected; undefined for unix sockets. */
   readonly peer: string | undefined;
   #hasLeft = false;
-  /** Made when somebody asks: few calls wait, and making one cost 2 µs. */
-  #left: AbortController | undefined;
+  /** One call waits for one thing at a time. */
+  #listener: LeaveListener | undefined;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, peer: string | undefined) {
     this.incoming = incoming;
@@ -18,19 +19,19 @@ export class Exchange {
     this.peer = peer;
   }
 
-  /** Aborted when the caller leaves before its answer. */
-  get signal(): AbortSignal {
-    if (this.#left === undefined) {
-      this.#left = new AbortController();
-      if (this.#hasLeft) this.#left.abort();
-    }
-    return this.#left.signal;
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  whenLeft(listener: LeaveListener | undefined): void {
+    this.#listener = listener;
   }
 
   /** The caller is gone. */
   leave(): void {
+    if (this.#hasLeft) return;
     this.#hasLeft = true;
-    this.#left?.abort();
+    this.#listener?.callerLeft();
   }
 
   /** Breaks the connection in the middle of an answer, which its reader cannot take for a whole one. */
@@ -39,12 +40,15 @@ export class Exchange {
   }
 }
 
+/** Never added to. */
+const NONE: Exchange[] = [];
+
 /** What one connection waits for. */
 export class Connection {
   /** Read when it opens: a socket that has closed no longer knows, and would pass for a trusted unix socket. */
   readonly peer: string | undefined;
   /** Whose answers are not out yet, oldest first: with pipelining there are several. */
-  readonly unanswered: Exchange[] = [];
+  #unanswered = NONE;
   /** Its parser has met an error: what follows has no meaning. */
   broken = false;
 
@@ -52,14 +56,25 @@ export class Connection {
     this.peer = peer;
   }
 
+  get unanswered(): readonly Exchange[] {
+    return this.#unanswered;
+  }
+
+  /** Without pipelining there is but one; an empty list would make room for 17. */
+  asked(exchange: Exchange): void {
+    if (this.#unanswered.length === 0) this.#unanswered = [exchange];
+    else this.#unanswered.push(exchange);
+  }
+
   answered(exchange: Exchange): void {
-    const at = this.unanswered.indexOf(exchange);
-    if (at === 0) this.unanswered.shift();
-    else if (at > 0) this.unanswered.splice(at, 1);
+    const at = this.#unanswered.indexOf(exchange);
+    if (at === 0) this.#unanswered.shift();
+    else if (at > 0) this.#unanswered.splice(at, 1);
+    if (this.#unanswered.length === 0) this.#unanswered = NONE;
   }
 
   /** Its socket has closed. */
   left(): void {
-    for (const exchange of this.unanswered) if (!exchange.outgoing.writableFinished) exchange.leave();
+    for (const exchange of this.#unanswered) if (!exchange.outgoing.writableFinished) exchange.leave();
   }
 }

@@ -222,7 +222,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     const exchange = new Exchange(incoming, outgoing, connection === undefined ? UNKNOWN_PEER : connection.peer);
     // Its socket has closed, though what it sent is parsed still.
     if (connection === undefined) exchange.leave();
-    connection?.unanswered.push(exchange);
+    connection?.asked(exchange);
     if (closing) outgoing.setHeader('connection', 'close');
     const served = serve?.(exchange);
     outgoing.on('close', () => {
@@ -245,7 +245,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     const connection = new Connection(peer);
     connections.set(socket, connection);
     socket.destroySoon = () => closeSoftly(socket);
-    socket.once('close', () => {
+    socket.on('close', () => {
       connections.delete(socket);
       connection.left();
     });

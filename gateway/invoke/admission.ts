@@ -4,18 +4,13 @@
  * that may not run now (their cores are taken) hold up no others. A call whose time is up or whose caller left never
  * reaches PHP.
  */
+import type { Caller, LeaveListener } from '../caller.ts';
 import { GatewayError } from '../errors.ts';
 import type { Slot } from '../pool/backend.ts';
 import type { Lacks } from '../pool/places.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Workload, type WorkloadStatus } from '../pool/workload.ts';
 import type { GatewayFunction } from './function.ts';
-
-/** Whom a call is made for. */
-export interface Caller {
-  /** Aborted when it leaves. Asked for only when the call has to wait. */
-  readonly signal: AbortSignal | undefined;
-}
 
 export interface Entry {
   readonly fn: Pick<GatewayFunction, 'name' | 'concurrency' | 'queueTimeoutMs'>;
@@ -26,11 +21,37 @@ export interface Entry {
   readonly caller: Caller;
 }
 
-interface Waiter {
+/** A call that waits. There may be thousands: no closures, signals and timers of their own. */
+class Waiter implements LeaveListener {
   /** The order of arrival in the pool. */
   readonly number: number;
-  readonly mayShare: boolean;
+  readonly entry: Entry;
+  readonly share: Share;
+  readonly limitMs: number;
+  /** When its time is up, on the `performance.now()` clock. */
+  readonly dueMs: number;
   readonly grant: (slot: Slot) => void;
+  readonly refuse: (error: GatewayError) => void;
+  readonly #admission: Admission;
+
+  constructor(
+    admission: Admission,
+    { number, entry, share }: { number: number; entry: Entry; share: Share },
+    { resolve, reject }: { resolve: (slot: Slot) => void; reject: (error: GatewayError) => void },
+  ) {
+    this.#admission = admission;
+    this.number = number;
+    this.entry = entry;
+    this.share = share;
+    this.limitMs = Math.min(entry.fn.queueTimeoutMs, entry.remainingMs);
+    this.dueMs = performance.now() + this.limitMs;
+    this.grant = resolve;
+    this.refuse = reject;
+  }
+
+  callerLeft(): void {
+    this.#admission.giveUp(this, new GatewayError('client-closed', 'The caller left while the call waited.'));
+  }
 }
 
 /** What one function has here. */
@@ -70,6 +91,9 @@ export class Admission {
   #waiting = 0;
   #entered = 0;
   #closed = false;
+  /** One for all that wait. */
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = 0;
   readonly #onEmptied: (() => void)[] = [];
 
   constructor(pool: Pool, queueMax: number) {
@@ -115,22 +139,35 @@ export class Admission {
   }
 
   /** Rejects with `concurrency-limit`, `overloaded`, `queue-timeout`, `deadline-exceeded`, `client-closed` …; executed: no. */
-  async enter(entry: Entry): Promise<Slot> {
+  enter(entry: Entry): Promise<Slot> {
     const { fn } = entry;
-    if (this.#closed)
-      throw new GatewayError('shutting-down', 'The gateway is stopping.', { retryAfterMs: RETRY_AFTER_MS });
     const share = this.#share(fn.name);
-    assertBelowCap(fn, share.inside);
+    const refusal = this.#refusal(fn, share);
+    if (refusal !== undefined) return Promise.reject(refusal);
     const slot = this.enterNow(entry);
-    if (slot !== undefined) return slot;
-    if (this.#waiting >= this.#queueMax) {
-      const detail = `${this.#waiting} calls wait for the pool ${this.#pool.name} already; its queueMax is ${this.#queueMax}.`;
-      throw new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
-    }
+    if (slot !== undefined) return Promise.resolve(slot);
+    if (this.#waiting >= this.#queueMax) return Promise.reject(this.#overloaded());
     const granted = this.#wait(entry, share);
     // Those before it may wait for what it does not need.
     this.#serve();
-    return await granted;
+    return granted;
+  }
+
+  /** For a waiter whose caller has left. */
+  giveUp(waiter: Waiter, error: GatewayError): void {
+    this.#leave(waiter);
+    waiter.refuse(error);
+  }
+
+  #refusal(fn: Entry['fn'], { inside }: Share): GatewayError | undefined {
+    if (this.#closed)
+      return new GatewayError('shutting-down', 'The gateway is stopping.', { retryAfterMs: RETRY_AFTER_MS });
+    return isBelowCap(fn, inside) ? undefined : aboveCap(fn, inside);
+  }
+
+  #overloaded(): GatewayError {
+    const detail = `${this.#waiting} calls wait for the pool ${this.#pool.name} already; its queueMax is ${this.#queueMax}.`;
+    return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
   }
 
   #share(name: string): Share {
@@ -151,47 +188,55 @@ export class Admission {
     return slot;
   }
 
-  #wait({ fn, remainingMs, mayShare, caller: { signal } }: Entry, share: Share): Promise<Slot> {
-    return new Promise((resolve, reject) => {
-      const limitMs = Math.min(fn.queueTimeoutMs, remainingMs);
-      const end = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        this.#leave(share, waiter);
-      };
-      const giveUp = (error: GatewayError): void => {
-        end();
-        reject(error);
-      };
-      const onAbort = (): void => giveUp(new GatewayError('client-closed', 'The caller left while the call waited.'));
-      const timer = setTimeout(() => giveUp(this.#tooLate(fn, limitMs)), limitMs);
-      this.#entered += 1;
-      const waiter: Waiter = {
-        number: this.#entered,
-        mayShare,
-        grant: (slot) => {
-          end();
-          resolve(slot);
-        },
-      };
-      this.#waiting += 1;
-      share.inside += 1;
-      share.waiting.add(waiter);
-      this.#queued.add(share);
-      signal?.addEventListener('abort', onAbort);
-      if (signal?.aborted) onAbort();
-    });
+  #wait(entry: Entry, share: Share): Promise<Slot> {
+    const { promise, resolve, reject } = Promise.withResolvers<Slot>();
+    this.#entered += 1;
+    const waiter = new Waiter(this, { number: this.#entered, entry, share }, { resolve, reject });
+    this.#waiting += 1;
+    share.inside += 1;
+    share.waiting.add(waiter);
+    this.#queued.add(share);
+    this.#watch(waiter.dueMs);
+    entry.caller.whenLeft(waiter);
+    if (entry.caller.hasLeft) waiter.callerLeft();
+    return promise;
   }
 
-  #leave(share: Share, waiter: Waiter): void {
+  #leave(waiter: Waiter): void {
+    const { share, entry } = waiter;
+    entry.caller.whenLeft(undefined);
     this.#waiting -= 1;
     share.inside -= 1;
     share.waiting.delete(waiter);
     if (share.waiting.size === 0) this.#queued.delete(share);
-    if (this.#waiting === 0) for (const emptied of this.#onEmptied.splice(0)) emptied();
+    if (this.#waiting > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const emptied of this.#onEmptied.splice(0)) emptied();
   }
 
-  #tooLate(fn: Entry['fn'], limitMs: number): GatewayError {
+  /** The timer is set anew when it strikes, or when somebody's time is up earlier. */
+  #watch(dueMs: number): void {
+    if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = dueMs;
+    this.#timer = setTimeout(() => this.#strike(), dueMs - performance.now());
+  }
+
+  #strike(): void {
+    this.#timer = undefined;
+    const nowMs = performance.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { waiting } of this.#queued) {
+      for (const waiter of waiting) {
+        if (waiter.dueMs <= nowMs) this.giveUp(waiter, this.#tooLate(waiter));
+        else nextMs = Math.min(nextMs, waiter.dueMs);
+      }
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#watch(nextMs);
+  }
+
+  #tooLate({ entry: { fn }, limitMs }: Waiter): GatewayError {
     const waited = `${fn.name} waited ${Math.round(limitMs)} ms for a worker of the pool ${this.#pool.name}`;
     if (!this.#pool.available) {
       return new GatewayError('pool-unavailable', `${waited}, which cannot be reached.`, {
@@ -213,14 +258,14 @@ export class Admission {
     let mayStandBehind = true;
     for (let next = firstOf(this.#queued, held); next; next = firstOf(this.#queued, held)) {
       const { share, waiter } = next;
-      const { workload } = share;
-      const slot = this.#take(share, waiter.mayShare && mayStandBehind);
+      const slot = this.#take(share, waiter.entry.mayShare && mayStandBehind);
       if (slot !== undefined) {
+        this.#leave(waiter);
         waiter.grant(slot);
         continue;
       }
       held.add(share);
-      mayStandBehind &&= this.#pool.lacks({ workload, mayShare: false }) === 'kept';
+      mayStandBehind &&= this.#pool.lacks({ workload: share.workload, mayShare: false }) === 'kept';
     }
   }
 }
@@ -242,9 +287,7 @@ const firstOf = (
 const isBelowCap = ({ concurrency }: Entry['fn'], inside: number): boolean =>
   concurrency === undefined || inside < concurrency;
 
-const assertBelowCap = (fn: Entry['fn'], inside: number): void => {
-  if (isBelowCap(fn, inside)) return;
-  const { name, concurrency } = fn;
+const aboveCap = ({ name, concurrency }: Entry['fn'], inside: number): GatewayError => {
   const detail = `${inside} calls of ${name} are under way; its concurrency is ${concurrency}.`;
-  throw new GatewayError('concurrency-limit', detail, { retryAfterMs: RETRY_AFTER_MS });
+  return new GatewayError('concurrency-limit', detail, { retryAfterMs: RETRY_AFTER_MS });
 };

@@ -1,4 +1,5 @@
 /** One attempt on a worker: the request PHP gets, and the answer read as its contract promises it. */
+import type { Caller } from '../caller.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import {
   type CgiResponse,
@@ -17,7 +18,6 @@ import type { Worker } from '../pool/worker.ts';
 import type { Workload } from '../pool/workload.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
 import { within } from '../within.ts';
-import type { Caller } from './admission.ts';
 import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
 import {
   BytesDecoder,
@@ -140,7 +140,6 @@ const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimit
 
 const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
   const { slot, trace, record, limits, workload, caller } = attempt;
-  const { signal } = caller;
   const startedMs = nowMs();
   const stream = new OutputStream({
     response: slot.run(requestOf(attempt), (connection, request, over) =>
@@ -155,17 +154,17 @@ const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): P
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
     },
   });
-  const onAbort = (): void =>
+  const callerLeft = (): void =>
     stream.cancel(new GatewayError('client-closed', 'The caller left before its stream began.', { executed: 'yes' }));
-  signal?.addEventListener('abort', onAbort);
-  if (signal?.aborted) onAbort();
+  caller.whenLeft({ callerLeft });
+  if (caller.hasLeft) callerLeft();
   try {
     // A script's status and type are in its head; a handler's are known.
     if (attempt.fn.code.kind === 'script') await stream.opened();
     // What fails later fails for the reader, who reads on from it.
     await within(stream.filled(), HEAD_WAIT_MS);
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    caller.whenLeft(undefined);
     trace.phase('php', startedMs);
   }
   return { kind: 'stream', stream };

@@ -3,13 +3,14 @@
  * HTTP, CLI and every later way to call enter here; nothing else reaches PHP.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Caller } from '../caller.ts';
 import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
 import type { Workload } from '../pool/workload.ts';
 import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
-import type { Admission, Caller } from './admission.ts';
+import type { Admission } from './admission.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';

@@ -31,7 +31,7 @@ final class Runtime
     private const LARGE_BYTES = 65_536;
     /** Content of one FastCGI record, as PHP cuts what is too large for its buffer of 8 KB. */
     private const RECORD_BYTES = 0xFFF8;
-    private const RESERVE_BYTES = 65_536;
+    private const RESERVE_BYTES = 16_384;
     private const MAX_STRAY_BYTES = 512;
     private const MAX_TRACE_BYTES = 8192;
 
@@ -167,7 +167,7 @@ final class Runtime
         if ($bytes <= self::RECORD_BYTES) {
             echo $payload;
         } else {
-            // What fills no record goes first: with the type and length in one write. Behind the others it cost two more.
+            // What fills no record goes first: with the type and length in one write. Behind the others it would take two more.
             $at = $bytes % self::RECORD_BYTES;
             echo substr($payload, 0, $at);
             for (; $at < $bytes; $at += self::RECORD_BYTES) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { SignalCaller } from '../../gateway/caller.ts';
 import { Admission, type Entry } from '../../gateway/invoke/admission.ts';
 import type { Slot } from '../../gateway/pool/backend.ts';
 import type { Pool } from '../../gateway/pool/pool.ts';
@@ -41,7 +42,7 @@ const entry = (more: Partial<Entry['fn']> & { remainingMs?: number; signal?: Abo
   fn: { name: more.name ?? 'f', concurrency: more.concurrency, queueTimeoutMs: more.queueTimeoutMs ?? 60_000 },
   remainingMs: more.remainingMs ?? 60_000,
   mayShare: false,
-  caller: { signal: more.signal },
+  caller: new SignalCaller(more.signal),
 });
 
 describe('the queue', () => {
@@ -98,6 +99,36 @@ describe('the queue', () => {
       code: 'deadline-exceeded',
       executed: 'no',
     });
+  });
+
+  test('lets each of many give up at its own time, whoever came first', async () => {
+    const { admission } = make(0);
+    const ended: string[] = [];
+    const wait = async (name: string, queueTimeoutMs: number): Promise<void> => {
+      await expect(admission.enter(entry({ name, queueTimeoutMs }))).rejects.toMatchObject({ code: 'queue-timeout' });
+      ended.push(name);
+    };
+    await Promise.all([wait('late', 60), wait('soon', 5), wait('soon', 6), wait('later', 90), wait('middle', 30)]);
+    expect(ended).toEqual(['soon', 'soon', 'middle', 'late', 'later']);
+    expect(admission.waiting).toBe(0);
+  });
+
+  test('times a call that comes after all others have left', async () => {
+    const { pool, admission } = make(0);
+    const served = admission.enter(entry({ queueTimeoutMs: 10 }));
+    pool.release();
+    await served;
+    await expect(admission.enter(entry({ queueTimeoutMs: 5 }))).rejects.toMatchObject({ code: 'queue-timeout' });
+  });
+
+  test('lets a call that is served go on when its caller leaves', async () => {
+    const { pool, admission } = make(0);
+    const controller = new AbortController();
+    const served = admission.enter(entry({ signal: controller.signal }));
+    pool.release();
+    controller.abort();
+    await served;
+    expect(admission.waiting).toBe(0);
   });
 
   test('says that the pool is away when that is why nobody was served', async () => {

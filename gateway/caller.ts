@@ -1,0 +1,36 @@
+/** Whom a call is made for, and who wants to know when it leaves. */
+
+export interface LeaveListener {
+  callerLeft(): void;
+}
+
+export interface Caller {
+  readonly hasLeft: boolean;
+  /** Told once, when the caller leaves before its answer; takes the place of the one before. Not told of the past. */
+  whenLeft(listener: LeaveListener | undefined): void;
+}
+
+/** A caller that leaves by aborting a signal. */
+export class SignalCaller implements Caller {
+  readonly #signal: AbortSignal | undefined;
+  #listener: LeaveListener | undefined;
+  #listens = false;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  get hasLeft(): boolean {
+    return this.#signal?.aborted ?? false;
+  }
+
+  whenLeft(listener: LeaveListener | undefined): void {
+    this.#listener = listener;
+    if (this.#signal === undefined || this.#listens === (listener !== undefined)) return;
+    this.#listens = listener !== undefined;
+    if (this.#listens) this.#signal.addEventListener('abort', this.#onAbort);
+    else this.#signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#listener?.callerLeft();
+}
