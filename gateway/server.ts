@@ -60,13 +60,15 @@ class Release {
     const served = this.gateway.serve(exchange);
     if (served === undefined) return undefined;
     this.#inside += 1;
-    return served.finally(() => this.#leave());
+    // A call that waits holds what hangs on its promise: `finally` would be three closures more.
+    void served.then(this.#leave, this.#leave);
+    return served;
   }
 
-  #leave(): void {
+  readonly #leave = (): void => {
     this.#inside -= 1;
     if (this.#inside === 0) this.#left();
-  }
+  };
 
   /** For one that another has replaced: those inside are served to their end, also if their bodies still arrive. */
   async retire(): Promise<void> {

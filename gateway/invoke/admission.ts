@@ -79,7 +79,7 @@ const WAITS_FOR: Readonly<Record<Lacks, string>> = {
   nothing: 'its turn',
   worker: 'a worker',
   cores: 'CPU: calls that compute are held to the cores of this machine and one more',
-  kept: 'a worker: the last one is kept for calls that are not slow',
+  kept: 'its turn among slow calls: a worker and a core are kept from them for others',
 };
 
 export class Admission {
@@ -146,14 +146,14 @@ export class Admission {
     if (refusal !== undefined) return Promise.reject(refusal);
     const slot = this.enterNow(entry);
     if (slot !== undefined) return Promise.resolve(slot);
-    if (this.#waiting >= this.#queueMax) return Promise.reject(this.#overloaded());
-    const granted = this.#wait(entry, share);
+    const { waiter, granted } = this.#wait(entry, share);
     // Those before it may wait for what it does not need.
     this.#serve();
+    if (this.#waiting > this.#queueMax && share.waiting.has(waiter)) this.giveUp(waiter, this.#overloaded());
     return granted;
   }
 
-  /** For a waiter whose caller has left. */
+  /** For a waiter whose caller has left, too. */
   giveUp(waiter: Waiter, error: GatewayError): void {
     this.#leave(waiter);
     waiter.refuse(error);
@@ -166,7 +166,7 @@ export class Admission {
   }
 
   #overloaded(): GatewayError {
-    const detail = `${this.#waiting} calls wait for the pool ${this.#pool.name} already; its queueMax is ${this.#queueMax}.`;
+    const detail = `${this.#queueMax} calls wait for the pool ${this.#pool.name} already; its queueMax is ${this.#queueMax}.`;
     return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
   }
 
@@ -188,8 +188,8 @@ export class Admission {
     return slot;
   }
 
-  #wait(entry: Entry, share: Share): Promise<Slot> {
-    const { promise, resolve, reject } = Promise.withResolvers<Slot>();
+  #wait(entry: Entry, share: Share): { readonly waiter: Waiter; readonly granted: Promise<Slot> } {
+    const { promise: granted, resolve, reject } = Promise.withResolvers<Slot>();
     this.#entered += 1;
     const waiter = new Waiter(this, { number: this.#entered, entry, share }, { resolve, reject });
     this.#waiting += 1;
@@ -199,7 +199,7 @@ export class Admission {
     this.#watch(waiter.dueMs);
     entry.caller.whenLeft(waiter);
     if (entry.caller.hasLeft) waiter.callerLeft();
-    return promise;
+    return { waiter, granted };
   }
 
   #leave(waiter: Waiter): void {
@@ -254,18 +254,26 @@ export class Admission {
     if (this.#waiting === 0) return;
     // What one call of a function may not have now, the next of it may not either.
     const held = new Set<Share>();
-    // Whoever is put behind others keeps a worker, and its CPU, from those before it that need one of their own.
-    let mayStandBehind = true;
+    // Who waits for the CPU is passed by none that wants some, nor by those that stand behind others and keep it busy.
+    let mayCompute = true;
     for (let next = firstOf(this.#queued, held); next; next = firstOf(this.#queued, held)) {
       const { share, waiter } = next;
-      const slot = this.#take(share, waiter.entry.mayShare && mayStandBehind);
+      const { workload } = share;
+      if (!mayCompute && workload.cpuShare > 0) {
+        held.add(share);
+        continue;
+      }
+      const slot = this.#take(share, waiter.entry.mayShare && mayCompute);
       if (slot !== undefined) {
         this.#leave(waiter);
         waiter.grant(slot);
         continue;
       }
       held.add(share);
-      mayStandBehind &&= this.#pool.lacks({ workload: share.workload, mayShare: false }) === 'kept';
+      const lacking = this.#pool.lacks({ workload, mayShare: false });
+      // Whoever went behind others now would keep their worker from becoming free for it.
+      if (lacking === 'worker') return;
+      if (lacking === 'cores') mayCompute = false;
     }
   }
 }

@@ -4,6 +4,7 @@ import { GatewayError, toGatewayError } from '../errors.ts';
 import {
   type CgiResponse,
   collect,
+  giveBack,
   type ResponseLimits,
   stream as receiveStream,
   type StreamedResponse,
@@ -118,7 +119,10 @@ const readHandler = (attempt: Attempt, worker: Worker, response: CgiResponse): O
   if (meta !== undefined) workload.record(meta);
   const { stderr, stderrBytes } = response;
   recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
-  return readOutput(fn, response, envelope, limits);
+  const output = readOutput(fn, response, envelope, limits);
+  // What JSON says has been read out of it.
+  if (output.kind === 'json') giveBack(response.body);
+  return output;
 };
 
 const readScript = (attempt: Attempt, worker: Worker, output: WholeOutput, response: CgiResponse): Output => {

@@ -67,11 +67,14 @@ export class Invoker {
     trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call.timeoutMs));
     target.retryBudget.deposit();
-    const prepared: Prepared = { input, encodedParams, deadline, stoodBehind: false, moves: 0 };
+    const prepared: Prepared = { input, encodedParams, deadline, slot: undefined, moves: 0 };
     let executed: Executed = 'no';
     for (;;) {
       try {
-        return await this.#attempt(target, call, prepared);
+        prepared.slot = undefined;
+        const queuedMs = nowMs();
+        const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
+        return await this.#attempt(target, call, prepared, { slot, queuedMs });
       } catch (thrown) {
         const error = toGatewayError(thrown).afterAttempt(executed);
         executed = error.executed;
@@ -112,16 +115,11 @@ export class Invoker {
     }
   }
 
-  async #attempt(target: Target, call: Call, prepared: Prepared): Promise<Output> {
-    const { fn, admission } = target;
-    const { trace, caller } = call;
-    const { deadline, input, moves } = prepared;
-    const queuedMs = nowMs();
-    const mayShare = moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
-    const slot =
-      admission.enterNow({ fn, mayShare }) ??
-      (await admission.enter({ fn, remainingMs: deadline.remainingMs(), mayShare, caller }));
-    prepared.stoodBehind = slot.isShared;
+  async #attempt(target: Target, call: Call, prepared: Prepared, { slot, queuedMs }: Admitted): Promise<Output> {
+    const { fn } = target;
+    const { trace } = call;
+    const { deadline } = prepared;
+    prepared.slot = slot;
     const admittedMs = trace.phase('queue', queuedMs);
     const record = trace.beginAttempt();
     // Behind the answer of a script, or without an envelope, PHP may go on (`fastcgi_finish_request()`).
@@ -193,8 +191,8 @@ interface Prepared {
   readonly input: EncodedInput;
   readonly encodedParams: Buffer;
   readonly deadline: Deadline;
-  /** The latest attempt stood behind other calls on its worker. */
-  stoodBehind: boolean;
+  /** Of the latest attempt, once it has one. */
+  slot: Slot | undefined;
   /** Attempts that ended there before they had begun. */
   moves: number;
 }
@@ -205,9 +203,26 @@ interface Prepared {
  */
 const hasToMove = (error: GatewayError, prepared: Prepared): boolean => {
   const isGone = error.code === 'worker-crashed' || error.code === 'pool-unavailable';
-  if (!isGone || error.executed !== 'no' || !prepared.stoodBehind) return false;
+  if (!isGone || error.executed !== 'no' || !prepared.slot?.stoodBehind) return false;
   prepared.moves += 1;
   return true;
+};
+
+interface Admitted {
+  readonly slot: Slot;
+  /** When it asked for one. */
+  readonly queuedMs: number;
+}
+
+const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
+  moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
+
+const admit = (target: Target, prepared: Prepared): Slot | undefined =>
+  target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared) });
+
+const enter = (target: Target, { caller }: Call, prepared: Prepared): Promise<Slot> => {
+  const remainingMs = prepared.deadline.remainingMs();
+  return target.admission.enter({ fn: target.fn, remainingMs, mayShare: mayShare(target, prepared), caller });
 };
 
 const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {

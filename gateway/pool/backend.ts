@@ -58,6 +58,8 @@ export class Backend implements SlotOwner {
   readonly #slots = new Set<WorkerSlot>();
   /** Workers with calls, and those that are being connected for one. */
   #taken = 0;
+  /** Of them those taken by slow calls. */
+  #slowWorkers = 0;
   #lastOpened: Promise<unknown> = Promise.resolve();
   #drained: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -93,7 +95,8 @@ export class Backend implements SlotOwner {
   /** What this call lacks to occupy a worker. */
   lacks({ workload }: Placed, quickCallsAround: boolean): Lacks {
     const { workers, cores } = this.options;
-    return lacks({ workload, workers, freeWorkers: this.free, cores, quickCallsAround });
+    const slowWorkers = this.#slowWorkers;
+    return lacks({ workload, workers, freeWorkers: this.free, slowWorkers, cores, quickCallsAround });
   }
 
   /** A worker of its own, which must be free. `onFreed` runs once, when it is free again. */
@@ -101,7 +104,8 @@ export class Backend implements SlotOwner {
     const line = this.#popIdle();
     const slot = new WorkerSlot(this, line, placed, onFreed);
     this.#taken += 1;
-    this.options.cores?.take(slot.cpuShare);
+    if (slot.isSlow) this.#slowWorkers += 1;
+    this.options.cores?.take(slot);
     if (line !== undefined) this.#busy.add(line);
     this.#slots.add(slot);
     return slot;
@@ -153,12 +157,14 @@ export class Backend implements SlotOwner {
   freed(slot: WorkerSlot, line: Line | undefined): void {
     this.#slots.delete(slot);
     if (line === undefined || line.leave(slot)) {
+      const taken = line?.taken ?? slot;
       this.#taken -= 1;
+      if (taken.isSlow) this.#slowWorkers -= 1;
       if (line !== undefined) {
         this.#busy.delete(line);
         this.#park(line);
       }
-      this.options.cores?.give(line?.cpuShare ?? slot.cpuShare);
+      this.options.cores?.give(taken);
     }
     if (this.#health.kind === 'closed' && this.#slots.size === 0) this.#drained?.();
     this.options.onFree();

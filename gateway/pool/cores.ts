@@ -1,3 +1,9 @@
+export interface CpuTaken {
+  /** Of one core. */
+  readonly cpuShare: number;
+  readonly isSlow: boolean;
+}
+
 /**
  * How much of this machine's CPU the calls that run want, over all pools whose workers run here. More than about one
  * beyond the cores only fight for them: 8 busy workers on 2 cores get a third less done than 3.
@@ -5,6 +11,8 @@
 export class Cores {
   readonly places: number;
   #wanted = 0;
+  /** Of it what slow calls want. */
+  #wantedBySlow = 0;
   readonly #onFreed: (() => void)[] = [];
 
   /** `cores` of this machine. */
@@ -21,13 +29,20 @@ export class Cores {
     return share === 0 || this.#wanted + share <= this.places + ROUNDING;
   }
 
-  take(share: number): void {
-    this.#wanted += share;
+  /** Slow calls leave one place to the others. */
+  fitsSlow(share: number): boolean {
+    return share === 0 || this.#wantedBySlow + share <= this.places - 1 + ROUNDING;
   }
 
-  give(share: number): void {
-    this.#wanted = Math.max(0, this.#wanted - share);
-    if (share === 0) return;
+  take({ cpuShare, isSlow }: CpuTaken): void {
+    this.#wanted += cpuShare;
+    if (isSlow) this.#wantedBySlow += cpuShare;
+  }
+
+  give({ cpuShare, isSlow }: CpuTaken): void {
+    if (cpuShare === 0) return;
+    this.#wanted = Math.max(0, this.#wanted - cpuShare);
+    if (isSlow) this.#wantedBySlow = Math.max(0, this.#wantedBySlow - cpuShare);
     // Calls of any pool may have waited for it: in turn, else the first pool would take it all.
     const [first, ...others] = this.#onFreed;
     if (first !== undefined) this.#onFreed.splice(0, this.#onFreed.length, ...others, first);

@@ -31,7 +31,10 @@ interface Share {
   readonly expectedMs: number;
   /** Of a core. */
   readonly cpuShare: number;
+  readonly isSlow: boolean;
 }
+
+const NOTHING: Share = { expectedMs: 0, cpuShare: 0, isSlow: false };
 
 export interface LineOptions {
   readonly log: Log;
@@ -51,8 +54,8 @@ export class Line {
   #shared = false;
   /** Since when the first call runs, or the line is idle; on the `performance.now()` clock. */
   sinceMs = 0;
-  /** Of a core: what the first call took from `Cores`, given back when the line is idle. One call runs at a time. */
-  #cpuShare = 0;
+  /** What the first call took, given back when the line is idle: one call runs at a time. */
+  #taken: Share = NOTHING;
   #stopping = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
@@ -70,22 +73,28 @@ export class Line {
     return this.#places;
   }
 
-  get cpuShare(): number {
-    return this.#cpuShare;
+  /** Of the CPU, and of the workers that slow calls may have. */
+  get taken(): Pick<Share, 'cpuShare' | 'isSlow'> {
+    return this.#taken;
+  }
+
+  /** Something was written to it and is not answered. */
+  get isServing(): boolean {
+    return this.#calls.length > 0;
   }
 
   /** A place for its first call, or behind others. `mayShare`: others may stand behind it, if it is the first. */
-  join({ expectedMs, cpuShare }: Share, mayShare: boolean): void {
+  join(share: Share, mayShare: boolean): void {
     if (this.#places === 0) {
       this.#shared = mayShare;
-      this.#cpuShare = cpuShare;
+      this.#taken = share;
     }
     this.#places += 1;
-    this.#expectedMs += expectedMs;
+    this.#expectedMs += share.expectedMs;
   }
 
   /** True when it is idle now. */
-  leave({ expectedMs }: Share): boolean {
+  leave({ expectedMs }: Pick<Share, 'expectedMs'>): boolean {
     this.#places -= 1;
     this.#expectedMs = this.#places === 0 ? 0 : this.#expectedMs - expectedMs;
     if (this.#places > 0) return false;

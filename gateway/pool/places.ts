@@ -6,20 +6,25 @@ export interface PlaceQuestion {
   readonly workload: Pick<Workload, 'cpuShare' | 'isSlow'>;
   readonly workers: number;
   readonly freeWorkers: number;
+  /** Workers with slow calls. */
+  readonly slowWorkers: number;
   /** Undefined: the workers run elsewhere, and their cores are not ours to share out. */
-  readonly cores: Pick<Cores, 'fits'> | undefined;
-  /** Calls that are not slow came lately: a slow one may not take what is left for them. */
+  readonly cores: Pick<Cores, 'fits' | 'fitsSlow'> | undefined;
+  /** Calls that are not slow came lately: slow ones do not get all there is. */
   readonly quickCallsAround: boolean;
 }
 
-/** `worker`: none is free. `cores`: those that run want all of the CPU. `kept`: what is free is kept for quick calls. */
+/** `worker`: none is free. `cores`: those that run want all of the CPU. `kept`: slow calls have all that they may have. */
 export type Lacks = 'nothing' | 'worker' | 'cores' | 'kept';
 
-export const lacks = ({ workload, workers, freeWorkers, cores, quickCallsAround }: PlaceQuestion): Lacks => {
+export const lacks = (question: PlaceQuestion): Lacks => {
+  const { workload, workers, freeWorkers, slowWorkers, cores, quickCallsAround } = question;
+  const { cpuShare, isSlow } = workload;
+  // By what slow calls have already, not by what is free: quick ones would always take that first.
+  if (isSlow && quickCallsAround) {
+    if (workers > 1 && slowWorkers >= workers - 1) return 'kept';
+    if (cores !== undefined && !cores.fitsSlow(cpuShare)) return 'kept';
+  }
   if (freeWorkers <= 0) return 'worker';
-  const { cpuShare } = workload;
-  if (cores !== undefined && !cores.fits(cpuShare)) return 'cores';
-  if (!workload.isSlow || !quickCallsAround) return 'nothing';
-  if (workers > 1 && freeWorkers === 1) return 'kept';
-  return cores !== undefined && cpuShare > 0 && !cores.fits(cpuShare + 1) ? 'kept' : 'nothing';
+  return cores === undefined || cores.fits(cpuShare) ? 'nothing' : 'cores';
 };

@@ -34,8 +34,8 @@ export interface Placed {
 }
 
 export interface Slot {
-  /** It stands behind others: if their worker dies, it has not begun and moves to another. */
-  readonly isShared: boolean;
+  /** It took its place, or was written, behind others: if they take their worker with them, it moves to another. */
+  readonly stoodBehind: boolean;
   /**
    * The worker, once one is connected; rejects with `pool-unavailable`, or with `deadline-exceeded` after `withinMs`;
    * executed: no.
@@ -60,10 +60,11 @@ export interface SlotOwner {
 
 /** `held` by the attempt → `released` by it; free once no answer is under way either. */
 export class WorkerSlot implements Slot {
-  readonly isShared: boolean;
+  stoodBehind: boolean;
   /** As it was when it took its place. */
   readonly expectedMs: number;
   readonly cpuShare: number;
+  readonly isSlow: boolean;
   readonly #owner: SlotOwner;
   /** Others may stand behind it. */
   readonly #mayShare: boolean;
@@ -84,9 +85,10 @@ export class WorkerSlot implements Slot {
     this.#line = line;
     this.#mayShare = placed.mayShare && placed.workload.isShort;
     this.#onFreed = onFreed;
-    this.isShared = line !== undefined && line.places > 0;
+    this.stoodBehind = line !== undefined && line.places > 0;
     this.expectedMs = placed.workload.wallMs;
     this.cpuShare = placed.workload.cpuShare;
+    this.isSlow = placed.workload.isSlow;
     line?.join(this, this.#mayShare);
   }
 
@@ -107,6 +109,8 @@ export class WorkerSlot implements Slot {
     this.#timeLimitMs = timeLimitMs;
     const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
     const reception = receive(worker.connection, fastCgi, (error) => this.#over(line, error));
+    // Its place may have come by promise, and others have been written before it.
+    this.stoodBehind ||= line.isServing;
     this.#running = new RunningCall(this, reception, timeLimitMs, performance.now() + remainingMs);
     line.begin(this.#running);
     return reception.response;

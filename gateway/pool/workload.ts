@@ -13,7 +13,7 @@ export const LINE_MAX_MS = 4;
 export const WAKE_UP_MS = 0.2;
 /** Calls on one worker, the running one included, however short they are. */
 export const LINE_MAX_CALLS = 8;
-/** A longer call is slow: the last worker of a pool is kept from it while there are shorter ones. */
+/** A longer call is slow: such calls leave one worker of their pool to shorter ones while there are some. */
 export const SLOW_MS = 50;
 
 /** The mean follows the last calls: a single long one among short ones ends writing ahead for dozens of calls. */

@@ -47,7 +47,7 @@ class Call implements LineCall {
   }
 }
 
-const share = (expectedMs: number) => ({ expectedMs, cpuShare: 0 });
+const share = (expectedMs: number) => ({ expectedMs, cpuShare: 0, isSlow: false });
 
 const put = (line: Line, call: Call, expectedMs = 0.1): Call => {
   line.join(share(expectedMs), true);
@@ -120,13 +120,13 @@ describe('who may stand behind', () => {
 
   test('the first takes what it wants of the CPU for all of them, until the line is idle', () => {
     const { line } = makeLine();
-    line.join({ expectedMs: 1, cpuShare: 0.5 }, true);
-    line.join({ expectedMs: 1, cpuShare: 0.25 }, true);
-    line.leave({ expectedMs: 1, cpuShare: 0.5 });
-    expect([line.cpuShare, line.places]).toEqual([0.5, 1]);
-    line.leave({ expectedMs: 1, cpuShare: 0.25 });
-    line.join({ expectedMs: 1, cpuShare: 0.25 }, true);
-    expect(line.cpuShare).toBe(0.25);
+    line.join({ expectedMs: 1, cpuShare: 0.5, isSlow: false }, true);
+    line.join({ expectedMs: 1, cpuShare: 0.25, isSlow: false }, true);
+    line.leave({ expectedMs: 1 });
+    expect([line.taken.cpuShare, line.places]).toEqual([0.5, 1]);
+    line.leave({ expectedMs: 1 });
+    line.join({ expectedMs: 1, cpuShare: 0.25, isSlow: false }, true);
+    expect(line.taken.cpuShare).toBe(0.25);
   });
 });
 
