@@ -127,9 +127,9 @@ export const createApp = (options: AppOptions): App => {
       if (method === 'HEAD' || method === 'OPTIONS' || !PLAIN_HOST.test(headers.host ?? '')) return undefined;
       const path = plainCallPath(url, functions);
       if (path === undefined) return undefined;
-      const { outgoing } = exchange;
+      const { outgoing, keepAlive } = exchange;
       // Not an async function: while the call waits, that is 400 bytes more.
-      return calls.handle(new SocketRequest(exchange, path)).then((answer) => writeAnswer(answer, outgoing));
+      return calls.handle(new SocketRequest(exchange, path)).then((answer) => writeAnswer(answer, outgoing, keepAlive));
     },
   };
 };

@@ -21,8 +21,17 @@ const hasHeader = (headers: readonly string[], name: string): boolean => {
 /** Of shorter ones nothing is given back. */
 const LARGE_BYTES = 32_768;
 
-/** Throws what is wrong with the answer, before anything of it is sent. */
-export const writeAnswer = ({ status, headers, body }: HttpAnswer, outgoing: ServerResponse): void => {
+/**
+ * Throws what is wrong with the answer, before anything of it is sent. `keepAlive`: what callers are told of how long
+ * their connection is kept.
+ */
+export const writeAnswer = (
+  { status, headers, body }: HttpAnswer,
+  outgoing: ServerResponse,
+  keepAlive: string | undefined,
+): void => {
+  const isKept = outgoing.shouldKeepAlive && !outgoing.hasHeader('connection') && !hasHeader(headers, 'connection');
+  if (keepAlive !== undefined && isKept) headers.push('keep-alive', keepAlive);
   // A script may say nothing of its bytes; what goes through the router gets the same then.
   if (body !== null && !hasHeader(headers, 'content-type')) headers.push('content-type', 'text/plain; charset=UTF-8');
   if (body instanceof StreamBody) {

@@ -145,13 +145,25 @@ const nodeOptions = (options: ListenerOptions): ServerOptions => ({
   headersTimeout: Math.min(options.headersTimeoutMs, options.requestTimeoutMs),
   // Those who read bodies know which are uploads and time each, and they shall strike first.
   requestTimeout: Math.max(options.requestTimeoutMs, options.uploadTimeoutMs) + CHECK_EVERY_MS,
-  keepAliveTimeout: options.keepAliveTimeoutMs,
+  // By `endIdle`.
+  keepAliveTimeout: 0,
   // How late a time limit may strike; Node's default is 30 s.
   connectionsCheckingInterval: CHECK_EVERY_MS,
   // Checked by our own rules: Node's answer has no body.
   requireHostHeader: false,
   noDelay: true,
 });
+
+/** Ends connections on which nothing happens for that long, or a look later; 0: none. */
+const endIdle = (connections: ReadonlyMap<Socket, Connection>, timeoutMs: number): NodeJS.Timeout | undefined => {
+  if (timeoutMs === 0) return undefined;
+  const look = (): void => {
+    const nowMs = performance.now();
+    for (const [socket, connection] of connections)
+      if (connection.idleMs(nowMs, socket.bytesRead) >= timeoutMs && !socket.writableEnded) closeSoftly(socket);
+  };
+  return setInterval(look, Math.min(CHECK_EVERY_MS, Math.ceil(timeoutMs / 2))).unref();
+};
 
 class OpenListener implements Listener {
   readonly url: string;
@@ -197,6 +209,8 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   const { at, fetch, serve, log } = options;
   const connections = new Map<Socket, Connection>();
   let closing = false;
+  const { keepAliveTimeoutMs } = options;
+  const keepAlive = keepAliveTimeoutMs === 0 ? undefined : `timeout=${Math.floor(keepAliveTimeoutMs / 1000)}`;
   /** Of those that go the long way. */
   const exchanges = new WeakMap<ServerResponse, Exchange>();
   const respond = getRequestListener(
@@ -214,12 +228,13 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   const onBug = (thrown: unknown, { outgoing }: Exchange): void => {
     log.error({ err: thrown }, 'a bug of the gateway');
     if (outgoing.headersSent) outgoing.destroy();
-    else writeAnswer(problemAnswer(toGatewayError(thrown), CONTEXT, {}), outgoing);
+    else writeAnswer(problemAnswer(toGatewayError(thrown), CONTEXT, {}), outgoing, undefined);
   };
   const server = createServer(nodeOptions(options), (incoming, outgoing) => {
     const { socket } = incoming;
     const connection = connections.get(socket);
-    const exchange = new Exchange(incoming, outgoing, connection === undefined ? UNKNOWN_PEER : connection.peer);
+    const peer = connection === undefined ? UNKNOWN_PEER : connection.peer;
+    const exchange = new Exchange(incoming, outgoing, { peer, keepAlive });
     // Its socket has closed, though what it sent is parsed still.
     if (connection === undefined) exchange.leave();
     connection?.asked(exchange);
@@ -233,6 +248,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     });
     if (served === undefined) {
       exchanges.set(outgoing, exchange);
+      if (keepAlive !== undefined && outgoing.shouldKeepAlive && !closing) outgoing.setHeader('keep-alive', keepAlive);
       void respond(incoming, outgoing);
     } else {
       served.catch((thrown: unknown) => onBug(thrown, exchange));
@@ -263,6 +279,8 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     answerRaw(socket, new GatewayError('method-not-allowed', 'This is no proxy: CONNECT is refused.', { headers }));
   });
   if ('socket' in at) await removeStaleSocket(at.socket);
+  const idleTimer = endIdle(connections, keepAliveTimeoutMs);
+  server.once('close', () => clearInterval(idleTimer));
   return new OpenListener(await listen(server, options), server, connections, () => (closing = true));
 };
 

@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { Connection, Exchange } from '../../gateway/http/exchange.ts';
 
 const newExchange = (writableFinished = false): Exchange =>
-  new Exchange({} as IncomingMessage, { writableFinished } as ServerResponse, '127.0.0.1');
+  new Exchange({} as IncomingMessage, { writableFinished } as ServerResponse, {
+    peer: '127.0.0.1',
+    keepAlive: undefined,
+  });
 
 describe('a caller that leaves', () => {
   test('is told of once, to the one who listened last', () => {
