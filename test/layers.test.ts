@@ -10,6 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     'contract',
     'address',
+    'caller',
     'errors',
     'ids',
     'ijson',
