@@ -89,7 +89,7 @@ const managedPool = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      "what PHP writes to `php://stderr` reaches the gateway's log; without it the shortest calls take a fifth less time",
+      "what PHP writes to `php://stderr` reaches the gateway's log; php-fpm's master is woken for it at the end of each call",
     ),
   env: z.record(envName, iniText).default({}).describe('the only environment variables PHP sees'),
   user: z
