@@ -1,5 +1,5 @@
 /**
- * Who may go next: a bounded queue per pool, in it one line per function, and a cap per function. A freed worker is
+ * Who may go next: a bounded queue per pool, in it one for each function, and a cap per function. A freed worker is
  * handed to the call that has waited longest among those it may serve, so no newcomer can take it in between, and calls
  * that may not run now (their cores are taken) hold up no others. A call whose time is up or whose caller left never
  * reaches PHP.
@@ -26,7 +26,7 @@ class Waiter implements LeaveListener {
   /** The order of arrival in the pool. */
   readonly number: number;
   readonly entry: Entry;
-  readonly share: Share;
+  readonly queue: FunctionQueue;
   readonly limitMs: number;
   /** When its time is up, on the `performance.now()` clock. */
   readonly dueMs: number;
@@ -36,13 +36,13 @@ class Waiter implements LeaveListener {
 
   constructor(
     admission: Admission,
-    { number, entry, share }: { number: number; entry: Entry; share: Share },
+    { number, entry, queue }: { number: number; entry: Entry; queue: FunctionQueue },
     { resolve, reject }: { resolve: (slot: Slot) => void; reject: (error: GatewayError) => void },
   ) {
     this.#admission = admission;
     this.number = number;
     this.entry = entry;
-    this.share = share;
+    this.queue = queue;
     this.limitMs = Math.min(entry.fn.queueTimeoutMs, entry.remainingMs);
     this.dueMs = performance.now() + this.limitMs;
     this.grant = resolve;
@@ -55,7 +55,7 @@ class Waiter implements LeaveListener {
 }
 
 /** What one function has here. */
-interface Share {
+interface FunctionQueue {
   readonly name: string;
   readonly workload: Workload;
   /** Calls from their entry until their worker is free. */
@@ -85,9 +85,9 @@ const WAITS_FOR: Readonly<Record<Lacks, string>> = {
 export class Admission {
   readonly #pool: Pool;
   readonly #queueMax: number;
-  readonly #shares = new Map<string, Share>();
+  readonly #queues = new Map<string, FunctionQueue>();
   /** Those with calls that wait. */
-  readonly #queued = new Set<Share>();
+  readonly #queued = new Set<FunctionQueue>();
   #waiting = 0;
   #entered = 0;
   #closed = false;
@@ -107,7 +107,7 @@ export class Admission {
   }
 
   get status(): readonly FunctionStatus[] {
-    return [...this.#shares.values()].map(({ name, workload, inside, waiting }) => ({
+    return [...this.#queues.values()].map(({ name, workload, inside, waiting }) => ({
       name,
       ...workload.status,
       running: inside - waiting.size,
@@ -118,7 +118,7 @@ export class Admission {
 
   /** What the calls of this function are like. */
   workload(name: string): Workload {
-    return this.#share(name).workload;
+    return this.#queueOf(name).workload;
   }
 
   /** From now on `shutting-down`; those who wait already are still served. */
@@ -134,22 +134,22 @@ export class Admission {
   /** At once where nothing is in the way: most calls neither wait nor need a promise. Undefined: it has to `enter`. */
   enterNow({ fn, mayShare }: Pick<Entry, 'fn' | 'mayShare'>): Slot | undefined {
     if (this.#closed || this.#waiting > 0) return undefined;
-    const share = this.#share(fn.name);
-    return isBelowCap(fn, share.inside) ? this.#take(share, mayShare) : undefined;
+    const queue = this.#queueOf(fn.name);
+    return isBelowCap(fn, queue.inside) ? this.#take(queue, mayShare) : undefined;
   }
 
   /** Rejects with `concurrency-limit`, `overloaded`, `queue-timeout`, `deadline-exceeded`, `client-closed` …; executed: no. */
   enter(entry: Entry): Promise<Slot> {
     const { fn } = entry;
-    const share = this.#share(fn.name);
-    const refusal = this.#refusal(fn, share);
+    const queue = this.#queueOf(fn.name);
+    const refusal = this.#refusal(fn, queue);
     if (refusal !== undefined) return Promise.reject(refusal);
     const slot = this.enterNow(entry);
     if (slot !== undefined) return Promise.resolve(slot);
-    const { waiter, granted } = this.#wait(entry, share);
+    const { waiter, granted } = this.#wait(entry, queue);
     // Those before it may wait for what it does not need.
     this.#serve();
-    if (this.#waiting > this.#queueMax && share.waiting.has(waiter)) this.giveUp(waiter, this.#overloaded());
+    if (this.#waiting > this.#queueMax && queue.waiting.has(waiter)) this.giveUp(waiter, this.#overloaded());
     return granted;
   }
 
@@ -159,7 +159,7 @@ export class Admission {
     waiter.refuse(error);
   }
 
-  #refusal(fn: Entry['fn'], { inside }: Share): GatewayError | undefined {
+  #refusal(fn: Entry['fn'], { inside }: FunctionQueue): GatewayError | undefined {
     if (this.#closed)
       return new GatewayError('shutting-down', 'The gateway is stopping.', { retryAfterMs: RETRY_AFTER_MS });
     return isBelowCap(fn, inside) ? undefined : aboveCap(fn, inside);
@@ -170,32 +170,32 @@ export class Admission {
     return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
   }
 
-  #share(name: string): Share {
-    let share = this.#shares.get(name);
-    if (share === undefined) {
-      share = { name, workload: new Workload(), inside: 0, waiting: new Set() };
-      this.#shares.set(name, share);
+  #queueOf(name: string): FunctionQueue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = { name, workload: new Workload(), inside: 0, waiting: new Set() };
+      this.#queues.set(name, queue);
     }
-    return share;
+    return queue;
   }
 
-  #take(share: Share, mayShare: boolean): Slot | undefined {
-    const { workload } = share;
+  #take(queue: FunctionQueue, mayShare: boolean): Slot | undefined {
+    const { workload } = queue;
     const slot = this.#pool.take({ workload, mayShare }, () => {
-      share.inside -= 1;
+      queue.inside -= 1;
     });
-    if (slot !== undefined) share.inside += 1;
+    if (slot !== undefined) queue.inside += 1;
     return slot;
   }
 
-  #wait(entry: Entry, share: Share): { readonly waiter: Waiter; readonly granted: Promise<Slot> } {
+  #wait(entry: Entry, queue: FunctionQueue): { readonly waiter: Waiter; readonly granted: Promise<Slot> } {
     const { promise: granted, resolve, reject } = Promise.withResolvers<Slot>();
     this.#entered += 1;
-    const waiter = new Waiter(this, { number: this.#entered, entry, share }, { resolve, reject });
+    const waiter = new Waiter(this, { number: this.#entered, entry, queue }, { resolve, reject });
     this.#waiting += 1;
-    share.inside += 1;
-    share.waiting.add(waiter);
-    this.#queued.add(share);
+    queue.inside += 1;
+    queue.waiting.add(waiter);
+    this.#queued.add(queue);
     this.#watch(waiter.dueMs);
     entry.caller.whenLeft(waiter);
     if (entry.caller.hasLeft) waiter.callerLeft();
@@ -203,12 +203,12 @@ export class Admission {
   }
 
   #leave(waiter: Waiter): void {
-    const { share, entry } = waiter;
+    const { queue, entry } = waiter;
     entry.caller.whenLeft(undefined);
     this.#waiting -= 1;
-    share.inside -= 1;
-    share.waiting.delete(waiter);
-    if (share.waiting.size === 0) this.#queued.delete(share);
+    queue.inside -= 1;
+    queue.waiting.delete(waiter);
+    if (queue.waiting.size === 0) this.#queued.delete(queue);
     if (this.#waiting > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -253,23 +253,23 @@ export class Admission {
   #serve(): void {
     if (this.#waiting === 0) return;
     // What one call of a function may not have now, the next of it may not either.
-    const held = new Set<Share>();
+    const held = new Set<FunctionQueue>();
     // Who waits for the CPU is passed by none that wants some, nor by those that stand behind others and keep it busy.
     let mayCompute = true;
     for (let next = firstOf(this.#queued, held); next; next = firstOf(this.#queued, held)) {
-      const { share, waiter } = next;
-      const { workload } = share;
+      const { queue, waiter } = next;
+      const { workload } = queue;
       if (!mayCompute && workload.cpuShare > 0) {
-        held.add(share);
+        held.add(queue);
         continue;
       }
-      const slot = this.#take(share, waiter.entry.mayShare && mayCompute);
+      const slot = this.#take(queue, waiter.entry.mayShare && mayCompute);
       if (slot !== undefined) {
         this.#leave(waiter);
         waiter.grant(slot);
         continue;
       }
-      held.add(share);
+      held.add(queue);
       const lacking = this.#pool.lacks({ workload, mayShare: false });
       // Whoever went behind others now would keep their worker from becoming free for it.
       if (lacking === 'worker') return;
@@ -280,14 +280,14 @@ export class Admission {
 
 /** Who has waited longest, but for those of the functions that are held. */
 const firstOf = (
-  queued: ReadonlySet<Share>,
-  held: ReadonlySet<Share>,
-): { readonly share: Share; readonly waiter: Waiter } | undefined => {
-  let first: { readonly share: Share; readonly waiter: Waiter } | undefined;
-  for (const share of queued) {
-    if (held.has(share)) continue;
-    const [waiter] = share.waiting;
-    if (waiter !== undefined && (first === undefined || waiter.number < first.waiter.number)) first = { share, waiter };
+  queued: ReadonlySet<FunctionQueue>,
+  held: ReadonlySet<FunctionQueue>,
+): { readonly queue: FunctionQueue; readonly waiter: Waiter } | undefined => {
+  let first: { readonly queue: FunctionQueue; readonly waiter: Waiter } | undefined;
+  for (const queue of queued) {
+    if (held.has(queue)) continue;
+    const [waiter] = queue.waiting;
+    if (waiter !== undefined && (first === undefined || waiter.number < first.waiter.number)) first = { queue, waiter };
   }
   return first;
 };
