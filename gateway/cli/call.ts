@@ -37,7 +37,7 @@ const withLocalGateway = async (
   use: (fetch: Fetch) => Promise<void>,
 ): Promise<void> => {
   const loaded = await loadProject({ folder: project, env: process.env, importModule: moduleImporter(0) });
-  const tracer = new Tracer(new TraceRing(1), parentBasedAlwaysOn, []);
+  const tracer = new Tracer(new TraceRing(1), parentBasedAlwaysOn, [], true);
   const gateway = await openGateway(loaded, { log: silentLog, tracer });
   const destroy = (): void => void gateway.destroy();
   signal.addEventListener('abort', destroy);

@@ -17,7 +17,9 @@ import { callParams, scriptCallParams } from '../pool/runtime.ts';
 import type { SlotRequest } from '../pool/slot.ts';
 import type { Worker } from '../pool/worker.ts';
 import type { Workload } from '../pool/workload.ts';
-import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
+import type { AttemptTrace } from '../trace/attempt-trace.ts';
+import type { CallTrace } from '../trace/call-trace.ts';
+import { nowMs } from '../trace/clock.ts';
 import { within } from '../within.ts';
 import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
 import {

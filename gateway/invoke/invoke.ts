@@ -9,7 +9,9 @@ import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
 import type { Workload } from '../pool/workload.ts';
-import { type AttemptTrace, type CallTrace, nowMs } from '../trace/call-trace.ts';
+import type { AttemptTrace } from '../trace/attempt-trace.ts';
+import type { CallTrace } from '../trace/call-trace.ts';
+import { nowMs } from '../trace/clock.ts';
 import type { Admission } from './admission.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';

@@ -2,7 +2,8 @@
 import { type Log, writes } from '../log.ts';
 import type { Meta, PhpException } from '../pool/envelope.ts';
 import type { Worker } from '../pool/worker.ts';
-import { type AttemptTrace, nowMs, type PhpTrace } from '../trace/call-trace.ts';
+import type { AttemptTrace, PhpTrace } from '../trace/attempt-trace.ts';
+import { nowMs } from '../trace/clock.ts';
 import type { Values } from '../trace/values.ts';
 
 /** What never changes while a worker lives, made once: the attempts on it share the object. */

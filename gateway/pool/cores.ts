@@ -14,6 +14,8 @@ export class Cores {
   /** Of it what slow calls want. */
   #wantedBySlow = 0;
   readonly #onFreed: (() => void)[] = [];
+  /** Who hears first. */
+  #turn = 0;
 
   /** `cores` of this machine. */
   constructor(cores: number) {
@@ -44,9 +46,9 @@ export class Cores {
     this.#wanted = Math.max(0, this.#wanted - cpuShare);
     if (isSlow) this.#wantedBySlow = Math.max(0, this.#wantedBySlow - cpuShare);
     // Calls of any pool may have waited for it: in turn, else the first pool would take it all.
-    const [first, ...others] = this.#onFreed;
-    if (first !== undefined) this.#onFreed.splice(0, this.#onFreed.length, ...others, first);
-    for (const onFreed of [...this.#onFreed]) onFreed();
+    this.#turn += 1;
+    const { length } = this.#onFreed;
+    for (let at = 0; at < length; at += 1) this.#onFreed[(this.#turn + at) % length]?.();
   }
 
   onFreed(listener: () => void): void {

@@ -5,161 +5,18 @@
 
 import type { GatewayError } from '../errors.ts';
 import { newSpanId } from '../ids.ts';
-import type { Attributes, SpanEvent, SpanRecord, TraceRecord } from './record.ts';
+import { AttemptTrace, neighbour, phpId, SERVER } from './attempt-trace.ts';
+import { nowMs, round } from './clock.ts';
+import type { Attributes, SpanRecord, TraceRecord } from './record.ts';
+import { Told } from './told.ts';
 import { formatTraceparent, type SpanContext } from './traceparent.ts';
-import { addAttributes, bounded, Events, type Values } from './values.ts';
+import type { Values } from './values.ts';
 
 /** The walk of a call, in its words. Not spans but attributes, so that exporting every call stays affordable. */
 export type Phase = 'validate' | 'queue' | 'connect' | 'php' | 'output';
 
-const ORIGIN_MS = performance.timeOrigin;
-
-/** Epoch ms on the monotonic clock: a step of the system clock cannot make a span end before it began. */
-export const nowMs = (): number => ORIGIN_MS + performance.now();
-
-export const round = (ms: number): number => Math.round(ms * 1000) / 1000;
-
 /** A phase that the call has not met. */
 const NOT_MET = -1;
-const NO_EVENTS: readonly SpanEvent[] = [];
-
-/**
- * The ids of a call's spans are neighbours: one draw, made into text only when somebody reads them. The first
- * attempt's PHP span is the drawn one, because every call gives that to PHP.
- */
-const SERVER = 1;
-const phpId = (attempt: number): number => 2 * (attempt - 1);
-const attemptId = (attempt: number): number => 2 * attempt + 1;
-
-const neighbour = (spanId: string, distance: number): string => {
-  if (distance === 0) return spanId;
-  const low = (Number.parseInt(spanId.slice(8), 16) + distance) >>> 0;
-  return spanId.slice(0, 8) + low.toString(16).padStart(8, '0');
-};
-
-/** What one span was told. */
-class Told {
-  #first: Values | undefined;
-  #second: Values | undefined;
-  #more: Values[] | undefined;
-  #events: Events | undefined;
-
-  /** Kept as it is, never copied: it must not change. */
-  set(values: Values): void {
-    const kept = bounded(values);
-    if (this.#first === undefined) this.#first = kept;
-    else if (this.#second === undefined) this.#second = kept;
-    else if (this.#more === undefined) this.#more = [kept];
-    else this.#more.push(kept);
-  }
-
-  event(name: string, values: Values, atMs: number): void {
-    this.#events ??= new Events();
-    this.#events.add(name, values, atMs);
-  }
-
-  get textChars(): number {
-    return this.#events?.chars ?? 0;
-  }
-
-  get events(): readonly SpanEvent[] {
-    return this.#events?.list ?? NO_EVENTS;
-  }
-
-  attributes(): Attributes {
-    const result: Attributes = {};
-    addAttributes(result, this.#first);
-    addAttributes(result, this.#second);
-    for (const values of this.#more ?? []) addAttributes(result, values);
-    if (this.#events !== undefined && this.#events.dropped > 0)
-      result['fpm_gateway.dropped_events'] = this.#events.dropped;
-    return result;
-  }
-}
-
-/** The PHP code of an attempt, once PHP has told how it went. */
-class PhpTrace extends Told {
-  readonly wallMs: number;
-  /** When its answer was there, epoch ms. */
-  readonly endMs: number;
-  readonly error: string | undefined;
-
-  constructor(wallMs: number, error: string | undefined) {
-    super();
-    this.wallMs = wallMs;
-    this.endMs = nowMs();
-    this.error = error;
-  }
-}
-
-export type { PhpTrace };
-
-/** One try to run the function. */
-export class AttemptTrace extends Told {
-  readonly number: number;
-  readonly startMs: number = nowMs();
-  #endMs = 0;
-  #error: string | undefined;
-  #php: PhpTrace | undefined;
-
-  constructor(number: number) {
-    super();
-    this.number = number;
-  }
-
-  /** PHP has told how long it ran and, if it failed, how. */
-  answered(wallMs: number, error: string | undefined): PhpTrace {
-    this.#php = new PhpTrace(wallMs, error);
-    return this.#php;
-  }
-
-  end(error: string | undefined): void {
-    this.#endMs = nowMs();
-    this.#error = error;
-  }
-
-  override get textChars(): number {
-    return super.textChars + (this.#php?.textChars ?? 0);
-  }
-
-  /** Its span, and that of the PHP code if there is one. */
-  addTo(spans: SpanRecord[], call: { name: string; spanId: string; drawnId: string; endMs: number }): void {
-    const { name, drawnId } = call;
-    const spanId = neighbour(drawnId, attemptId(this.number));
-    const endMs = Math.min(this.#endMs || call.endMs, call.endMs);
-    spans.push({
-      spanId,
-      parentSpanId: call.spanId,
-      name: `${name} attempt`,
-      kind: 'client',
-      startMs: this.startMs,
-      endMs,
-      error: this.#error,
-      attributes: this.attributes(),
-      events: this.events,
-    });
-    const php = this.#php;
-    if (php === undefined) return;
-    spans.push({
-      spanId: neighbour(drawnId, phpId(this.number)),
-      parentSpanId: spanId,
-      name: `${name}.php`,
-      kind: 'internal',
-      // PHP's clock may be another machine's: its span ends when its answer was there and is as long as PHP says.
-      startMs: Math.max(this.startMs, php.endMs - php.wallMs),
-      endMs: php.endMs,
-      error: php.error,
-      attributes: php.attributes(),
-      events: php.events,
-    });
-  }
-
-  override attributes(): Attributes {
-    const result = super.attributes();
-    result['fpm_gateway.attempt'] = this.number;
-    return result;
-  }
-}
 
 export interface CallTraceOptions {
   readonly traceId: string;

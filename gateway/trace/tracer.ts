@@ -35,7 +35,7 @@ export class Tracer {
   readonly #sampler: Sampler;
   readonly #sinks: readonly TraceSink[];
 
-  constructor(ring: TraceRing, sampler: Sampler, sinks: readonly TraceSink[], recording = true) {
+  constructor(ring: TraceRing, sampler: Sampler, sinks: readonly TraceSink[], recording: boolean) {
     this.ring = ring;
     this.recording = recording;
     this.#sampler = recording ? sampler : parentOnly;

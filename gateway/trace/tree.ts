@@ -1,6 +1,6 @@
 /** A trace as a tree for terminals. Pure: `colour` decides whether it holds escape codes. */
 import { styleText } from 'node:util';
-import { round } from './call-trace.ts';
+import { round } from './clock.ts';
 import type { SpanEvent, SpanRecord, TraceRecord } from './record.ts';
 
 type Style = Parameters<typeof styleText>[0];

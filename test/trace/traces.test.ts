@@ -177,11 +177,10 @@ describe('a call', () => {
   });
 
   test('is not harmed by a listener that throws', async () => {
-    const failing = new Tracer(new TraceRing(1), parentBasedAlwaysOn, [
-      () => {
-        throw new Error('on purpose');
-      },
-    ]);
+    const fails = (): void => {
+      throw new Error('on purpose');
+    };
+    const failing = new Tracer(new TraceRing(1), parentBasedAlwaysOn, [fails], true);
     const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
     const trace = failing.begin({ callId: 'c', function: 'f', caller: undefined, trusted: true });
     expect(failing.end(trace, undefined).function).toBe('f');
