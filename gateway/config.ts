@@ -231,6 +231,20 @@ export const configSchema = z.strictObject({
       issuesMax: z.int().min(1).max(1000).default(20).describe('broken rules listed in one answer'),
     })
     .prefault({}),
+  batch: z
+    .strictObject({
+      itemsMax: z.int().min(1).max(10_000_000).default(100_000).describe('items of one batch'),
+      maxBytes: bytes(1, 2 ** 40)
+        .default(1_073_741_824)
+        .describe('body of one batch; each item has `limits.bodyMaxBytes`'),
+      timeoutMs: ms(1, MAX_MS).default(600_000).describe('for a whole batch: to arrive and to run'),
+      concurrency: z.int().min(1).max(10_000).default(64).describe('items in flight at once, where it does not say'),
+      concurrencyMax: z.int().min(1).max(10_000).default(1000).describe('the most it may ask for'),
+      keptMaxBytes: bytes(65_536, 2 ** 40)
+        .default(268_435_456)
+        .describe('results of one batch that wait for their reader, on disk past 1 MB; then no further item begins'),
+    })
+    .prefault({}),
   defaults: z
     .strictObject({
       timeoutMs: ms(1, MAX_MS).default(30_000).describe('for contracts that say nothing: how long PHP may run'),

@@ -39,6 +39,8 @@ export const codes = {
   'method-not-allowed': entry(405, 'client', 'no', false, 'This method is not offered here.', 'Use a method from the Allow header.'),
   'not-acceptable': entry(406, 'client', 'no', false, 'The answer has a media type the Accept header excludes.', 'Accept the type the detail names.'),
   'request-timeout': entry(408, 'client', 'no', true, 'The request took too long to arrive.', 'Send headers and body faster, or raise http.requestTimeoutMs (http.uploadTimeoutMs for files).'),
+  'batch-too-large': entry(413, 'client', 'no', false, 'The batch has more items or bytes than the limit.', 'Send several batches, or raise batch.itemsMax or batch.maxBytes.'),
+  'duplicate-id': entry(400, 'client', 'no', false, 'Another item of the batch has the same id.', 'Give each item an id of its own, or none.'),
   'body-too-large': entry(413, 'client', 'no', false, 'The body is larger than the limit.', 'Send less, or raise limits.bodyMaxBytes (limits.uploadMaxBytes for files).'),
   'file-too-large': entry(413, 'client', 'no', false, 'A file is larger than its function takes.', 'Send a smaller file, or raise maxBytes in the contract.'),
   'too-many-fields': entry(413, 'client', 'no', false, 'The request has more fields or files than the limit.', 'Send fewer, or raise limits.fieldsMax (for a list of files .max() in the contract).'),
@@ -57,6 +59,7 @@ export const codes = {
   'queue-timeout': entry(503, 'gateway', 'no', true, 'No worker became free in time.', 'Retry after the given time, give the pool more workers, or raise queueTimeoutMs.'),
   'pool-unavailable': entry(503, 'pool', 'no', true, 'No worker of this pool can be reached.', 'Check that php-fpm runs; the gateway keeps trying.'),
   'shutting-down': entry(503, 'gateway', 'no', true, 'The gateway is stopping.', 'Retry: another instance answers.'),
+  'batch-stopped': entry(409, 'client', 'no', true, 'The batch had stopped before this item began.', 'Mend the item that failed, then send this one again.'),
   'deadline-exceeded': entry(504, 'gateway', 'no', false, 'The deadline passed before the call reached PHP.', 'Give the call more time.'),
 
   // The function

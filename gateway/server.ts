@@ -86,7 +86,9 @@ const openListeners = async (
   const at = http.socket === undefined ? { host: http.host, port: http.port } : { socket: http.socket };
   const fetch: ListenerOptions['fetch'] = (request, env) => release().fetch(request, env);
   const serve: ListenerOptions['serve'] = (exchange) => release().serve(exchange);
-  const open = await openListener({ ...http, at, setting: 'http.port', log, fetch, serve });
+  // Who reads a body times it; Node's own limit is for the longest of them.
+  const uploadTimeoutMs = Math.max(http.uploadTimeoutMs, settings.batch.timeoutMs);
+  const open = await openListener({ ...http, uploadTimeoutMs, at, setting: 'http.port', log, fetch, serve });
   if (!admin.enabled) return [open, undefined];
   const { tracer } = release().gateway;
   const pools = () => release().gateway.pools();
@@ -119,7 +121,7 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   const { settings } = loaded;
   const { enabled, ringMax } = settings.trace;
   const exporter = await openExport(enabled, env, log);
-  const sinks: TraceSink[] = onTrace === undefined ? [] : [(trace) => onTrace(trace.record())];
+  const sinks: TraceSink[] = onTrace === undefined ? [] : [(trace, inRing) => inRing && onTrace(trace.record())];
   if (exporter !== undefined) sinks.push(exporter.sink);
   const tracer = new Tracer(new TraceRing(ringMax), exporter?.sampler ?? parentBasedAlwaysOn, sinks, enabled);
   let gateway: Gateway | undefined;

@@ -7,7 +7,8 @@ import type { Invoker } from '../invoke/invoke.ts';
 import type { Log } from '../log.ts';
 import type { Spool } from '../spool.ts';
 import type { Tracer } from '../trace/tracer.ts';
-import { isPathOf, plainCallPath } from './call-path.ts';
+import { BatchHandler } from './batch.ts';
+import { isPathOf, plainBatchPath, plainCallPath } from './call-path.ts';
 import { SocketRequest } from './call-request.ts';
 import { acceptedTypes } from './contents.ts';
 import { callRequest, type HttpContext, type HttpEnv, requestHead } from './context.ts';
@@ -71,7 +72,9 @@ const PLAIN_HOST = /^[a-z0-9._-]+(?::(?:[1-5]\d{3,4}|[6-9]\d{3}))?$/;
 export const createApp = (options: AppOptions): App => {
   const { functions, settings, info, log, notReady } = options;
   const app = new Hono<HttpEnv>();
-  const calls = new FunctionsHandler({ ...options, trustsPeer: trustsPeer(settings.http.trustedPeers) });
+  const route = { ...options, trustsPeer: trustsPeer(settings.http.trustedPeers) };
+  const calls = new FunctionsHandler(route);
+  const batches = new BatchHandler(route);
   const openapi = openApiDocument(functions.values(), info);
   const list = { functions: listing(functions.values()) };
 
@@ -94,6 +97,10 @@ export const createApp = (options: AppOptions): App => {
     const allow = [...offeredMethods(fn), 'OPTIONS'].join(', ');
     return c.body(null, 204, { allow, 'accept-post': acceptedTypes(fn).join(', ') });
   });
+  const batch = async (c: HttpContext): Promise<Response> =>
+    toResponse((await batches.handle(callRequest(c), c.req.param('name'))).answer);
+  app.all('/batch', batch);
+  app.all('/functions/:name/batch', batch);
   app.all('/functions/:name', call);
   app.all('/functions/:name/:path{.+}', call);
   page('/functions', (c) => c.json(list));
@@ -120,13 +127,21 @@ export const createApp = (options: AppOptions): App => {
     if (error.code === 'internal-error') log.error({ err: thrown }, 'a bug of the gateway');
     return problemResponse(error, { callId: undefined, traceId: undefined, expose: settings.exposeErrors }, {});
   });
+  const serveBatch = (exchange: Exchange, url: string): Promise<void> | undefined => {
+    const path = plainBatchPath(url);
+    if (path === undefined) return undefined;
+    return batches.handle(new SocketRequest(exchange, path), path.ofFunction).then(async ({ answer, ended }) => {
+      writeAnswer(answer, exchange.outgoing, exchange.keepAlive);
+      await ended;
+    });
+  };
   return {
     fetch: (request, env) => app.fetch(request, env),
     serve: (exchange) => {
       const { method, url = '', headers } = exchange.incoming;
       if (method === 'HEAD' || method === 'OPTIONS' || !PLAIN_HOST.test(headers.host ?? '')) return undefined;
       const path = plainCallPath(url, functions);
-      if (path === undefined) return undefined;
+      if (path === undefined) return serveBatch(exchange, url);
       const { outgoing, keepAlive } = exchange;
       // Not an async function: while the call waits, that is 400 bytes more.
       return calls.handle(new SocketRequest(exchange, path)).then((answer) => writeAnswer(answer, outgoing, keepAlive));

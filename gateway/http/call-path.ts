@@ -37,6 +37,20 @@ export const plainCallPath = (
   return { path, functionName, script };
 };
 
+const BATCH_PATH = /^(?:\/functions\/([a-z0-9-]+))?\/batch(?:\?|$)/;
+
+/** For a request target that names a batch, the plain way only; `functionName` undefined: of any functions. */
+export const plainBatchPath = (
+  target: string,
+): (CallPath & { readonly ofFunction: string | undefined }) | undefined => {
+  if (!target.startsWith('/batch') && !target.includes('/batch')) return undefined;
+  const found = BATCH_PATH.exec(target);
+  if (found === null) return undefined;
+  const path = copyOf(target.split('?', 1)[0] ?? '');
+  const name = found[1];
+  return { path, functionName: name === undefined ? '' : copyOf(name), script: '', ofFunction: name };
+};
+
 const hasScript = ({ code }: GatewayFunction, script: string): boolean =>
   code.kind === 'script' ? code.files.has(script) : script === '';
 

@@ -35,6 +35,12 @@ export interface FunctionsRoute {
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
+/** What the caller calls its request, or else what we do. */
+export const requestIdOf = (request: CallRequest, callId: string): string => {
+  const sentId = request.header('x-request-id');
+  return sentId !== undefined && REQUEST_ID.test(sentId) ? sentId : callId;
+};
+
 export class FunctionsHandler {
   readonly #route: FunctionsRoute;
 
@@ -52,8 +58,7 @@ export class FunctionsHandler {
     const caller = traceparent === undefined ? undefined : parseTraceparent(traceparent);
     // An unknown name is the caller's text: it must not become a span name.
     const trace = tracer.begin({ callId, function: fn?.name ?? 'unknown function', caller, trusted });
-    const sentId = request.header('x-request-id');
-    const requestId = sentId !== undefined && REQUEST_ID.test(sentId) ? sentId : callId;
+    const requestId = requestIdOf(request, callId);
     const problem: ProblemContext = { callId, traceId: trace.traceId, expose: settings.exposeErrors };
     try {
       const output = await this.#call(request, fn, trace, trusted);

@@ -1,6 +1,7 @@
 /** The answer to a call as plain data, and the two ways it is given: written to a socket, or as a web `Response`. */
 import type { ServerResponse } from 'node:http';
 import { giveBack } from '../fastcgi/index.ts';
+import { BatchBody } from './batch-body.ts';
 import { StreamBody } from './stream-body.ts';
 
 export interface HttpAnswer {
@@ -8,7 +9,7 @@ export interface HttpAnswer {
   /** Name, value, name, value …; a name may come several times. */
   readonly headers: string[];
   /** Null: none, and no length is told. */
-  readonly body: string | Uint8Array | StreamBody | null;
+  readonly body: string | Uint8Array | StreamBody | BatchBody | null;
 }
 
 export const flatHeaders = (headers: Readonly<Record<string, string>>): string[] => Object.entries(headers).flat();
@@ -34,7 +35,7 @@ export const writeAnswer = (
   if (keepAlive !== undefined && isKept) headers.push('keep-alive', keepAlive);
   // A script may say nothing of its bytes; what goes through the router gets the same then.
   if (body !== null && !hasHeader(headers, 'content-type')) headers.push('content-type', 'text/plain; charset=UTF-8');
-  if (body instanceof StreamBody) {
+  if (body instanceof StreamBody || body instanceof BatchBody) {
     outgoing.writeHead(status, headers);
     void body.writeTo(outgoing);
   } else if (body === null) {
@@ -59,7 +60,9 @@ export const toResponse = ({ status, headers: flat, body }: HttpAnswer): Respons
   for (let at = 0; at < flat.length; at += 2) headers.push([flat[at] ?? '', flat[at + 1] ?? '']);
   // A Buffer is a Uint8Array over an ArrayBuffer; its type allows a shared one, which sockets never give.
   return new Response(
-    body instanceof StreamBody ? body.readable() : (body as string | Uint8Array<ArrayBuffer> | null),
+    body instanceof StreamBody || body instanceof BatchBody
+      ? body.readable()
+      : (body as string | Uint8Array<ArrayBuffer> | null),
     {
       status,
       headers,

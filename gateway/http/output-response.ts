@@ -3,6 +3,7 @@ import type { Settings } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import type { Output, ResponseHead } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
+import { outputJson } from '../invoke/output-json.ts';
 import type { OutputStream } from '../invoke/output-stream.ts';
 import type { CallRequest } from './call-request.ts';
 import type { HttpAnswer } from './http-answer.ts';
@@ -28,19 +29,6 @@ export const assertAnswerable = ({ output }: GatewayFunction, accept: string | u
     assertAcceptable(accept, output.kind === 'json' ? 'application/json' : output.mediaType);
   } else if (chooseFormat(output.item, accept) === undefined) {
     assertAcceptable(accept, streamTypes(output.item).join(' or '));
-  }
-};
-
-/** A transform in an output schema may make what JSON has no word for, such as a bigint. */
-const writeJson = (fn: string, value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? 'null';
-  } catch (cause) {
-    throw new GatewayError('contract-error', `The parsed output of ${fn} cannot be written as JSON.`, {
-      executed: 'yes',
-      cause,
-      privateDetail: String(cause),
-    });
   }
 };
 
@@ -92,7 +80,7 @@ export const outputAnswer = (request: CallRequest, fn: string, output: Output, p
   const headOnly = head !== undefined && request.method === 'HEAD';
   if (output.kind === 'json') {
     const headers = headersOf(head, 'application/json', false, parts.headers);
-    return { status, headers, body: headOnly ? null : writeJson(fn, output.value) };
+    return { status, headers, body: headOnly ? null : outputJson(fn, output.value) };
   }
   const headers = headersOf(head, head === undefined ? output.mediaType : undefined, true, parts.headers);
   return { status, headers, body: headOnly || hasNoBody(status) ? null : output.bytes };

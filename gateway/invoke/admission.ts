@@ -13,7 +13,9 @@ import { Workload, type WorkloadStatus } from '../pool/workload.ts';
 import type { GatewayFunction } from './function.ts';
 
 export interface Entry {
-  readonly fn: Pick<GatewayFunction, 'name' | 'concurrency' | 'queueTimeoutMs'>;
+  readonly fn: Pick<GatewayFunction, 'name' | 'concurrency'>;
+  /** How long it may wait, ms. */
+  readonly queueTimeoutMs: number;
   /** Of the whole call, ms. */
   readonly remainingMs: number;
   /** It may stand behind others on a worker. */
@@ -43,7 +45,7 @@ class Waiter implements LeaveListener {
     this.number = number;
     this.entry = entry;
     this.queue = queue;
-    this.limitMs = Math.min(entry.fn.queueTimeoutMs, entry.remainingMs);
+    this.limitMs = Math.min(entry.queueTimeoutMs, entry.remainingMs);
     this.dueMs = performance.now() + this.limitMs;
     this.grant = resolve;
     this.refuse = reject;
@@ -236,16 +238,15 @@ export class Admission {
     if (nextMs < Number.POSITIVE_INFINITY) this.#watch(nextMs);
   }
 
-  #tooLate({ entry: { fn }, limitMs }: Waiter): GatewayError {
+  #tooLate({ entry: { fn, queueTimeoutMs }, limitMs }: Waiter): GatewayError {
     const waited = `${fn.name} waited ${Math.round(limitMs)} ms for a worker of the pool ${this.#pool.name}`;
     if (!this.#pool.available) {
       return new GatewayError('pool-unavailable', `${waited}, which cannot be reached.`, {
         retryAfterMs: RETRY_AFTER_MS,
       });
     }
-    if (limitMs < fn.queueTimeoutMs)
-      return new GatewayError('deadline-exceeded', `${waited}; its deadline has passed.`);
-    return new GatewayError('queue-timeout', `${waited}; its queueTimeoutMs is ${fn.queueTimeoutMs}.`, {
+    if (limitMs < queueTimeoutMs) return new GatewayError('deadline-exceeded', `${waited}; its deadline has passed.`);
+    return new GatewayError('queue-timeout', `${waited}; its queueTimeoutMs is ${queueTimeoutMs}.`, {
       retryAfterMs: RETRY_AFTER_MS,
     });
   }

@@ -43,6 +43,8 @@ export interface Call {
   readonly trace: CallTrace;
   /** Less than the contract allows, if given, ms. */
   readonly timeoutMs: number | undefined;
+  /** Instead of what the contract allows for waiting, ms. */
+  readonly queueTimeoutMs?: number;
   /** It leaves while the call waits: it never runs. Later: it runs to its end, unless its output is a stream. */
   readonly caller: Caller;
 }
@@ -67,7 +69,7 @@ export class Invoker {
     const encodedParams = scriptOf(target, call);
     const input = this.#encodeInput(target.fn, call);
     trace.phase('validate', startedMs);
-    const deadline = new Deadline(budgetMs(target, call.timeoutMs));
+    const deadline = new Deadline(budgetMs(target, call));
     target.retryBudget.deposit();
     const prepared: Prepared = { input, encodedParams, deadline, slot: undefined, moves: 0 };
     let executed: Executed = 'no';
@@ -90,6 +92,11 @@ export class Invoker {
         if (waitMs > 0) await delay(waitMs);
       }
     }
+  }
+
+  /** Throws `not-found`. */
+  function(name: string): GatewayFunction {
+    return this.#find(name).fn;
   }
 
   #find(name: string): Target {
@@ -222,9 +229,15 @@ const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
   target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared) });
 
-const enter = (target: Target, { caller }: Call, prepared: Prepared): Promise<Slot> => {
-  const remainingMs = prepared.deadline.remainingMs();
-  return target.admission.enter({ fn: target.fn, remainingMs, mayShare: mayShare(target, prepared), caller });
+const enter = (target: Target, { caller, queueTimeoutMs }: Call, prepared: Prepared): Promise<Slot> => {
+  const { fn, admission } = target;
+  return admission.enter({
+    fn,
+    queueTimeoutMs: queueTimeoutMs ?? fn.queueTimeoutMs,
+    remainingMs: prepared.deadline.remainingMs(),
+    mayShare: mayShare(target, prepared),
+    caller,
+  });
 };
 
 const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
@@ -235,5 +248,8 @@ const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
 };
 
 /** Waiting, connecting and running, or what the caller allows if that is less. */
-const budgetMs = ({ fn, connectTimeoutMs }: Target, callerMs: number | undefined): number =>
-  Math.min(fn.queueTimeoutMs + connectTimeoutMs + fn.timeoutMs, callerMs ?? Number.POSITIVE_INFINITY);
+const budgetMs = ({ fn, connectTimeoutMs }: Target, { queueTimeoutMs, timeoutMs }: Call): number =>
+  Math.min(
+    (queueTimeoutMs ?? fn.queueTimeoutMs) + connectTimeoutMs + fn.timeoutMs,
+    timeoutMs ?? Number.POSITIVE_INFINITY,
+  );

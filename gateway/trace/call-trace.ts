@@ -23,6 +23,8 @@ export interface CallTraceOptions {
   readonly callId: string;
   readonly function: string;
   readonly sampled: boolean;
+  /** Of the first span: a request, or a part of one. */
+  readonly kind: 'server' | 'internal';
   readonly parent: SpanContext | undefined;
   readonly link: SpanContext | undefined;
   /** Else there are ids and phases, and nothing is kept. */
@@ -33,8 +35,9 @@ export class CallTrace extends Told {
   readonly traceId: string;
   readonly callId: string;
   readonly function: string;
-  readonly sampled: boolean;
+  #sampled: boolean;
   readonly startMs: number = nowMs();
+  readonly #kind: 'server' | 'internal';
   readonly #parent: SpanContext | undefined;
   readonly #link: SpanContext | undefined;
   readonly #recording: boolean;
@@ -55,10 +58,33 @@ export class CallTrace extends Told {
     this.traceId = options.traceId;
     this.callId = options.callId;
     this.function = options.function;
-    this.sampled = options.sampled;
+    this.#sampled = options.sampled;
+    this.#kind = options.kind;
     this.#parent = options.parent;
     this.#link = options.link;
     this.#recording = options.recording;
+  }
+
+  /** Whether it is exported, as PHP and callees are told. */
+  get sampled(): boolean {
+    return this.#sampled;
+  }
+
+  /** It turns out to be worth exporting, whatever was said before. */
+  keep(): void {
+    this.#sampled = true;
+  }
+
+  /** Of its first span. */
+  get spanId(): string {
+    return neighbour(this.#drawnId, SERVER);
+  }
+
+  /** What its own parts have as parent. A span that nobody records would leave a gap: its own parent is handed on. */
+  get context(): SpanContext {
+    const { traceId, sampled } = this;
+    const spanId = this.#parent !== undefined && !this.#recording ? this.#parent.spanId : this.spanId;
+    return { traceId, spanId, sampled };
   }
 
   get attempts(): number {
@@ -167,15 +193,14 @@ export class CallTrace extends Told {
   /** Of a call that has ended. */
   record(): TraceRecord {
     const endMs = this.#endMs;
-    const spanId = neighbour(this.#drawnId, SERVER);
-    const { traceId, callId, function: name, sampled, startMs } = this;
+    const { spanId, traceId, callId, function: name, sampled, startMs } = this;
     const error = this.#error;
     const parentSpanId = this.#parent?.spanId;
     const link = this.#link && { traceId: this.#link.traceId, spanId: this.#link.spanId };
     const attributes = this.attributes();
     const { events } = this;
     const spans: SpanRecord[] = [
-      { spanId, parentSpanId, name, kind: 'server', startMs, endMs, error, attributes, events },
+      { spanId, parentSpanId, name, kind: this.#kind, startMs, endMs, error, attributes, events },
     ];
     const call = { name, spanId, drawnId: this.#drawnId, endMs };
     this.#firstAttempt?.addTo(spans, call);

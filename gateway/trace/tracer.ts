@@ -14,18 +14,30 @@ export const parentBasedAlwaysOn: Sampler = (_traceId, parent) => parent?.sample
 /** Without recording, who follows our flag must not record what has no parent. */
 const parentOnly: Sampler = (_traceId, parent) => parent?.sampled ?? false;
 
-/** Takes a finished trace as it was recorded. */
-export type TraceSink = (trace: CallTrace) => void;
+/** Takes a finished trace as it was recorded, and whether the ring has it. */
+export type TraceSink = (trace: CallTrace, inRing: boolean) => void;
 
 export type TraceListener = (record: TraceRecord) => void;
 
-export interface BeginOptions {
+interface Named {
   readonly callId: string;
   readonly function: string;
+}
+
+export interface BeginOptions extends Named {
   /** What the caller sent, if anything. */
   readonly caller: SpanContext | undefined;
   /** Whether the caller may choose our trace id and sampling; else the trace restarts with a link. */
   readonly trusted: boolean;
+}
+
+export interface PartOptions extends Named {
+  /** The trace of the whole, which is its parent. */
+  readonly whole: CallTrace;
+  /** Who asked for this part, where that is not who asked for the whole: its parent then, with a link to the whole. */
+  readonly caller: SpanContext | undefined;
+  /** One of so many that not all are exported. */
+  readonly thinned: boolean;
 }
 
 export class Tracer {
@@ -47,22 +59,38 @@ export class Tracer {
     const link = trusted ? undefined : caller;
     const traceId = parent?.traceId ?? newTraceId();
     const sampled = this.#sampler(traceId, parent);
-    return new CallTrace({ traceId, callId, function: name, sampled, parent, link, recording: this.recording });
+    const { recording } = this;
+    return new CallTrace({ traceId, callId, function: name, sampled, kind: 'server', parent, link, recording });
+  }
+
+  /** For a part of what has a trace of its own. */
+  beginPart({ callId, function: name, whole, caller, thinned }: PartOptions): CallTrace {
+    const parent = caller ?? whole.context;
+    const link = caller === undefined ? undefined : whole.context;
+    const sampled = !thinned && (caller === undefined ? whole.sampled : this.#sampler(caller.traceId, caller));
+    const { recording } = this;
+    const { traceId } = parent;
+    return new CallTrace({ traceId, callId, function: name, sampled, kind: 'internal', parent, link, recording });
   }
 
   /** Gives the trace back, which now has its end. */
   end(trace: CallTrace, error: string | undefined): CallTrace {
+    return this.endPart(trace, error, true);
+  }
+
+  /** `inRing`: of what has many parts the ring holds some, or it would hold nothing else. */
+  endPart(trace: CallTrace, error: string | undefined, inRing: boolean): CallTrace {
     trace.end(error);
     if (!this.recording) return trace;
-    this.ring.add(trace);
-    for (const sink of this.#sinks) handOn(sink, trace);
+    if (inRing) this.ring.add(trace);
+    for (const sink of this.#sinks) handOn(sink, trace, inRing);
     return trace;
   }
 }
 
-const handOn = (sink: TraceSink, trace: CallTrace): void => {
+const handOn = (sink: TraceSink, trace: CallTrace, inRing: boolean): void => {
   try {
-    sink(trace);
+    sink(trace, inRing);
   } catch (error) {
     // The call itself went well.
     process.emitWarning(error instanceof Error ? error : String(error));

@@ -38,8 +38,11 @@ const make = (workers: number, queueMax = 10) => {
   return { pool, admission: new Admission(pool as unknown as Pool, queueMax) };
 };
 
-const entry = (more: Partial<Entry['fn']> & { remainingMs?: number; signal?: AbortSignal } = {}): Entry => ({
-  fn: { name: more.name ?? 'f', concurrency: more.concurrency, queueTimeoutMs: more.queueTimeoutMs ?? 60_000 },
+type More = Partial<Entry['fn'] & Pick<Entry, 'queueTimeoutMs' | 'remainingMs'>> & { readonly signal?: AbortSignal };
+
+const entry = (more: More = {}): Entry => ({
+  fn: { name: more.name ?? 'f', concurrency: more.concurrency },
+  queueTimeoutMs: more.queueTimeoutMs ?? 60_000,
   remainingMs: more.remainingMs ?? 60_000,
   mayShare: false,
   caller: new SignalCaller(more.signal),

@@ -62,7 +62,8 @@ interface Kind {
 }
 
 const entryOf = (name: string): Entry => ({
-  fn: { name, concurrency: undefined, queueTimeoutMs: 600_000 },
+  fn: { name, concurrency: undefined },
+  queueTimeoutMs: 600_000,
   remainingMs: 600_000,
   mayShare: false,
   caller: { hasLeft: false, whenLeft: () => {} },

@@ -15,6 +15,7 @@ const make = (more: Partial<CallTraceOptions> = {}): CallTrace =>
     callId: newCallId(),
     function: 'f',
     sampled: true,
+    kind: 'server',
     parent: undefined,
     link: undefined,
     recording: true,

@@ -1,0 +1,230 @@
+/**
+ * The results of a batch as the body of its answer, in the order in which they end or were asked for. While the request
+ * still arrives its reader may take its time: results wait. Then it is held to the usual time limit.
+ */
+import type { ServerResponse } from 'node:http';
+import { GatewayError } from '../errors.ts';
+import type { BatchFormat } from './batch-options.ts';
+import type { Kept, ResultStore } from './result-store.ts';
+
+export interface BatchBodyOptions {
+  readonly format: BatchFormat;
+  readonly order: 'finish' | 'input';
+  readonly store: ResultStore;
+  /** Of results that wait. */
+  readonly keptMaxBytes: number;
+  readonly idleWriteTimeoutMs: number;
+  /** There may be room again for results that were not begun. */
+  readonly onRoom: () => void;
+  /** The reader is gone, or does not read. */
+  readonly onLeft: (error: GatewayError) => void;
+  /** Breaks the connection, so that the reader sees an answer that is not whole; absent in process. */
+  readonly cut: (() => void) | undefined;
+}
+
+/** Sent at once. */
+const PART_BYTES = 65_536;
+/** With all of the request there, what waits for the reader only costs room. */
+const READY_MAX_BYTES = 262_144;
+/** How far results may run ahead of the one that is due next, where they are sent in order. */
+const AHEAD_MAX_ITEMS = 10_000;
+
+const OPENING = Buffer.from('[');
+const COMMA = Buffer.from(',\n');
+const CLOSING = Buffer.from(']\n');
+const LINE_END = Buffer.from('\n');
+
+export class BatchBody {
+  readonly #options: BatchBodyOptions;
+  /** To be sent next, first to last, from `#readyAt` on. */
+  #ready: Kept[] = [];
+  #readyAt = 0;
+  #readyBytes = 0;
+  /** Ended before one that was asked for earlier. */
+  readonly #early = new Map<number, Kept>();
+  #dueIndex = 0;
+  #arrived = false;
+  #ended = false;
+  #left = false;
+  #isFirst = true;
+  #closingSent = false;
+  #wake: (() => void) | undefined;
+
+  constructor(options: BatchBodyOptions) {
+    this.#options = options;
+  }
+
+  /** `text`: one result as JSON. */
+  add(index: number, text: string): void {
+    if (this.#left) return;
+    const kept = this.#options.store.put(Buffer.from(text));
+    if (this.#options.order === 'finish') {
+      this.#queue(kept);
+    } else {
+      this.#early.set(index, kept);
+      for (let due = this.#early.get(this.#dueIndex); due; due = this.#early.get(this.#dueIndex)) {
+        this.#early.delete(this.#dueIndex);
+        this.#dueIndex += 1;
+        this.#queue(due);
+      }
+    }
+    this.#wakeUp();
+  }
+
+  /** All of the request has arrived: from now on its sender has nothing to do but to read. */
+  arrived(): void {
+    this.#arrived = true;
+  }
+
+  /** Nothing follows but this. */
+  end(text: string | undefined): void {
+    this.#ended = true;
+    if (text !== undefined && !this.#left) this.#queue(this.#options.store.put(Buffer.from(text)));
+    this.#wakeUp();
+  }
+
+  /** Nobody will read it. */
+  async discard(): Promise<void> {
+    this.#left = true;
+    await this.#options.store.close();
+  }
+
+  mayStart(index: number): boolean {
+    const { order, store, keptMaxBytes } = this.#options;
+    if (this.#arrived && this.#readyBytes >= READY_MAX_BYTES) return false;
+    if (order === 'finish') return !store.isFull(keptMaxBytes);
+    // The one that is due next gets everything on its way again.
+    if (index === this.#dueIndex) return true;
+    return index - this.#dueIndex < AHEAD_MAX_ITEMS && !store.isFull(keptMaxBytes);
+  }
+
+  /** To a socket. Never rejects. */
+  async writeTo(outgoing: ServerResponse): Promise<void> {
+    const closed = new Promise<boolean>((resolve) => {
+      outgoing.once('close', () => resolve(outgoing.writableFinished));
+    });
+    void closed.then((finished) => {
+      if (!finished) this.#leave(readerLeft());
+    });
+    outgoing.flushHeaders();
+    try {
+      for (let part = await this.#next(); part !== undefined; part = await this.#next()) {
+        if (outgoing.write(part)) continue;
+        const drained = new Promise<boolean>((resolve) => outgoing.once('drain', () => resolve(true)));
+        const watch = this.#watch(outgoing);
+        const isOpen = await Promise.race([drained, closed]);
+        clearInterval(watch);
+        if (!isOpen || this.#left) return;
+      }
+      outgoing.end();
+    } catch {
+      this.#cutOff();
+      if (this.#options.cut === undefined) outgoing.destroy();
+    }
+  }
+
+  /** For those that read it in process. */
+  readable(): ReadableStream<Uint8Array> {
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      const part = await this.#next();
+      if (part === undefined) controller.close();
+      else controller.enqueue(part);
+    };
+    return new ReadableStream<Uint8Array>({ pull, cancel: () => this.#leave(readerLeft()) }, { highWaterMark: 0 });
+  }
+
+  #queue(kept: Kept): void {
+    this.#ready.push(kept);
+    this.#readyBytes += kept.size;
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** What is ready, up to a part; undefined: that was all. */
+  async #next(): Promise<Buffer | undefined> {
+    while (this.#readyAt === this.#ready.length && !this.#ended && !this.#left) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      // Results that end together leave in one write.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (this.#left) return undefined;
+    const pieces: Buffer[] = [];
+    for (let bytes = 0; bytes < PART_BYTES && this.#readyAt < this.#ready.length; ) {
+      const kept = this.#shift();
+      if (kept === undefined) break;
+      const taken = this.#options.store.take(kept);
+      const text = taken instanceof Promise ? await taken : taken;
+      bytes += text.length;
+      pieces.push(...this.#framed(text));
+    }
+    this.#options.onRoom();
+    if (pieces.length > 0) return Buffer.concat(pieces);
+    if (this.#options.format === 'array' && !this.#closingSent) {
+      this.#closingSent = true;
+      return this.#isFirst ? Buffer.concat([OPENING, CLOSING]) : CLOSING;
+    }
+    void this.#options.store.close();
+    return undefined;
+  }
+
+  #shift(): Kept | undefined {
+    const kept = this.#ready[this.#readyAt];
+    if (kept === undefined) return undefined;
+    this.#readyAt += 1;
+    this.#readyBytes -= kept.size;
+    if (this.#readyAt === this.#ready.length) {
+      this.#ready = [];
+      this.#readyAt = 0;
+    } else if (this.#readyAt === 10_000) {
+      this.#ready.splice(0, this.#readyAt);
+      this.#readyAt = 0;
+    }
+    return kept;
+  }
+
+  #framed(text: Buffer): Buffer[] {
+    if (this.#options.format === 'lines') return [text, LINE_END];
+    const before = this.#isFirst ? OPENING : COMMA;
+    this.#isFirst = false;
+    return [before, text];
+  }
+
+  /** A reader that takes nothing is waited for while its request arrives, and there is room; else not for long. */
+  #watch(outgoing: ServerResponse): NodeJS.Timeout {
+    const { idleWriteTimeoutMs, store, keptMaxBytes } = this.#options;
+    let unsent = unsentBytes(outgoing);
+    return setInterval(() => {
+      const now = unsentBytes(outgoing);
+      const mayWait = (!this.#arrived && !store.isFull(keptMaxBytes)) || now < unsent;
+      unsent = now;
+      if (mayWait) return;
+      const detail = `The reader took nothing for ${idleWriteTimeoutMs} ms: http.idleWriteTimeoutMs.`;
+      this.#leave(new GatewayError('slow-reader', detail));
+      this.#cutOff();
+    }, idleWriteTimeoutMs);
+  }
+
+  #cutOff(): void {
+    this.#leave(readerLeft());
+    this.#options.cut?.();
+  }
+
+  #leave(error: GatewayError): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#options.onLeft(error);
+    void this.#options.store.close();
+    this.#wakeUp();
+  }
+}
+
+const readerLeft = (): GatewayError =>
+  new GatewayError('client-closed', 'The caller left before all of its batch had run.', { executed: 'no' });
+
+/** Of what was written last, as Node's own timeouts of sockets count it. */
+const unsentBytes = ({ socket, writableLength }: ServerResponse): number =>
+  writableLength + ((socket as { _handle?: { writeQueueSize?: number } | null } | null)?._handle?.writeQueueSize ?? 0);

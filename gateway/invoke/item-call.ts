@@ -1,0 +1,140 @@
+/** One item of a batch on its way: its trace, its turn, its result. */
+import type { Caller, LeaveListener } from '../caller.ts';
+import type { Deadline } from '../deadline.ts';
+import { GatewayError, toGatewayError } from '../errors.ts';
+import { giveBack } from '../fastcgi/index.ts';
+import type { CallTrace } from '../trace/call-trace.ts';
+import type { Output } from './answer.ts';
+import type { BatchItem } from './batch.ts';
+import { inProcessRequest, resultOf } from './in-process.ts';
+import type { Invoker } from './invoke.ts';
+import { outputJson } from './output-json.ts';
+
+/** Where items are called, and how their traces begin. */
+export interface ItemCalls {
+  readonly invoker: Pick<Invoker, 'invoke' | 'function'>;
+  readonly begin: (item: BatchItem) => CallTrace;
+}
+
+export type EndedItem = { readonly item: BatchItem; readonly trace: CallTrace | undefined } & (
+  | { readonly status: 'succeeded'; readonly json: string; readonly isBinary: boolean }
+  /** `cancelled`: it never ran, because the batch had ended. */
+  | { readonly status: 'failed' | 'cancelled'; readonly error: GatewayError }
+);
+
+interface Turn {
+  /** Of the whole batch. */
+  readonly deadline: Deadline;
+  /** It begins to wait for a worker, or has one or nothing to wait for any more. */
+  readonly onWaiting: (waits: boolean) => void;
+}
+
+const PAUSE_MIN_MS = 10;
+const PAUSE_MAX_MS = 500;
+
+/** Others have taken what there is of a function or a queue. */
+const isRefusal = ({ code, executed }: GatewayError): boolean =>
+  executed === 'no' && (code === 'concurrency-limit' || code === 'overloaded');
+
+export class ItemCall implements Caller {
+  readonly #item: BatchItem;
+  readonly #calls: ItemCalls;
+  readonly #turn: Turn;
+  #hasLeft = false;
+  #listener: LeaveListener | undefined;
+
+  constructor(item: BatchItem, calls: ItemCalls, turn: Turn) {
+    this.#item = item;
+    this.#calls = calls;
+    this.#turn = turn;
+  }
+
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  whenLeft(listener: LeaveListener | undefined): void {
+    const waited = this.#listener !== undefined;
+    this.#listener = listener;
+    const waits = listener !== undefined;
+    if (waits !== waited) this.#turn.onWaiting(waits);
+  }
+
+  /** It never begins, if it has not yet. */
+  leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#listener?.callerLeft();
+  }
+
+  /** Never rejects. `stopped`: why the batch has ended, once it has. */
+  async run(stopped: () => GatewayError | undefined): Promise<EndedItem> {
+    const item = this.#item;
+    const trace = this.#calls.begin(item);
+    try {
+      const output = await this.#output(trace, stopped);
+      return { item, trace, status: 'succeeded', ...encoded(item.function, output) };
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      const why = error.executed === 'no' ? stopped() : undefined;
+      return why === undefined
+        ? { item, trace, status: 'failed', error }
+        : { item, trace, status: 'cancelled', error: why };
+    }
+  }
+
+  async #output(trace: CallTrace, stopped: () => GatewayError | undefined): Promise<Output> {
+    for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs)) {
+      try {
+        return await this.#invoke(trace);
+      } catch (thrown) {
+        const error = toGatewayError(thrown);
+        if (!isRefusal(error) || stopped() !== undefined || this.#turn.deadline.remainingMs() <= pauseMs) throw error;
+        await this.#pause(pauseMs * (0.5 + Math.random() / 2));
+      }
+    }
+  }
+
+  async #invoke(trace: CallTrace): Promise<Output> {
+    const { function: name, script, input, timeoutMs } = this.#item;
+    const fn = this.#calls.invoker.function(name);
+    if (fn.output.kind === 'stream') {
+      const detail = `${name} answers with a stream, which a batch cannot carry: call it by itself.`;
+      throw new GatewayError('not-acceptable', detail, { executed: 'no' });
+    }
+    const remainingMs = this.#turn.deadline.remainingMs();
+    return await this.#calls.invoker.invoke({
+      ...inProcessRequest(fn, input, script),
+      name,
+      trace,
+      timeoutMs: Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, remainingMs),
+      // Waiting is what most items of a batch do: it ends with the batch.
+      queueTimeoutMs: remainingMs,
+      caller: this,
+    });
+  }
+
+  /** Until that time has passed, or the batch has ended. */
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.whenLeft({
+        callerLeft: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      });
+    });
+    this.whenLeft(undefined);
+  }
+}
+
+const encoded = (name: string, output: Output): { json: string; isBinary: boolean } => {
+  if (output.kind === 'stream') throw new GatewayError('internal-error', `${name} streams into a batch.`);
+  const result = resultOf(name, output);
+  if (output.kind === 'json') return { json: outputJson(name, result), isBinary: false };
+  const { mediaType, bytes } = output;
+  const json = `{"mediaType":${JSON.stringify(mediaType)},"base64":"${bytes.toString('base64')}"}`;
+  giveBack(bytes);
+  return { json, isBinary: true };
+};
