@@ -82,7 +82,7 @@ export class Spool {
     // Each time: what cleans temporary folders takes those that were not used for days.
     await mkdir(this.dir, { recursive: true, mode: 0o700 });
     const path = join(this.dir, randomBytes(16).toString('hex'));
-    return { path, handle: await open(path, 'wx', 0o600) };
+    return { path, handle: await open(path, 'wx+', 0o600) };
   }
 
   /** Refuses new files on disk and removes those that are left. */

@@ -3,7 +3,7 @@
  * still arrives its reader may take its time: results wait. Then it is held to the usual time limit.
  */
 import type { ServerResponse } from 'node:http';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, toGatewayError } from '../errors.ts';
 import type { BatchFormat } from './batch-options.ts';
 import type { Kept, ResultStore } from './result-store.ts';
 
@@ -49,9 +49,13 @@ export class BatchBody {
   #isFirst = true;
   #closingSent = false;
   #wake: (() => void) | undefined;
+  #conclude: (error: GatewayError | undefined) => void = () => {};
+  /** Resolves when its reader has all of it, or with why it never will. */
+  readonly concluded: Promise<GatewayError | undefined>;
 
   constructor(options: BatchBodyOptions) {
     this.#options = options;
+    this.concluded = new Promise((resolve) => (this.#conclude = resolve));
   }
 
   /** `text`: one result as JSON. */
@@ -117,8 +121,8 @@ export class BatchBody {
         if (!isOpen || this.#left) return;
       }
       outgoing.end();
-    } catch {
-      this.#cutOff();
+    } catch (thrown) {
+      this.#cutOff(toGatewayError(thrown));
       if (this.#options.cut === undefined) outgoing.destroy();
     }
   }
@@ -168,6 +172,7 @@ export class BatchBody {
       return this.#isFirst ? Buffer.concat([OPENING, CLOSING]) : CLOSING;
     }
     void this.#options.store.close();
+    this.#conclude(undefined);
     return undefined;
   }
 
@@ -203,13 +208,12 @@ export class BatchBody {
       unsent = now;
       if (mayWait) return;
       const detail = `The reader took nothing for ${idleWriteTimeoutMs} ms: http.idleWriteTimeoutMs.`;
-      this.#leave(new GatewayError('slow-reader', detail));
-      this.#cutOff();
+      this.#cutOff(new GatewayError('slow-reader', detail));
     }, idleWriteTimeoutMs);
   }
 
-  #cutOff(): void {
-    this.#leave(readerLeft());
+  #cutOff(error: GatewayError): void {
+    this.#leave(error);
     this.#options.cut?.();
   }
 
@@ -218,6 +222,7 @@ export class BatchBody {
     this.#left = true;
     this.#options.onLeft(error);
     void this.#options.store.close();
+    this.#conclude(error);
     this.#wakeUp();
   }
 }

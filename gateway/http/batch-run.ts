@@ -107,7 +107,8 @@ export class BatchRun {
     caller.whenLeft(undefined);
     const text = broken && malformedText({ id: undefined, index: undefined, error: broken }, context);
     this.body.end(text);
-    return broken ?? this.#batch.stopped;
+    const undelivered = await this.body.concluded;
+    return broken ?? this.#batch.stopped ?? undelivered;
   }
 
   /** Resolves when nothing more is read, with why if that is not the end of the body. */

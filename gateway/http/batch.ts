@@ -166,9 +166,9 @@ export class BatchHandler {
     }
     if (error !== undefined) trace.recordError(error);
     const { startMs, endMs, traceId, callId } = tracer.end(trace, error?.code);
-    const told = { status, code: error?.code, ms: round(endMs - startMs), traceId, callId, detail: error?.message };
-    const line = { ...counts, ...told };
-    if (status >= 500) log.error(line, 'batch failed');
+    const why = { code: error?.code, detail: error?.message, cause: error?.privateDetail };
+    const line = { ...counts, status, ms: round(endMs - startMs), traceId, callId, ...why };
+    if (status >= 500 || error?.code === 'internal-error') log.error(line, 'batch failed');
     else if (error !== undefined) log.warn(line, status < 400 ? 'batch broken off' : 'batch refused');
     else log.info(line, 'batch');
   }

@@ -42,7 +42,7 @@ export interface BatchOptions {
 /** Calls of one function that may wait for a worker at once: enough for each worker that becomes free to find one. */
 const WAITING_MAX = 8;
 /** Read ahead of those in flight: enough to find work for every function, little to hold. */
-const HELD_MAX = 500;
+const HELD_MAX = 100;
 const HELD_MAX_BYTES = 4 * 1_048_576;
 
 /** The items of one function. */
