@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { parseAddress } from './address.ts';
+import { parseAddress, UNIX_PATH_MAX_BYTES } from './address.ts';
 
 const ms = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
 const bytes = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
@@ -198,6 +198,22 @@ export const configSchema = z.strictObject({
         .max(1000)
         .optional()
         .describe('asked for as `Authorization: Bearer …`'),
+    })
+    .prefault({}),
+  internal: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('functions of managed pools can call functions: PHP finds the way in the variable `FPMG_GATEWAY`'),
+      socket: absolutePath
+        .refine((path) => Buffer.byteLength(path) <= UNIX_PATH_MAX_BYTES, {
+          error: `is longer than the ${UNIX_PATH_MAX_BYTES} bytes that the system allows for a socket`,
+        })
+        .optional()
+        .describe(
+          'listen on this unix socket, too, for other services of this machine; whoever may enter its folder may call, and is trusted',
+        ),
     })
     .prefault({}),
   limits: z

@@ -8,6 +8,8 @@ import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
+import { forLocalPeers, openInternalListeners } from './http/internal-listener.ts';
+import type { Listener } from './http/listener.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
@@ -20,6 +22,7 @@ import { type Log, silentLog } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { checkHandlers } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
+import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
 import { makePools, startPools } from './pool/pools.ts';
 import { loadProject, type Project } from './project.ts';
@@ -58,6 +61,8 @@ export interface Gateway {
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /** Answers a plain call over a socket; undefined for any other request, which is for `fetch`. */
   readonly serve: App['serve'];
+  /** The same for peers on unix sockets of this machine: under any host name. */
+  readonly internal: App;
   /**
    * Resolves with the validated output; for bytes with a `BinaryResult`; for a stream with an async iterable of items
    * or byte arrays, and leaving its loop stops PHP. Rejects with GatewayError.
@@ -89,24 +94,25 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
   const { folder, settings, registry } = project;
   const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
+  const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   try {
     await gather(problems, async () => {
       const functions = [...registry.functions.values()];
-      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, log }))
+      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, internal, log }))
         pools.set(pool.name, pool);
     });
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
     await gather(problems, () => checkHandlers(registry.functions.values(), running));
     if (problems.length > 0) throw new StartupError(problems);
+    return await RunningGateway.open({ settings, registry, tracer, pools, instance, log }, internal);
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
     instance.remove();
     throw error;
   }
-  return new RunningGateway({ settings, registry, tracer, pools, instance, log });
 };
 
 /** One step's problems do not hide the next one's. */
@@ -135,13 +141,21 @@ class RunningGateway implements Gateway {
   readonly tracer: Tracer;
   readonly fetch: Gateway['fetch'];
   readonly serve: Gateway['serve'];
+  readonly internal: App;
   readonly #parts: RunningParts;
   readonly #admissions = new Map<string, Admission>();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
+  #listeners: readonly Listener[] = [];
   #ending: Promise<void> | undefined;
 
-  constructor(parts: RunningParts) {
+  static async open(parts: RunningParts, sockets: InternalSockets | undefined): Promise<RunningGateway> {
+    const gateway = new RunningGateway(parts);
+    if (sockets !== undefined) gateway.#listeners = await openInternalListeners(sockets, gateway.internal, parts);
+    return gateway;
+  }
+
+  private constructor(parts: RunningParts) {
     const { settings, registry, tracer, pools, instance, log } = parts;
     this.#parts = parts;
     this.settings = settings;
@@ -170,9 +184,11 @@ class RunningGateway implements Gateway {
     this.#spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
     const spool = this.#spool;
     const invoker = this.#invoker;
-    const app = createApp({ functions: this.functions, invoker, tracer, settings, spool, info, log, notReady });
+    const common = { functions: this.functions, invoker, tracer, spool, info, log, notReady };
+    const app = createApp({ ...common, settings });
     this.fetch = app.fetch;
     this.serve = app.serve;
+    this.internal = createApp({ ...common, settings: forLocalPeers(settings) });
   }
 
   async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {
@@ -222,6 +238,7 @@ class RunningGateway implements Gateway {
 
   async destroy(): Promise<void> {
     for (const admission of this.#admissions.values()) admission.close();
+    for (const listener of this.#listeners) listener.destroy();
     await Promise.all([...this.#parts.pools.values()].map((pool) => pool.destroy()));
     await this.#removeFiles();
   }
@@ -239,6 +256,8 @@ class RunningGateway implements Gateway {
     const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);
     await Promise.all([...this.#admissions.values()].map((admission) => admission.emptied()));
     await Promise.all([...pools.values()].map((pool) => pool.close(shutdownGraceMs)));
+    // Not before: until then PHP may call functions, and be answered.
+    await Promise.all(this.#listeners.map((listener) => listener.close(Promise.resolve(), 0)));
     clearTimeout(timer);
     await this.#removeFiles();
   }

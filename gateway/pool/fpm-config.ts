@@ -7,6 +7,8 @@ export interface FpmConfigInput {
   readonly instanceId: string;
   readonly socket: string;
   readonly settings: ManagedPoolSettings;
+  /** By `poolEnvironment`. */
+  readonly env: Readonly<Record<string, string>>;
   /** The longest `timeoutMs` of the pool's functions. */
   readonly longestCallMs: number;
   /** Set when the master is root. */
@@ -19,8 +21,15 @@ const ENV_PREFIX = 'FPMG_ENV_';
  * The master's environment, which the configuration refers to: no secret is written into a file, and no value is
  * read as php-fpm's own syntax (it takes one that begins with `$` as a variable's name).
  */
-export const masterEnvironment = (settings: ManagedPoolSettings): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(settings.env).map(([name, value]) => [`${ENV_PREFIX}${name}`, value]));
+export const masterEnvironment = (env: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [`${ENV_PREFIX}${name}`, value]));
+
+/** All variables that PHP sees. `gatewaySocket`: where functions call functions; undefined for none. */
+export const poolEnvironment = (
+  { env }: ManagedPoolSettings,
+  gatewaySocket: string | undefined,
+): Readonly<Record<string, string>> =>
+  gatewaySocket === undefined ? env : { FPMG_GATEWAY: `unix:${gatewaySocket}`, ...env };
 
 const seconds = (ms: number): number => Math.ceil(ms / 1000);
 
@@ -39,7 +48,7 @@ export const keptWorkers = ({ pm, workers }: ManagedPoolSettings): number =>
   pm === 'dynamic' ? Math.ceil(workers / 4) : 0;
 
 export const renderFpmConfig = (input: FpmConfigInput): string => {
-  const { pool, instanceId, socket, settings, longestCallMs, user } = input;
+  const { pool, instanceId, socket, settings, env, longestCallMs, user } = input;
   const lines = [
     '; Rendered by fpm-gateway at start: changes here are lost.',
     '[global]',
@@ -66,7 +75,7 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
     'decorate_workers_output = no',
     '; PHP sees only the variables listed here.',
     'clear_env = yes',
-    ...Object.keys(settings.env).map((name) => `env[${name}] = $${ENV_PREFIX}${name}`),
+    ...Object.keys(env).map((name) => `env[${name}] = $${ENV_PREFIX}${name}`),
     'security.limit_extensions = .php',
   ];
   return `${lines.join('\n')}\n`;

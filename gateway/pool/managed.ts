@@ -1,15 +1,23 @@
 /** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
 import { join } from 'node:path';
-import { UNIX_PATH_MAX_BYTES } from '../address.ts';
 import type { ManagedPoolSettings } from '../config.ts';
 import { operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend } from './backend.ts';
 import type { Cores } from './cores.ts';
-import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig, runtimePreload } from './fpm-config.ts';
+import {
+  iniArguments,
+  keptWorkers,
+  masterEnvironment,
+  phpIni,
+  poolEnvironment,
+  renderFpmConfig,
+  runtimePreload,
+} from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
 import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
+import { assertSocketPath } from './internal-sockets.ts';
 import type { PhpPaths } from './runtime.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
@@ -22,6 +30,8 @@ export interface ManagedOptions {
   readonly paths: PhpPaths;
   readonly longestCallMs: number;
   readonly uploads: UploadNeeds;
+  /** Where its functions call functions; undefined: nowhere. */
+  readonly gatewaySocket: string | undefined;
   readonly cores: Cores;
   readonly log: Log;
   readonly onFree: () => void;
@@ -138,11 +148,7 @@ export class ManagedPool {
 
   #socketPath(): string {
     const { instance, name } = this.#options;
-    const path = join(instance.sockets, `${name}.${this.#generations}`);
-    const length = Buffer.byteLength(path);
-    if (length <= UNIX_PATH_MAX_BYTES) return path;
-    const detail = `The socket path ${path} has ${length} bytes; the system allows ${UNIX_PATH_MAX_BYTES}. Set runtimeDir (FPMG_RUNTIME_DIR) to a shorter path.`;
-    throw new StartupError([{ file: 'runtimeDir', detail }]);
+    return assertSocketPath(join(instance.sockets, `${name}.${this.#generations}`));
   }
 
   async #launch(): Promise<Generation> {
@@ -169,16 +175,17 @@ export class ManagedPool {
 
   /** A pool of which PHP cannot preload the runtime works without. */
   async #startMaster(socket: string): Promise<FpmMaster> {
-    const { name, settings, program, instance, paths, longestCallMs, uploads, log } = this.#options;
+    const { name, settings, program, instance, paths, longestCallMs, uploads, gatewaySocket, log } = this.#options;
     const user = poolUser(name, settings.user);
+    const env = poolEnvironment(settings, gatewaySocket);
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({
         pool: name,
         program,
         configFile: join(instance.path, `${name}.${this.#generations}.conf`),
-        config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
+        config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, env, longestCallMs, user }),
         iniArguments: iniArguments(phpIni({ settings, uploads, uploadDir: this.#uploadDir.path, preload })),
-        env: masterEnvironment(settings),
+        env: masterEnvironment(env),
         log,
       });
     try {

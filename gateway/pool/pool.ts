@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly longestCallMs: number;
   /** What its functions may send. */
   readonly uploads: UploadNeeds;
+  /** Where functions of a managed pool call functions; undefined: nowhere. */
+  readonly gatewaySocket: string | undefined;
   /** Of this machine, shared by all its pools. */
   readonly cores: Cores;
   readonly log: Log;
