@@ -243,6 +243,12 @@ export const configSchema = z.strictObject({
       stderrMaxBytes: bytes(0, 16 * 1_048_576)
         .default(65_536)
         .describe('PHP warnings kept for the trace of a call, besides their last 4 KiB'),
+      callDepthMax: z
+        .int()
+        .min(1)
+        .max(32)
+        .default(8)
+        .describe('functions that call functions, the outermost included; 1: none may'),
       // 100,000 of them took 334 ms and 30 MB.
       issuesMax: z.int().min(1).max(1000).default(20).describe('broken rules listed in one answer'),
     })

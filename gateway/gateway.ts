@@ -175,6 +175,7 @@ class RunningGateway implements Gateway {
         responseMaxBytes: limits.responseMaxBytes,
         issuesMax: limits.issuesMax,
         itemMaxBytes: limits.itemMaxBytes,
+        callDepthMax: limits.callDepthMax,
       },
       log,
     );
@@ -209,6 +210,7 @@ class RunningGateway implements Gateway {
         trace,
         timeoutMs,
         caller: new SignalCaller(signal),
+        outer: undefined,
       });
       if (output.kind === 'stream') {
         void output.stream.ended.then(end);

@@ -21,6 +21,7 @@ import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { nowMs } from '../trace/clock.ts';
 import { within } from '../within.ts';
+import type { Ancestry } from './ancestry.ts';
 import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
 import {
   BytesDecoder,
@@ -61,6 +62,8 @@ export interface Attempt {
   readonly log: Log;
   /** When it leaves, a stream that nobody reads is stopped; anything else runs to its end. */
   readonly caller: Caller;
+  /** The call it was made in. */
+  readonly outer: Ancestry | undefined;
   /** The worker is free again: its files can be cleared away. */
   readonly onFreed: SlotRequest['onFreed'];
 }
@@ -71,8 +74,13 @@ const HEAD_WAIT_MS = 1000;
 const attemptIdOf = ({ trace, record }: Attempt): string => `${trace.callId}.${record.number}`;
 
 const requestOf = (attempt: Attempt): SlotRequest => {
-  const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, onFreed } = attempt;
-  const call = { attemptId: attemptIdOf(attempt), budgetMs: timeLimitMs, traceparent: trace.phpTraceparent(record) };
+  const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, outer, onFreed } = attempt;
+  const call = {
+    attemptId: attemptIdOf(attempt),
+    budgetMs: timeLimitMs,
+    traceparent: trace.phpTraceparent(record),
+    outer: outer?.path,
+  };
   const params = fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call);
   params.push(...input.params);
   return { encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };

@@ -13,6 +13,7 @@ import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { nowMs } from '../trace/clock.ts';
 import type { Admission } from './admission.ts';
+import { type Ancestry, assertDepth, pathWith } from './ancestry.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';
@@ -45,15 +46,21 @@ export interface Call {
   readonly timeoutMs: number | undefined;
   /** It leaves while the call waits: it never runs. Later: it runs to its end, unless its output is a stream. */
   readonly caller: Caller;
+  /** The call whose PHP made this one; undefined: none did. */
+  readonly outer: Ancestry | undefined;
+}
+
+export interface InvokerLimits extends AttemptLimits {
+  readonly callDepthMax: number;
 }
 
 export class Invoker {
   readonly #targets: ReadonlyMap<string, Target>;
-  readonly #limits: AttemptLimits;
+  readonly #limits: InvokerLimits;
   readonly #log: Log;
 
   /** `log` receives what handlers log. */
-  constructor(targets: ReadonlyMap<string, Target>, limits: AttemptLimits, log: Log) {
+  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, log: Log) {
     this.#targets = targets;
     this.#limits = limits;
     this.#log = log;
@@ -63,6 +70,7 @@ export class Invoker {
   async invoke(call: Call): Promise<Output> {
     const { trace } = call;
     const target = this.#find(call.name);
+    if (call.outer !== undefined) this.#nest(call, call.outer);
     const startedMs = nowMs();
     const encodedParams = scriptOf(target, call);
     const input = this.#encodeInput(target.fn, call);
@@ -96,6 +104,11 @@ export class Invoker {
     const target = this.#targets.get(name);
     if (target !== undefined) return target;
     throw new GatewayError('not-found', `There is no function named ${JSON.stringify(name.slice(0, 128))}.`);
+  }
+
+  #nest({ name, trace }: Call, { path }: Ancestry): void {
+    trace.set({ 'fpm_gateway.call_path': pathWith(path, name) });
+    assertDepth(path, name, this.#limits.callDepthMax);
   }
 
   /** PHP gets the validated value written anew, defaults applied, never the caller's bytes. */
@@ -147,7 +160,13 @@ export class Invoker {
     }
   }
 
-  #attemptOf(target: Target, { trace, caller }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
+  #attemptOf(
+    target: Target,
+    { trace, caller, outer }: Call,
+    prepared: Prepared,
+    slot: Slot,
+    record: AttemptTrace,
+  ): Attempt {
     const { fn, workload, beginUpload } = target;
     const { input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
@@ -168,6 +187,7 @@ export class Invoker {
       limits: this.#limits,
       log: this.#log,
       caller,
+      outer,
       onFreed,
     };
   }
