@@ -16,6 +16,7 @@ import type { GatewayFunction } from './invoke/function.ts';
 import { encodeFunctionParams } from './invoke/function-params.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
+import { Nesting } from './invoke/nesting.ts';
 import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
 import { type Log, silentLog } from './log.ts';
@@ -144,6 +145,7 @@ class RunningGateway implements Gateway {
   readonly internal: App;
   readonly #parts: RunningParts;
   readonly #admissions = new Map<string, Admission>();
+  readonly #nesting = new Nesting();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
   #listeners: readonly Listener[] = [];
@@ -162,7 +164,8 @@ class RunningGateway implements Gateway {
     this.functions = registry.functions;
     this.warnings = registry.warnings;
     this.tracer = tracer;
-    for (const [name, pool] of pools) this.#admissions.set(name, new Admission(pool, pool.settings.queueMax));
+    for (const [name, pool] of pools)
+      this.#admissions.set(name, new Admission(pool, pool.settings.queueMax, this.#nesting));
     const targets = [...registry.functions.values()].flatMap((fn) => this.#target(fn));
     const { limits } = settings;
     this.#invoker = new Invoker(
@@ -177,7 +180,7 @@ class RunningGateway implements Gateway {
         itemMaxBytes: limits.itemMaxBytes,
         callDepthMax: limits.callDepthMax,
       },
-      log,
+      { log, nesting: this.#nesting },
     );
     const info = { title: 'Functions', version: VERSION };
     const notReady = (): string | undefined => this.#notReady();
@@ -256,7 +259,8 @@ class RunningGateway implements Gateway {
     const { shutdownGraceMs } = settings;
     for (const admission of this.#admissions.values()) admission.close();
     const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);
-    await Promise.all([...this.#admissions.values()].map((admission) => admission.emptied()));
+    // Those that run may call functions of any pool until the last of them has ended.
+    await this.#nesting.emptied();
     await Promise.all([...pools.values()].map((pool) => pool.close(shutdownGraceMs)));
     // Not before: until then PHP may call functions, and be answered.
     await Promise.all(this.#listeners.map((listener) => listener.close(Promise.resolve(), 0)));

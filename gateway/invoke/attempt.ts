@@ -21,7 +21,6 @@ import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { nowMs } from '../trace/clock.ts';
 import { within } from '../within.ts';
-import type { Ancestry } from './ancestry.ts';
 import { type Output, type ResponseHead, readOutput, tooLarge } from './answer.ts';
 import {
   BytesDecoder,
@@ -62,8 +61,8 @@ export interface Attempt {
   readonly log: Log;
   /** When it leaves, a stream that nobody reads is stopped; anything else runs to its end. */
   readonly caller: Caller;
-  /** The call it was made in. */
-  readonly outer: Ancestry | undefined;
+  /** The functions outside of it, the outermost first. */
+  readonly outer: readonly string[];
   /** The worker is free again: its files can be cleared away. */
   readonly onFreed: SlotRequest['onFreed'];
 }
@@ -79,7 +78,7 @@ const requestOf = (attempt: Attempt): SlotRequest => {
     attemptId: attemptIdOf(attempt),
     budgetMs: timeLimitMs,
     traceparent: trace.phpTraceparent(record),
-    outer: outer?.path,
+    outer,
   };
   const params = fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call);
   params.push(...input.params);

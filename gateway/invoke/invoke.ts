@@ -18,6 +18,7 @@ import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';
 import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
+import type { Nesting, OpenCall } from './nesting.ts';
 import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
@@ -50,6 +51,11 @@ export interface Call {
   readonly outer: Ancestry | undefined;
 }
 
+export interface InvokerParts {
+  readonly log: Log;
+  readonly nesting: Nesting;
+}
+
 export interface InvokerLimits extends AttemptLimits {
   readonly callDepthMax: number;
 }
@@ -58,26 +64,40 @@ export class Invoker {
   readonly #targets: ReadonlyMap<string, Target>;
   readonly #limits: InvokerLimits;
   readonly #log: Log;
+  readonly #nesting: Nesting;
 
   /** `log` receives what handlers log. */
-  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, log: Log) {
+  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, { log, nesting }: InvokerParts) {
     this.#targets = targets;
     this.#limits = limits;
     this.#log = log;
+    this.#nesting = nesting;
   }
 
   /** Resolves with the validated output; rejects with GatewayError. */
   async invoke(call: Call): Promise<Output> {
-    const { trace } = call;
     const target = this.#find(call.name);
-    if (call.outer !== undefined) this.#nest(call, call.outer);
+    const open = this.#nesting.begin(call.trace.callId, call.name, call.outer);
+    let streams = false;
+    try {
+      if (call.outer !== undefined) this.#nest(call, open);
+      const output = await this.#walk(call, target, open);
+      streams = output.kind === 'stream';
+      return output;
+    } finally {
+      this.#nesting.answered(open, streams);
+    }
+  }
+
+  async #walk(call: Call, target: Target, open: OpenCall): Promise<Output> {
+    const { trace } = call;
     const startedMs = nowMs();
     const encodedParams = scriptOf(target, call);
     const input = this.#encodeInput(target.fn, call);
     trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call.timeoutMs));
     target.retryBudget.deposit();
-    const prepared: Prepared = { input, encodedParams, deadline, slot: undefined, moves: 0 };
+    const prepared: Prepared = { open, input, encodedParams, deadline, slot: undefined, moves: 0 };
     let executed: Executed = 'no';
     for (;;) {
       try {
@@ -106,9 +126,9 @@ export class Invoker {
     throw new GatewayError('not-found', `There is no function named ${JSON.stringify(name.slice(0, 128))}.`);
   }
 
-  #nest({ name, trace }: Call, { path }: Ancestry): void {
-    trace.set({ 'fpm_gateway.call_path': pathWith(path, name) });
-    assertDepth(path, name, this.#limits.callDepthMax);
+  #nest({ name, trace }: Call, { outer }: OpenCall): void {
+    trace.set({ 'fpm_gateway.call_path': pathWith(outer, name) });
+    assertDepth(outer, name, this.#limits.callDepthMax);
   }
 
   /** PHP gets the validated value written anew, defaults applied, never the caller's bytes. */
@@ -160,15 +180,9 @@ export class Invoker {
     }
   }
 
-  #attemptOf(
-    target: Target,
-    { trace, caller, outer }: Call,
-    prepared: Prepared,
-    slot: Slot,
-    record: AttemptTrace,
-  ): Attempt {
+  #attemptOf(target: Target, { trace, caller }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
     const { fn, workload, beginUpload } = target;
-    const { input, encodedParams, deadline } = prepared;
+    const { open, input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
     const timeLimitMs = Math.min(fn.timeoutMs, remainingMs);
     if (timeLimitMs <= 0)
@@ -187,7 +201,7 @@ export class Invoker {
       limits: this.#limits,
       log: this.#log,
       caller,
-      outer,
+      outer: open.outer,
       onFreed,
     };
   }
@@ -210,6 +224,7 @@ const keepsFiles = ({ hasFiles, body }: EncodedInput): boolean => hasFiles || bo
 
 /** What the attempts of a call share. */
 interface Prepared {
+  readonly open: OpenCall;
   readonly input: EncodedInput;
   readonly encodedParams: Buffer;
   readonly deadline: Deadline;
@@ -240,11 +255,12 @@ const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
   moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
 
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
-  target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared) });
+  target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared), call: prepared.open });
 
 const enter = (target: Target, { caller }: Call, prepared: Prepared): Promise<Slot> => {
   const remainingMs = prepared.deadline.remainingMs();
-  return target.admission.enter({ fn: target.fn, remainingMs, mayShare: mayShare(target, prepared), caller });
+  const { open: call } = prepared;
+  return target.admission.enter({ fn: target.fn, remainingMs, mayShare: mayShare(target, prepared), caller, call });
 };
 
 const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {

@@ -53,7 +53,9 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
     const gatewaySocket = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
-    const shared = { program, instance, uploads, gatewaySocket, cores, log };
+    // As many as there can be levels below the first: see invoke/nesting.ts.
+    const reserveWorkers = settings.limits.callDepthMax - 1;
+    const shared = { program, instance, uploads, reserveWorkers, gatewaySocket, cores, log };
     return [new Pool({ name, settings: pool, paths, longestCallMs, ...shared })];
   });
 };

@@ -107,14 +107,14 @@ export interface CallParams {
   readonly attemptId: string;
   readonly budgetMs: number;
   readonly traceparent: string;
-  /** The functions outside of this call, the outermost first; undefined: it was not made by one. */
-  readonly outer: readonly string[] | undefined;
+  /** The functions outside of this call, the outermost first; none: it was not made by one. */
+  readonly outer: readonly string[];
 }
 
 /** What PHP needs to know of the call, and to make calls itself: `<budgetMs> <traceparent>[ <outer>]`. */
 const describeCall = ({ budgetMs, traceparent, outer }: CallParams): string => {
   const plain = `${budgetMs.toFixed(3)} ${traceparent}`;
-  return outer === undefined ? plain : `${plain} ${outer.join(',')}`;
+  return outer.length === 0 ? plain : `${plain} ${outer.join(',')}`;
 };
 
 /** What differs from call to call of a handler: in few parameters, each of which takes PHP its time. */

@@ -18,6 +18,7 @@ const render = (pool: object, more: object = {}): string[] => {
     pool: 'default',
     instanceId: '1-2-abc',
     socket: '/run/s/default.1',
+    reserve: undefined,
     settings: settingsOf(pool),
     env: poolEnvironment(settingsOf(pool), undefined),
     longestCallMs: 30_000,
