@@ -1,8 +1,8 @@
 /**
  * Who may go next: a bounded queue per pool, in it one for each function, and a cap per function. A freed worker is
  * handed to the call that has waited longest among those it may serve, so no newcomer can take it in between, and calls
- * that may not run now (their cores are taken) hold up no others. Before them go calls that others wait for, the
- * deepest first: with each of them a worker comes free. A call whose time is up or whose caller left never reaches PHP.
+ * that may not run now (their cores are taken) hold up no others. Before them go calls that others wait for with a worker
+ * (one for each of those), the deepest first. A call whose time is up or whose caller left never reaches PHP.
  */
 import type { Caller, LeaveListener } from '../caller.ts';
 import { GatewayError } from '../errors.ts';
@@ -67,14 +67,17 @@ interface FunctionQueue {
   /** Calls from their entry until their worker is free. */
   inside: number;
   waiting: number;
-  /** By level: first those that nobody here waits for. */
+  /** Those that nobody with a worker waits for, those in their turn that somebody waits for, those that go first by level. */
   readonly rows: Row[];
 }
 
-/** Calls of one function that wait, of one level (`OpenCall`). */
+/** Calls of one function that wait and may do the same. */
 interface Row {
   readonly queue: FunctionQueue;
-  readonly level: number;
+  /** Calls that have a worker wait for them. */
+  readonly awaited: boolean;
+  /** The higher goes first; 0: in turn. */
+  readonly rank: number;
   /** A Set keeps order and lets a waiter leave from the middle at no cost. */
   readonly waiters: Set<Waiter>;
 }
@@ -171,7 +174,7 @@ export class Admission {
 
   /** Each kind has its own bound: calls that came from outside must not turn away those that others wait for. */
   #waitingLike({ row }: Waiter): number {
-    return row.level > 0 ? this.#awaited : this.#waiting - this.#awaited;
+    return row.awaited ? this.#awaited : this.#waiting - this.#awaited;
   }
 
   /** For a waiter whose caller has left, too. */
@@ -236,10 +239,10 @@ export class Admission {
   #wait(entry: Entry, queue: FunctionQueue): { readonly waiter: Waiter; readonly granted: Promise<Slot> } {
     const { promise: granted, resolve, reject } = Promise.withResolvers<Slot>();
     this.#entered += 1;
-    const row = rowOf(queue, entry.call.level);
+    const row = rowOf(queue, entry.call);
     const waiter = new Waiter(this, { number: this.#entered, entry, row }, { resolve, reject });
     this.#waiting += 1;
-    if (row.level > 0) this.#awaited += 1;
+    if (row.awaited) this.#awaited += 1;
     queue.inside += 1;
     queue.waiting += 1;
     row.waiters.add(waiter);
@@ -257,7 +260,7 @@ export class Admission {
     entry.caller.whenLeft(undefined);
     this.#nesting.waitsNoMore(entry.call);
     this.#waiting -= 1;
-    if (row.level > 0) this.#awaited -= 1;
+    if (row.awaited) this.#awaited -= 1;
     queue.inside -= 1;
     queue.waiting -= 1;
     row.waiters.delete(waiter);
@@ -329,7 +332,7 @@ export class Admission {
         continue;
       }
       held.add(row);
-      const lacking = this.#pool.lacks({ workload, mayShare: false, awaited: row.level > 0 });
+      const lacking = this.#pool.lacks({ workload, mayShare: false, awaited: row.awaited });
       // Whoever went behind others now would keep their worker from becoming free for it.
       if (lacking === 'worker') return;
       if (lacking === 'cores') mayCompute = false;
@@ -337,27 +340,30 @@ export class Admission {
   }
 }
 
-/** The deepest, and of those who has waited longest, but for those of the rows that are held. */
+/** The deepest of those that go first, else who has waited longest, but for those of the rows that are held. */
 const firstOf = (
   queued: ReadonlySet<Row>,
   held: ReadonlySet<Row>,
 ): { readonly row: Row; readonly waiter: Waiter } | undefined => {
   let first: { readonly row: Row; readonly waiter: Waiter } | undefined;
   for (const row of queued) {
-    if (held.has(row) || (first !== undefined && row.level < first.row.level)) continue;
+    if (held.has(row) || (first !== undefined && row.rank < first.row.rank)) continue;
     const [waiter] = row.waiters;
     if (waiter === undefined) continue;
-    if (first === undefined || row.level > first.row.level || waiter.number < first.waiter.number)
+    if (first === undefined || row.rank > first.row.rank || waiter.number < first.waiter.number)
       first = { row, waiter };
   }
   return first;
 };
 
-const rowOf = (queue: FunctionQueue, level: number): Row => {
-  let row = queue.rows[level];
+const rowOf = (queue: FunctionQueue, call: OpenCall): Row => {
+  const awaited = call.level > 0;
+  const rank = call.claimFirst() ? call.level : 0;
+  const at = awaited ? 1 + rank : 0;
+  let row = queue.rows[at];
   if (row === undefined) {
-    row = { queue, level, waiters: new Set() };
-    queue.rows[level] = row;
+    row = { queue, awaited, rank, waiters: new Set() };
+    queue.rows[at] = row;
   }
   return row;
 };

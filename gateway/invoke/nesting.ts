@@ -43,6 +43,8 @@ export class OpenCall {
   readonly level: number;
   /** Calls it waits for. */
   children: Set<OpenCall> | undefined;
+  /** The one of them that goes before other calls. */
+  first: OpenCall | undefined;
   /** Of its latest attempt. */
   held: Held | undefined;
   /** Workers it has, those of earlier attempts that are not free yet included. */
@@ -60,6 +62,16 @@ export class OpenCall {
     this.outer = parent === undefined ? (outer?.path ?? NONE) : [...parent.outer, parent.name];
     // A parent without a worker is at its next attempt: the one that asked is gone.
     this.level = outer?.awaited === true && parent?.held !== undefined ? parent.level + 1 : 0;
+  }
+
+  /**
+   * Whether it goes before other calls: it frees the worker of the call it is in. One in each call does: the rest of many
+   * at once wait their turn, else one caller's fan-out would keep everybody else from the pool.
+   */
+  claimFirst(): boolean {
+    if (this.level === 0 || this.parent === undefined) return false;
+    this.parent.first ??= this;
+    return this.parent.first === this;
   }
 
   /** `live`: pools where those who wait get on. Ends, because children are deeper and readers outside of all of them. */
@@ -162,6 +174,7 @@ export class Nesting {
     const { parent } = call;
     if (parent !== undefined && call.level > 0) {
       parent.children?.delete(call);
+      if (parent.first === call) parent.first = undefined;
       if (parent.children?.size === 0 && parent.reader === undefined) parent.held?.resume();
       if (streams && call.held !== undefined) {
         call.reader = parent;
