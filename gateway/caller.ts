@@ -34,3 +34,6 @@ export class SignalCaller implements Caller {
 
   readonly #onAbort = (): void => this.#listener?.callerLeft();
 }
+
+/** Of a call that runs whether anybody waits for it or not. */
+export const staysForever: Caller = { hasLeft: false, whenLeft: () => {} };

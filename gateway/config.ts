@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { parseAddress } from './address.ts';
+import { parseAddress, UNIX_PATH_MAX_BYTES } from './address.ts';
 
 const ms = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
 const bytes = (minimum: number, maximum: number) => z.int().min(minimum).max(maximum);
@@ -200,6 +200,22 @@ export const configSchema = z.strictObject({
         .describe('asked for as `Authorization: Bearer …`'),
     })
     .prefault({}),
+  internal: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('functions of managed pools can call functions: PHP finds the way in the variable `FPMG_GATEWAY`'),
+      socket: absolutePath
+        .refine((path) => Buffer.byteLength(path) <= UNIX_PATH_MAX_BYTES, {
+          error: `is longer than the ${UNIX_PATH_MAX_BYTES} bytes that the system allows for a socket`,
+        })
+        .optional()
+        .describe(
+          'listen on this unix socket, too, for other services of this machine; whoever may enter its folder may call, and is trusted',
+        ),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       bodyMaxBytes: bytes(1, MAX_BYTES).default(1_048_576).describe('request body, without its files'),
@@ -227,6 +243,12 @@ export const configSchema = z.strictObject({
       stderrMaxBytes: bytes(0, 16 * 1_048_576)
         .default(65_536)
         .describe('PHP warnings kept for the trace of a call, besides their last 4 KiB'),
+      callDepthMax: z
+        .int()
+        .min(1)
+        .max(32)
+        .default(8)
+        .describe('functions that call functions, the outermost included; 1: none may'),
       // 100,000 of them took 334 ms and 30 MB.
       issuesMax: z.int().min(1).max(1000).default(20).describe('broken rules listed in one answer'),
     })

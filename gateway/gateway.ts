@@ -8,18 +8,22 @@ import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
+import { forLocalPeers, openInternalListeners } from './http/internal-listener.ts';
+import type { Listener } from './http/listener.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { encodeFunctionParams } from './invoke/function-params.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
+import { Nesting } from './invoke/nesting.ts';
 import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
 import { type Log, silentLog } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { checkHandlers } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
+import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
 import { makePools, startPools } from './pool/pools.ts';
 import { loadProject, type Project } from './project.ts';
@@ -58,6 +62,8 @@ export interface Gateway {
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /** Answers a plain call over a socket; undefined for any other request, which is for `fetch`. */
   readonly serve: App['serve'];
+  /** The same for peers on unix sockets of this machine: under any host name. */
+  readonly internal: App;
   /**
    * Resolves with the validated output; for bytes with a `BinaryResult`; for a stream with an async iterable of items
    * or byte arrays, and leaving its loop stops PHP. Rejects with GatewayError.
@@ -89,24 +95,25 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
   const { folder, settings, registry } = project;
   const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
+  const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   try {
     await gather(problems, async () => {
       const functions = [...registry.functions.values()];
-      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, log }))
+      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, internal, log }))
         pools.set(pool.name, pool);
     });
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
     await gather(problems, () => checkHandlers(registry.functions.values(), running));
     if (problems.length > 0) throw new StartupError(problems);
+    return await RunningGateway.open({ settings, registry, tracer, pools, instance, log }, internal);
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
     instance.remove();
     throw error;
   }
-  return new RunningGateway({ settings, registry, tracer, pools, instance, log });
 };
 
 /** One step's problems do not hide the next one's. */
@@ -135,20 +142,30 @@ class RunningGateway implements Gateway {
   readonly tracer: Tracer;
   readonly fetch: Gateway['fetch'];
   readonly serve: Gateway['serve'];
+  readonly internal: App;
   readonly #parts: RunningParts;
   readonly #admissions = new Map<string, Admission>();
+  readonly #nesting = new Nesting();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
+  #listeners: readonly Listener[] = [];
   #ending: Promise<void> | undefined;
 
-  constructor(parts: RunningParts) {
+  static async open(parts: RunningParts, sockets: InternalSockets | undefined): Promise<RunningGateway> {
+    const gateway = new RunningGateway(parts);
+    if (sockets !== undefined) gateway.#listeners = await openInternalListeners(sockets, gateway.internal, parts);
+    return gateway;
+  }
+
+  private constructor(parts: RunningParts) {
     const { settings, registry, tracer, pools, instance, log } = parts;
     this.#parts = parts;
     this.settings = settings;
     this.functions = registry.functions;
     this.warnings = registry.warnings;
     this.tracer = tracer;
-    for (const [name, pool] of pools) this.#admissions.set(name, new Admission(pool, pool.settings.queueMax));
+    for (const [name, pool] of pools)
+      this.#admissions.set(name, new Admission(pool, pool.settings.queueMax, this.#nesting));
     const targets = [...registry.functions.values()].flatMap((fn) => this.#target(fn));
     const { limits } = settings;
     this.#invoker = new Invoker(
@@ -161,8 +178,9 @@ class RunningGateway implements Gateway {
         responseMaxBytes: limits.responseMaxBytes,
         issuesMax: limits.issuesMax,
         itemMaxBytes: limits.itemMaxBytes,
+        callDepthMax: limits.callDepthMax,
       },
-      log,
+      { log, nesting: this.#nesting },
     );
     const info = { title: 'Functions', version: VERSION };
     const notReady = (): string | undefined => this.#notReady();
@@ -170,9 +188,11 @@ class RunningGateway implements Gateway {
     this.#spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
     const spool = this.#spool;
     const invoker = this.#invoker;
-    const app = createApp({ functions: this.functions, invoker, tracer, settings, spool, info, log, notReady });
+    const common = { functions: this.functions, invoker, tracer, spool, info, log, notReady };
+    const app = createApp({ ...common, settings });
     this.fetch = app.fetch;
     this.serve = app.serve;
+    this.internal = createApp({ ...common, settings: forLocalPeers(settings) });
   }
 
   async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {
@@ -193,6 +213,7 @@ class RunningGateway implements Gateway {
         trace,
         timeoutMs,
         caller: new SignalCaller(signal),
+        outer: undefined,
       });
       if (output.kind === 'stream') {
         void output.stream.ended.then(end);
@@ -222,6 +243,7 @@ class RunningGateway implements Gateway {
 
   async destroy(): Promise<void> {
     for (const admission of this.#admissions.values()) admission.close();
+    for (const listener of this.#listeners) listener.destroy();
     await Promise.all([...this.#parts.pools.values()].map((pool) => pool.destroy()));
     await this.#removeFiles();
   }
@@ -237,8 +259,11 @@ class RunningGateway implements Gateway {
     const { shutdownGraceMs } = settings;
     for (const admission of this.#admissions.values()) admission.close();
     const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);
-    await Promise.all([...this.#admissions.values()].map((admission) => admission.emptied()));
+    // Those that run may call functions of any pool until the last of them has ended.
+    await this.#nesting.emptied();
     await Promise.all([...pools.values()].map((pool) => pool.close(shutdownGraceMs)));
+    // Not before: until then PHP may call functions, and be answered.
+    await Promise.all(this.#listeners.map((listener) => listener.close(Promise.resolve(), 0)));
     clearTimeout(timer);
     await this.#removeFiles();
   }

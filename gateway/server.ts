@@ -2,10 +2,12 @@
  * The composition root: settings → traces → one release of the gateway → listeners → signals → drain.
  * In `dev` a change of the project makes a new release beside the running one and takes over only if all of it loads.
  */
+import { chmodSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
+import type { App } from './http/app.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import type { Log } from './log.ts';
@@ -36,6 +38,9 @@ export interface Server {
   destroy(): Promise<void>;
 }
 
+/** By which listener a request came. */
+type Way = 'public' | 'internal';
+
 /** One loaded version of the project, and the requests that entered it. */
 class Release {
   readonly gateway: Gateway;
@@ -46,23 +51,27 @@ class Release {
     this.gateway = gateway;
   }
 
-  async fetch(request: Request, env: object): Promise<Response> {
+  async fetch(way: Way, request: Request, env: object): Promise<Response> {
     this.#inside += 1;
     try {
-      return await this.gateway.fetch(request, env);
+      return await this.#app(way).fetch(request, env);
     } finally {
       this.#leave();
     }
   }
 
   /** Undefined: not a request for this way. */
-  serve(exchange: Exchange): Promise<void> | undefined {
-    const served = this.gateway.serve(exchange);
+  serve(way: Way, exchange: Exchange): Promise<void> | undefined {
+    const served = this.#app(way).serve(exchange);
     if (served === undefined) return undefined;
     this.#inside += 1;
     // A call that waits holds what hangs on its promise: `finally` would be three closures more.
     void served.then(this.#leave, this.#leave);
     return served;
+  }
+
+  #app(way: Way): App {
+    return way === 'public' ? this.gateway : this.gateway.internal;
   }
 
   readonly #leave = (): void => {
@@ -77,28 +86,46 @@ class Release {
   }
 }
 
+interface Listeners {
+  readonly open: Listener;
+  readonly admin?: Listener;
+  /** For other services of this machine. */
+  readonly internal?: Listener;
+}
+
 const openListeners = async (
   { options, settings, exporter }: RunningOptions,
   release: () => Release,
-): Promise<[Listener, Listener | undefined]> => {
+): Promise<Listeners> => {
   const { log } = options;
-  const { http, admin } = settings;
+  const { http, admin, internal } = settings;
   const at = http.socket === undefined ? { host: http.host, port: http.port } : { socket: http.socket };
-  const fetch: ListenerOptions['fetch'] = (request, env) => release().fetch(request, env);
-  const serve: ListenerOptions['serve'] = (exchange) => release().serve(exchange);
+  const through = (way: Way): Pick<ListenerOptions, 'fetch' | 'serve'> => ({
+    fetch: (request, env) => release().fetch(way, request, env),
+    serve: (exchange) => release().serve(way, exchange),
+  });
+  const opened: { open?: Listener; admin?: Listener; internal?: Listener } = {};
   // Who reads a body times it; Node's own limit is for the longest of them.
   const uploadTimeoutMs = Math.max(http.uploadTimeoutMs, settings.batch.timeoutMs);
-  const open = await openListener({ ...http, uploadTimeoutMs, at, setting: 'http.port', log, fetch, serve });
-  if (!admin.enabled) return [open, undefined];
-  const { tracer } = release().gateway;
-  const pools = () => release().gateway.pools();
-  const adminApp = createAdminApp({ tracer, admin, log, pools, exported: () => exporter?.status });
   try {
-    const adminAt = { host: admin.host, port: admin.port };
-    const common = { ...http, at: adminAt, setting: 'admin.port', log };
-    return [open, await openListener({ ...common, fetch: (request, env) => adminApp.fetch(request, env) })];
+    const open = await openListener({ ...http, uploadTimeoutMs, at, setting: 'http.port', log, ...through('public') });
+    opened.open = open;
+    if (internal.socket !== undefined) {
+      const common = { ...http, uploadTimeoutMs, at: { socket: internal.socket }, setting: 'internal.socket', log };
+      opened.internal = await openListener({ ...common, ...through('internal') });
+      // As on loopback, everybody here may call: its folder says who reaches it.
+      chmodSync(internal.socket, 0o666);
+    }
+    if (admin.enabled) {
+      const { tracer } = release().gateway;
+      const pools = () => release().gateway.pools();
+      const app = createAdminApp({ tracer, admin, log, pools, exported: () => exporter?.status });
+      const common = { ...http, at: { host: admin.host, port: admin.port }, setting: 'admin.port', log };
+      opened.admin = await openListener({ ...common, fetch: (request, env) => app.fetch(request, env) });
+    }
+    return { ...opened, open };
   } catch (error) {
-    open.destroy();
+    for (const listener of Object.values(opened)) listener.destroy();
     throw error;
   }
 };
@@ -143,9 +170,9 @@ interface RunningOptions {
 }
 
 /** What the listeners and the ring were made with; the rest of the settings belongs to a release. */
-const fixedSettings = ({ http, admin, trace }: Settings): object => {
+const fixedSettings = ({ http, admin, internal, trace }: Settings): object => {
   const { allowedHosts: _allowed, trustedPeers: _trusted, serverTiming: _timing, ...listener } = http;
-  return { http: listener, admin, trace };
+  return { http: listener, admin, socket: internal.socket, trace };
 };
 
 /** Node keeps the modules of every release: 242 kB each for the example project. */
@@ -165,18 +192,17 @@ class RunningServer implements Server {
   static async open(running: RunningOptions, first: Release): Promise<RunningServer> {
     let server: RunningServer | undefined;
     const current = (): Release => (server === undefined ? first : server.#release);
-    const [open, admin] = await openListeners(running, current);
-    server = new RunningServer(running, first, open, admin);
+    server = new RunningServer(running, first, await openListeners(running, current));
     return server;
   }
 
-  private constructor(running: RunningOptions, first: Release, open: Listener, admin: Listener | undefined) {
+  private constructor(running: RunningOptions, first: Release, listeners: Listeners) {
     this.#running = running;
     this.#release = first;
     this.#releases.add(first);
-    this.url = open.url;
-    this.adminUrl = admin?.url;
-    this.#listeners = admin === undefined ? [open] : [open, admin];
+    this.url = listeners.open.url;
+    this.adminUrl = listeners.admin?.url;
+    this.#listeners = Object.values(listeners);
   }
 
   get gateway(): Gateway {

@@ -1,4 +1,5 @@
 /** One batch: items are read as they arrive, called, and their results handed to the body of the answer. */
+import { type Caller, staysForever } from '../caller.ts';
 import type { Settings } from '../config.ts';
 import { Deadline } from '../deadline.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
@@ -18,6 +19,8 @@ import { ResultStore } from './result-store.ts';
 
 export interface BatchRunOptions {
   readonly request: CallRequest;
+  /** Who leaves; the request's own caller, unless the batch shall run whether or not that stays. */
+  readonly caller: Caller;
   readonly asked: BatchRequest;
   /** Of all items, where the path names it. */
   readonly functionName: string | undefined;
@@ -52,7 +55,7 @@ export class BatchRun {
   #begun: () => void = () => {};
 
   constructor(options: BatchRunOptions) {
-    const { asked, settings, spool, functions, calls, request } = options;
+    const { asked, settings, spool, functions, calls, request, caller } = options;
     const { concurrency, stopOnError } = asked;
     this.#options = options;
     this.#deadline = new Deadline(asked.timeoutMs);
@@ -64,7 +67,9 @@ export class BatchRun {
       keptMaxBytes: settings.batch.keptMaxBytes,
       idleWriteTimeoutMs: settings.http.idleWriteTimeoutMs,
       onRoom: () => this.#batch.goOn(),
-      onLeft: (error) => this.#batch.stop(error),
+      onLeft: (error) => {
+        if (caller !== staysForever) this.#batch.stop(error);
+      },
       cut: request.cut,
     });
     this.#batch = new Batch({
@@ -95,8 +100,7 @@ export class BatchRun {
   }
 
   async #end(received: Promise<GatewayError | undefined>): Promise<GatewayError | undefined> {
-    const { request, asked, context } = this.#options;
-    const { caller } = request;
+    const { caller, asked, context } = this.#options;
     const left = (): void => this.#batch.stop(callerLeft());
     caller.whenLeft({ callerLeft: left });
     if (caller.hasLeft) left();
@@ -113,7 +117,7 @@ export class BatchRun {
 
   /** Resolves when nothing more is read, with why if that is not the end of the body. */
   async #receive(): Promise<GatewayError | undefined> {
-    const { request, asked } = this.#options;
+    const { request, caller, asked } = this.#options;
     try {
       await receive(request.body, {
         timeoutMs: this.#deadline.remainingMs(),
@@ -123,7 +127,7 @@ export class BatchRun {
       return undefined;
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      if (error.code === 'client-closed') this.#batch.stop(callerLeft());
+      if (error.code === 'client-closed' && caller !== staysForever) this.#batch.stop(callerLeft());
       if (error.code !== 'request-timeout') return error;
       this.#batch.stop(tooLate(asked.timeoutMs));
       return tooLate(asked.timeoutMs);

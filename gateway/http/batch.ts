@@ -13,7 +13,9 @@ import { unknownFunction } from './call-path.ts';
 import type { CallRequest } from './call-request.ts';
 import { type FunctionsRoute, requestIdOf } from './functions.ts';
 import type { HttpAnswer } from './http-answer.ts';
+import { originOf } from './origin.ts';
 import { problemAnswer } from './problem.ts';
+import { assertProtocol, PROTOCOL_HEADER, PROTOCOL_VERSION } from './protocol.ts';
 import { assertMethod, assertRequest } from './request-rules.ts';
 
 export interface BatchAnswer {
@@ -52,7 +54,10 @@ export class BatchHandler {
     const trace = tracer.begin({ callId, function: 'batch', caller, trusted });
     const whole: Whole = { request, trace, trusted, failuresInRing: 0, failuresLogged: 0 };
     const headers = ['trace-id', trace.traceId, 'request-id', requestIdOf(request, callId)];
+    const protocol = request.header(PROTOCOL_HEADER);
+    if (protocol !== undefined) headers.push(PROTOCOL_HEADER, PROTOCOL_VERSION);
     try {
+      assertProtocol(protocol);
       const { run, mediaType } = this.#run(whole, functionName);
       const { ended } = await run.begin();
       const over = ended.then((broken) => this.#end(whole, run.counts, 200, broken));
@@ -62,26 +67,28 @@ export class BatchHandler {
       const error = toGatewayError(thrown);
       this.#end(whole, { items: 0, succeeded: 0, failed: 0, cancelled: 0 }, error.status, error);
       const context = { callId, traceId: trace.traceId, expose: settings.exposeErrors };
-      const answer = problemAnswer(error, context, { 'trace-id': trace.traceId, 'request-id': headers[3] ?? '' });
-      return { answer, ended: OVER };
+      const answer = problemAnswer(error, context, {});
+      return { answer: { ...answer, headers: [...answer.headers, ...headers] }, ended: OVER };
     }
   }
 
   #run(whole: Whole, functionName: string | undefined): { readonly run: BatchRun; readonly mediaType: string } {
     const { functions, settings, spool, invoker } = this.#route;
-    const { request, trace } = whole;
+    const { request, trace, trusted } = whole;
     assertRequest(request, settings.http.allowedHosts);
     assertMethod(request.method, ['POST']);
     if (functionName !== undefined && !functions.has(functionName)) throw unknownFunction(functionName);
     const asked = batchRequest(request, settings.batch);
+    const { outer, caller } = originOf(request, trusted);
     const run = new BatchRun({
       request,
+      caller,
       asked,
       functionName,
       functions,
       settings,
       spool,
-      calls: { invoker, begin: (item) => this.#beginItem(whole, item) },
+      calls: { invoker, outer, begin: (item) => this.#beginItem(whole, item) },
       context: { traceId: trace.traceId, expose: settings.exposeErrors },
       onEnded: (ended) => this.#endItem(whole, ended),
     });

@@ -16,9 +16,11 @@ import { readCallInput } from './call-input.ts';
 import { isPathOf, unknownFunction, unknownPath } from './call-path.ts';
 import type { CallRequest } from './call-request.ts';
 import type { HttpAnswer } from './http-answer.ts';
+import { originOf } from './origin.ts';
 import { assertAnswerable, offeredMethods, outputAnswer } from './output-response.ts';
 import type { TrustsPeer } from './peer.ts';
 import { type ProblemContext, problemAnswer } from './problem.ts';
+import { assertProtocol, PROTOCOL_HEADER, PROTOCOL_VERSION } from './protocol.ts';
 import { assertMethod, assertRequest, timeoutHint } from './request-rules.ts';
 import { requestView } from './script-view.ts';
 
@@ -59,10 +61,13 @@ export class FunctionsHandler {
     // An unknown name is the caller's text: it must not become a span name.
     const trace = tracer.begin({ callId, function: fn?.name ?? 'unknown function', caller, trusted });
     const requestId = requestIdOf(request, callId);
+    const protocol = request.header(PROTOCOL_HEADER);
     const problem: ProblemContext = { callId, traceId: trace.traceId, expose: settings.exposeErrors };
     try {
+      assertProtocol(protocol);
       const output = await this.#call(request, fn, trace, trusted);
       const headers = ['trace-id', trace.traceId, 'request-id', requestId];
+      if (protocol !== undefined) headers.push(PROTOCOL_HEADER, PROTOCOL_VERSION);
       const { serverTiming: show } = settings.http;
       if (show === 'always' || (show === 'trusted' && trusted)) headers.push('server-timing', trace.serverTiming());
       const answer = outputAnswer(request, fn?.name ?? '', output, { headers, problem, http: settings.http });
@@ -74,7 +79,11 @@ export class FunctionsHandler {
     } catch (thrown) {
       const error = toGatewayError(thrown);
       this.#end(request, trace, requestId, error.status, error);
-      return problemAnswer(error, problem, { 'trace-id': trace.traceId, 'request-id': requestId });
+      return problemAnswer(error, problem, {
+        'trace-id': trace.traceId,
+        'request-id': requestId,
+        ...(protocol === undefined ? {} : { [PROTOCOL_HEADER]: PROTOCOL_VERSION }),
+      });
     }
   }
 
@@ -95,11 +104,12 @@ export class FunctionsHandler {
       grpcTimeout: request.header('grpc-timeout'),
       prefer: request.header('prefer'),
     });
+    const origin = originOf(request, trusted);
     const { input, bodyBytes, dispose } = await readCallInput(request, fn, { settings, spool });
     let output: Output | undefined;
     try {
       trace.set({ 'http.request.body.size': bodyBytes });
-      output = await invoker.invoke({ name: fn.name, input, script, trace, timeoutMs, caller: request.caller });
+      output = await invoker.invoke({ name: fn.name, input, script, trace, timeoutMs, ...origin });
       return output;
     } finally {
       // A script may still be reading its body while its output streams.

@@ -61,6 +61,8 @@ export interface Attempt {
   readonly log: Log;
   /** When it leaves, a stream that nobody reads is stopped; anything else runs to its end. */
   readonly caller: Caller;
+  /** The functions outside of it, the outermost first. */
+  readonly outer: readonly string[];
   /** The worker is free again: its files can be cleared away. */
   readonly onFreed: SlotRequest['onFreed'];
 }
@@ -71,8 +73,13 @@ const HEAD_WAIT_MS = 1000;
 const attemptIdOf = ({ trace, record }: Attempt): string => `${trace.callId}.${record.number}`;
 
 const requestOf = (attempt: Attempt): SlotRequest => {
-  const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, onFreed } = attempt;
-  const call = { attemptId: attemptIdOf(attempt), budgetMs: timeLimitMs, traceparent: trace.phpTraceparent(record) };
+  const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, outer, onFreed } = attempt;
+  const call = {
+    attemptId: attemptIdOf(attempt),
+    budgetMs: timeLimitMs,
+    traceparent: trace.phpTraceparent(record),
+    outer,
+  };
   const params = fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call);
   params.push(...input.params);
   return { encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };

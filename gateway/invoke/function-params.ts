@@ -16,6 +16,9 @@ export const encodeFunctionParams = (paths: PhpPaths, fn: GatewayFunction): Read
   // A stream must reach its reader when the script flushes.
   const buffers = output.kind !== 'stream';
   return new Map(
-    [...code.files].map(([path, file]) => [path, encodeScriptParams(paths, scriptUrl(name, path), file, buffers)]),
+    [...code.files].map(([path, file]) => [
+      path,
+      encodeScriptParams(paths, { functionName: name, url: scriptUrl(name, path), file, buffers }),
+    ]),
   );
 };

@@ -13,10 +13,12 @@ import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { nowMs } from '../trace/clock.ts';
 import type { Admission } from './admission.ts';
+import { type Ancestry, assertDepth, pathWith } from './ancestry.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';
 import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
+import type { Nesting, OpenCall } from './nesting.ts';
 import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
@@ -47,31 +49,57 @@ export interface Call {
   readonly queueTimeoutMs?: number;
   /** It leaves while the call waits: it never runs. Later: it runs to its end, unless its output is a stream. */
   readonly caller: Caller;
+  /** The call whose PHP made this one; undefined: none did. */
+  readonly outer: Ancestry | undefined;
+}
+
+export interface InvokerParts {
+  readonly log: Log;
+  readonly nesting: Nesting;
+}
+
+export interface InvokerLimits extends AttemptLimits {
+  readonly callDepthMax: number;
 }
 
 export class Invoker {
   readonly #targets: ReadonlyMap<string, Target>;
-  readonly #limits: AttemptLimits;
+  readonly #limits: InvokerLimits;
   readonly #log: Log;
+  readonly #nesting: Nesting;
 
   /** `log` receives what handlers log. */
-  constructor(targets: ReadonlyMap<string, Target>, limits: AttemptLimits, log: Log) {
+  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, { log, nesting }: InvokerParts) {
     this.#targets = targets;
     this.#limits = limits;
     this.#log = log;
+    this.#nesting = nesting;
   }
 
   /** Resolves with the validated output; rejects with GatewayError. */
   async invoke(call: Call): Promise<Output> {
-    const { trace } = call;
     const target = this.#find(call.name);
+    const open = this.#nesting.begin(call.trace.callId, call.name, call.outer);
+    let streams = false;
+    try {
+      if (call.outer !== undefined) this.#nest(call, open);
+      const output = await this.#walk(call, target, open);
+      streams = output.kind === 'stream';
+      return output;
+    } finally {
+      this.#nesting.answered(open, streams);
+    }
+  }
+
+  async #walk(call: Call, target: Target, open: OpenCall): Promise<Output> {
+    const { trace } = call;
     const startedMs = nowMs();
     const encodedParams = scriptOf(target, call);
     const input = this.#encodeInput(target.fn, call);
     trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call));
     target.retryBudget.deposit();
-    const prepared: Prepared = { input, encodedParams, deadline, slot: undefined, moves: 0 };
+    const prepared: Prepared = { open, input, encodedParams, deadline, slot: undefined, moves: 0 };
     let executed: Executed = 'no';
     for (;;) {
       try {
@@ -103,6 +131,11 @@ export class Invoker {
     const target = this.#targets.get(name);
     if (target !== undefined) return target;
     throw new GatewayError('not-found', `There is no function named ${JSON.stringify(name.slice(0, 128))}.`);
+  }
+
+  #nest({ name, trace }: Call, { outer }: OpenCall): void {
+    trace.set({ 'fpm_gateway.call_path': pathWith(outer, name) });
+    assertDepth(outer, name, this.#limits.callDepthMax);
   }
 
   /** PHP gets the validated value written anew, defaults applied, never the caller's bytes. */
@@ -156,7 +189,7 @@ export class Invoker {
 
   #attemptOf(target: Target, { trace, caller }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
     const { fn, workload, beginUpload } = target;
-    const { input, encodedParams, deadline } = prepared;
+    const { open, input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
     const timeLimitMs = Math.min(fn.timeoutMs, remainingMs);
     if (timeLimitMs <= 0)
@@ -175,6 +208,7 @@ export class Invoker {
       limits: this.#limits,
       log: this.#log,
       caller,
+      outer: open.outer,
       onFreed,
     };
   }
@@ -197,6 +231,7 @@ const keepsFiles = ({ hasFiles, body }: EncodedInput): boolean => hasFiles || bo
 
 /** What the attempts of a call share. */
 interface Prepared {
+  readonly open: OpenCall;
   readonly input: EncodedInput;
   readonly encodedParams: Buffer;
   readonly deadline: Deadline;
@@ -227,7 +262,7 @@ const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
   moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
 
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
-  target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared) });
+  target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared), call: prepared.open });
 
 const enter = (target: Target, { caller, queueTimeoutMs }: Call, prepared: Prepared): Promise<Slot> => {
   const { fn, admission } = target;
@@ -237,6 +272,7 @@ const enter = (target: Target, { caller, queueTimeoutMs }: Call, prepared: Prepa
     remainingMs: prepared.deadline.remainingMs(),
     mayShare: mayShare(target, prepared),
     caller,
+    call: prepared.open,
   });
 };
 

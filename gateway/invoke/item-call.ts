@@ -4,6 +4,7 @@ import type { Deadline } from '../deadline.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { giveBack } from '../fastcgi/index.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
+import type { Ancestry } from './ancestry.ts';
 import type { Output } from './answer.ts';
 import type { BatchItem } from './batch.ts';
 import { inProcessRequest, resultOf } from './in-process.ts';
@@ -14,6 +15,8 @@ import { outputJson } from './output-json.ts';
 export interface ItemCalls {
   readonly invoker: Pick<Invoker, 'invoke' | 'function'>;
   readonly begin: (item: BatchItem) => CallTrace;
+  /** The call whose PHP made the batch; undefined: none did. */
+  readonly outer: Ancestry | undefined;
 }
 
 export type EndedItem = { readonly item: BatchItem; readonly trace: CallTrace | undefined } & (
@@ -111,6 +114,7 @@ export class ItemCall implements Caller {
       // Waiting is what most items of a batch do: it ends with the batch.
       queueTimeoutMs: remainingMs,
       caller: this,
+      outer: this.#calls.outer,
     });
   }
 

@@ -28,7 +28,7 @@ export interface RegistryOptions {
   readonly importModule: (url: string) => Promise<Record<string, unknown>>;
 }
 
-const NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9._-]{0,127}$/;
+export const FUNCTION_NAME = /^(?!.*\.\.)[a-z0-9][a-z0-9._-]{0,127}$/;
 const CONTRACT_FILE = /(?<!\.d|\.test)\.(?:ts|mts|js|mjs)$/;
 
 /** A file that starts with _ is help for others, not a function. */
@@ -71,7 +71,7 @@ const loadContract = async (
   const { project, settings, importModule } = options;
   const name = fileName.replace(CONTRACT_FILE, '');
   const file = `schemas/${fileName}`;
-  if (!NAME.test(name)) {
+  if (!FUNCTION_NAME.test(name)) {
     const detail = `"${name}" is no function name: a to z, 0 to 9, ".", "_" and "-", at most 128 characters.`;
     return { fn: undefined, problems: [{ file, detail }] };
   }

@@ -19,7 +19,7 @@ namespace FpmGateway;
 final class Runtime
 {
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
-    public const VERSION = 4;
+    public const VERSION = 5;
 
     private const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
     private const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';

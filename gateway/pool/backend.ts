@@ -93,10 +93,10 @@ export class Backend implements SlotOwner {
   }
 
   /** What this call lacks to occupy a worker. */
-  lacks({ workload }: Placed, quickCallsAround: boolean): Lacks {
+  lacks({ workload, awaited }: Placed, quickCallsAround: boolean): Lacks {
     const { workers, cores } = this.options;
     const slowWorkers = this.#slowWorkers;
-    return lacks({ workload, workers, freeWorkers: this.free, slowWorkers, cores, quickCallsAround });
+    return lacks({ workload, awaited, workers, freeWorkers: this.free, slowWorkers, cores, quickCallsAround });
   }
 
   /** A worker of its own, which must be free. `onFreed` runs once, when it is free again. */
@@ -154,8 +154,18 @@ export class Backend implements SlotOwner {
     return line;
   }
 
+  rest(line: Line): void {
+    if (line.rest()) this.options.cores?.give(line.taken);
+  }
+
+  resume(line: Line): void {
+    if (line.resume()) this.options.cores?.take(line.taken);
+  }
+
   freed(slot: WorkerSlot, line: Line | undefined): void {
     this.#slots.delete(slot);
+    // What is behind it runs now, or the line gives back all it took.
+    if (line !== undefined) this.resume(line);
     if (line === undefined || line.leave(slot)) {
       const taken = line?.taken ?? slot;
       this.#taken -= 1;

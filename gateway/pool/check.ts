@@ -21,7 +21,7 @@ interface CheckedFile {
 /** Undefined when a handler loads and returns a callable, which also compiles it into opcache; a script is only parsed. */
 const checkFile = async (pool: Pool, { kind, file: name }: CheckedFile): Promise<StartupProblem | undefined> => {
   const file = `functions/${name}`;
-  const slot = pool.take({ workload: new Workload(), mayShare: false }, () => {});
+  const slot = pool.take({ workload: new Workload(), mayShare: false, awaited: false }, () => {});
   if (slot === undefined) return { file, detail: `It was not checked: the pool ${pool.name} has no free worker.` };
   const attemptId = randomUUID();
   try {

@@ -6,7 +6,11 @@ export interface FpmConfigInput {
   readonly pool: string;
   readonly instanceId: string;
   readonly socket: string;
+  /** Workers that start when calls would wait for each other for ever. */
+  readonly reserve: { readonly socket: string; readonly workers: number } | undefined;
   readonly settings: ManagedPoolSettings;
+  /** By `poolEnvironment`. */
+  readonly env: Readonly<Record<string, string>>;
   /** The longest `timeoutMs` of the pool's functions. */
   readonly longestCallMs: number;
   /** Set when the master is root. */
@@ -19,8 +23,15 @@ const ENV_PREFIX = 'FPMG_ENV_';
  * The master's environment, which the configuration refers to: no secret is written into a file, and no value is
  * read as php-fpm's own syntax (it takes one that begins with `$` as a variable's name).
  */
-export const masterEnvironment = (settings: ManagedPoolSettings): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(settings.env).map(([name, value]) => [`${ENV_PREFIX}${name}`, value]));
+export const masterEnvironment = (env: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [`${ENV_PREFIX}${name}`, value]));
+
+/** All variables that PHP sees. `gatewaySocket`: where functions call functions; undefined for none. */
+export const poolEnvironment = (
+  { env }: ManagedPoolSettings,
+  gatewaySocket: string | undefined,
+): Readonly<Record<string, string>> =>
+  gatewaySocket === undefined ? env : { FPMG_GATEWAY: `unix:${gatewaySocket}`, ...env };
 
 const seconds = (ms: number): number => Math.ceil(ms / 1000);
 
@@ -28,7 +39,7 @@ const seconds = (ms: number): number => Math.ceil(ms / 1000);
  * FPM's own `dynamic` forks once a second, by ones and twos: a burst would wait seconds in its backlog. Its `ondemand`
  * forks at once, so both run on it; `dynamic` differs in that the gateway keeps the connections of a few workers.
  */
-const processManager = ({ pm, workers, idleMs }: ManagedPoolSettings): string[] => {
+const processManager = ({ pm, workers, idleMs }: Pick<ManagedPoolSettings, 'pm' | 'workers' | 'idleMs'>): string[] => {
   const children = `pm.max_children = ${workers}`;
   if (pm === 'static') return ['pm = static', children];
   return ['pm = ondemand', children, `pm.process_idle_timeout = ${seconds(idleMs)}s`];
@@ -38,8 +49,10 @@ const processManager = ({ pm, workers, idleMs }: ManagedPoolSettings): string[] 
 export const keptWorkers = ({ pm, workers }: ManagedPoolSettings): number =>
   pm === 'dynamic' ? Math.ceil(workers / 4) : 0;
 
+const backlogOf = (workers: number): string => `listen.backlog = ${2 * workers}`;
+
 export const renderFpmConfig = (input: FpmConfigInput): string => {
-  const { pool, instanceId, socket, settings, longestCallMs, user } = input;
+  const { pool, instanceId, socket, reserve, settings, longestCallMs } = input;
   const lines = [
     '; Rendered by fpm-gateway at start: changes here are lost.',
     '[global]',
@@ -52,25 +65,39 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
     '; The instance is part of the process title: orphans of a crashed gateway are found by it.',
     `[${pool}@${instanceId}]`,
     `listen = ${socket}`,
-    'listen.mode = 0600',
-    ...(user === undefined ? [] : [`user = ${user.name}`, `group = ${user.gid}`]),
     ...processManager(settings),
     '; Nothing waits here: the gateway never opens more connections than there are workers.',
-    `listen.backlog = ${2 * settings.workers}`,
-    '; A backstop for a gateway that died. The clock also runs while a kept connection idles, which is swept twice in idleMs.',
-    `request_terminate_timeout = ${seconds(longestCallMs + 1.5 * settings.idleMs) + 10}s`,
-    'request_terminate_timeout_track_finished = yes',
-    'rlimit_core = 0',
-    '; What workers write to their stderr reaches the gateway log, by way of the master, which each call wakes for it.',
-    `catch_workers_output = ${settings.catchOutput ? 'yes' : 'no'}`,
-    'decorate_workers_output = no',
-    '; PHP sees only the variables listed here.',
-    'clear_env = yes',
-    ...Object.keys(settings.env).map((name) => `env[${name}] = $${ENV_PREFIX}${name}`),
-    'security.limit_extensions = .php',
+    backlogOf(settings.workers),
+    ...commonLines(input),
   ];
+  if (reserve !== undefined)
+    lines.push(
+      '; Workers in reserve, for calls that all others wait for: none runs until one is needed.',
+      `[${pool}.reserve@${instanceId}]`,
+      `listen = ${reserve.socket}`,
+      ...processManager({ pm: 'ondemand', workers: reserve.workers, idleMs: settings.idleMs }),
+      backlogOf(reserve.workers),
+      ...commonLines(input),
+    );
   return `${lines.join('\n')}\n`;
 };
+
+/** The same for both kinds of workers: a call must not notice on which it runs. */
+const commonLines = ({ settings, env, longestCallMs, user }: FpmConfigInput): readonly string[] => [
+  'listen.mode = 0600',
+  ...(user === undefined ? [] : [`user = ${user.name}`, `group = ${user.gid}`]),
+  '; A backstop for a gateway that died. The clock also runs while a kept connection idles, which is swept twice in idleMs.',
+  `request_terminate_timeout = ${seconds(longestCallMs + 1.5 * settings.idleMs) + 10}s`,
+  'request_terminate_timeout_track_finished = yes',
+  'rlimit_core = 0',
+  '; What workers write to their stderr reaches the gateway log, by way of the master, which each call wakes for it.',
+  `catch_workers_output = ${settings.catchOutput ? 'yes' : 'no'}`,
+  'decorate_workers_output = no',
+  '; PHP sees only the variables listed here.',
+  'clear_env = yes',
+  ...Object.keys(env).map((name) => `env[${name}] = $${ENV_PREFIX}${name}`),
+  'security.limit_extensions = .php',
+];
 
 export interface PhpIniInput {
   readonly settings: ManagedPoolSettings;

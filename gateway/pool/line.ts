@@ -56,6 +56,8 @@ export class Line {
   sinceMs = 0;
   /** What the first call took, given back when the line is idle: one call runs at a time. */
   #taken: Share = NOTHING;
+  /** Its first call only waits for another one: what it took of the CPU is given back meanwhile. */
+  #rests = false;
   #stopping = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
@@ -76,6 +78,25 @@ export class Line {
   /** Of the CPU, and of the workers that slow calls may have. */
   get taken(): Pick<Share, 'cpuShare' | 'isSlow'> {
     return this.#taken;
+  }
+
+  /** The call that runs. */
+  get first(): LineCall | undefined {
+    return this.#calls[0];
+  }
+
+  /** False: it is so already. */
+  rest(): boolean {
+    const begins = !this.#rests;
+    this.#rests = true;
+    return begins;
+  }
+
+  /** False: it did not rest. */
+  resume(): boolean {
+    const ends = this.#rests;
+    this.#rests = false;
+    return ends;
   }
 
   /** Something was written to it and is not answered. */

@@ -1,15 +1,24 @@
 /** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
 import { join } from 'node:path';
-import { UNIX_PATH_MAX_BYTES } from '../address.ts';
 import type { ManagedPoolSettings } from '../config.ts';
 import { operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Backend } from './backend.ts';
 import type { Cores } from './cores.ts';
-import { iniArguments, keptWorkers, masterEnvironment, phpIni, renderFpmConfig, runtimePreload } from './fpm-config.ts';
+import {
+  type FpmConfigInput,
+  iniArguments,
+  keptWorkers,
+  masterEnvironment,
+  phpIni,
+  poolEnvironment,
+  renderFpmConfig,
+  runtimePreload,
+} from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
 import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
+import { assertSocketPath } from './internal-sockets.ts';
 import type { PhpPaths } from './runtime.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
@@ -22,6 +31,10 @@ export interface ManagedOptions {
   readonly paths: PhpPaths;
   readonly longestCallMs: number;
   readonly uploads: UploadNeeds;
+  /** 0: none. */
+  readonly reserveWorkers: number;
+  /** Where its functions call functions; undefined: nowhere. */
+  readonly gatewaySocket: string | undefined;
   readonly cores: Cores;
   readonly log: Log;
   readonly onFree: () => void;
@@ -31,7 +44,19 @@ export interface ManagedOptions {
 interface Generation {
   readonly master: FpmMaster;
   readonly backend: Backend;
+  readonly reserve: Backend | undefined;
 }
+
+const backendsOf = ({ backend, reserve }: Generation): readonly Backend[] =>
+  reserve === undefined ? [backend] : [backend, reserve];
+
+const destroyBackends = (generation: Generation): void => {
+  for (const backend of backendsOf(generation)) backend.destroy();
+};
+
+const closeBackends = async (generation: Generation): Promise<void> => {
+  await Promise.all(backendsOf(generation).map((backend) => backend.close()));
+};
 
 type State =
   | { readonly kind: 'stopped' }
@@ -84,6 +109,10 @@ export class ManagedPool {
     return this.#state.kind === 'up' ? [this.#state.generation.backend] : [];
   }
 
+  get reserve(): Backend | undefined {
+    return this.#state.kind === 'up' ? this.#state.generation.reserve : undefined;
+  }
+
   /** The FPM master's pid while it is up. */
   get masterPid(): number | undefined {
     return this.#state.kind === 'up' ? this.#state.generation.master.pid : undefined;
@@ -97,7 +126,7 @@ export class ManagedPool {
       this.#adopt(generation);
       return worker;
     } catch (error) {
-      generation.backend.destroy();
+      destroyBackends(generation);
       await generation.master.stop(0);
       const detail = operatorDetail(error);
       throw new StartupError([{ file: `pools.${this.#options.name}`, detail }], { cause: error });
@@ -115,7 +144,7 @@ export class ManagedPool {
   async destroy(): Promise<void> {
     this.#end();
     for (const generation of this.#alive) {
-      generation.backend.destroy();
+      destroyBackends(generation);
       generation.master.kill();
     }
     await Promise.all([this.#launching, ...[...this.#alive].map(({ master }) => master.exited)]);
@@ -129,56 +158,62 @@ export class ManagedPool {
   async #drain(graceMs: number): Promise<void> {
     await this.#launching;
     await Promise.all(
-      [...this.#alive].map(async ({ backend, master }) => {
-        await backend.close();
-        await master.stop(graceMs);
+      [...this.#alive].map(async (generation) => {
+        await closeBackends(generation);
+        await generation.master.stop(graceMs);
       }),
     );
   }
 
-  #socketPath(): string {
+  #socketPath(suffix: '' | 'r'): string {
     const { instance, name } = this.#options;
-    const path = join(instance.sockets, `${name}.${this.#generations}`);
-    const length = Buffer.byteLength(path);
-    if (length <= UNIX_PATH_MAX_BYTES) return path;
-    const detail = `The socket path ${path} has ${length} bytes; the system allows ${UNIX_PATH_MAX_BYTES}. Set runtimeDir (FPMG_RUNTIME_DIR) to a shorter path.`;
-    throw new StartupError([{ file: 'runtimeDir', detail }]);
+    return assertSocketPath(join(instance.sockets, `${name}.${this.#generations}${suffix}`));
   }
 
   async #launch(): Promise<Generation> {
-    const { settings, paths, cores, log, onFree } = this.#options;
+    const { settings, paths, reserveWorkers, cores, log, onFree } = this.#options;
     this.#generations += 1;
-    const socket = this.#socketPath();
-    const master = await this.#startMaster(socket);
+    const socket = this.#socketPath('');
+    const reserved = reserveWorkers === 0 ? undefined : { socket: this.#socketPath('r'), workers: reserveWorkers };
+    const master = await this.#startMaster(socket, reserved);
     const { workers, idleMs, connectTimeoutMs } = settings;
+    const common = { paths, idleMs, cores, connectTimeoutMs, log, onFree };
     const backend = new Backend({
+      ...common,
       address: { kind: 'unix', path: socket },
-      paths,
       workers,
-      idleMs,
       keepIdle: keptWorkers(settings),
       forksOnDemand: settings.pm !== 'static',
       pipelines: true,
-      cores,
-      connectTimeoutMs,
-      log,
-      onFree,
     });
-    return { master, backend };
+    if (reserved === undefined) return { master, backend, reserve: undefined };
+    const address = { kind: 'unix', path: reserved.socket } as const;
+    const lone = { keepIdle: 0, forksOnDemand: true, pipelines: false };
+    return { master, backend, reserve: new Backend({ ...common, ...lone, address, workers: reserved.workers }) };
   }
 
   /** A pool of which PHP cannot preload the runtime works without. */
-  async #startMaster(socket: string): Promise<FpmMaster> {
-    const { name, settings, program, instance, paths, longestCallMs, uploads, log } = this.#options;
+  async #startMaster(socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
+    const { name, settings, program, instance, paths, longestCallMs, uploads, gatewaySocket, log } = this.#options;
     const user = poolUser(name, settings.user);
+    const env = poolEnvironment(settings, gatewaySocket);
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({
         pool: name,
         program,
         configFile: join(instance.path, `${name}.${this.#generations}.conf`),
-        config: renderFpmConfig({ pool: name, instanceId: instance.id, socket, settings, longestCallMs, user }),
+        config: renderFpmConfig({
+          pool: name,
+          instanceId: instance.id,
+          socket,
+          reserve,
+          settings,
+          env,
+          longestCallMs,
+          user,
+        }),
         iniArguments: iniArguments(phpIni({ settings, uploads, uploadDir: this.#uploadDir.path, preload })),
-        env: masterEnvironment(settings),
+        env: masterEnvironment(env),
         log,
       });
     try {
@@ -207,7 +242,7 @@ export class ManagedPool {
 
   /** Workers outlive a killed master and would serve old code for ever: what they run may finish, then they go. */
   #retire(generation: Generation): void {
-    void generation.backend.close().then(() => {
+    void closeBackends(generation).then(() => {
       generation.master.kill();
       this.#alive.delete(generation);
     });
@@ -229,7 +264,7 @@ export class ManagedPool {
         return;
       }
       // Closed meanwhile.
-      generation.backend.destroy();
+      destroyBackends(generation);
       await generation.master.stop(0);
     } catch (error) {
       this.#options.log.error({ pool: this.#options.name, err: error }, 'php-fpm did not start: trying again');

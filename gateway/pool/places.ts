@@ -4,6 +4,8 @@ import type { Workload } from './workload.ts';
 
 export interface PlaceQuestion {
   readonly workload: Pick<Workload, 'cpuShare' | 'isSlow'>;
+  /** A call that has a worker waits for it: the sooner it runs, the sooner that worker is free for others. */
+  readonly awaited: boolean;
   readonly workers: number;
   readonly freeWorkers: number;
   /** Workers with slow calls. */
@@ -18,10 +20,10 @@ export interface PlaceQuestion {
 export type Lacks = 'nothing' | 'worker' | 'cores' | 'kept';
 
 export const lacks = (question: PlaceQuestion): Lacks => {
-  const { workload, workers, freeWorkers, slowWorkers, cores, quickCallsAround } = question;
+  const { workload, awaited, workers, freeWorkers, slowWorkers, cores, quickCallsAround } = question;
   const { cpuShare, isSlow } = workload;
   // By what slow calls have already, not by what is free: quick ones would always take that first.
-  if (isSlow && quickCallsAround) {
+  if (isSlow && quickCallsAround && !awaited) {
     if (workers > 1 && slowWorkers >= workers - 1) return 'kept';
     if (cores !== undefined && !cores.fitsSlow(cpuShare)) return 'kept';
   }

@@ -28,6 +28,10 @@ export interface PoolOptions {
   readonly longestCallMs: number;
   /** What its functions may send. */
   readonly uploads: UploadNeeds;
+  /** Workers of a managed pool for calls without which all others would wait for ever. */
+  readonly reserveWorkers: number;
+  /** Where functions of a managed pool call functions; undefined: nowhere. */
+  readonly gatewaySocket: string | undefined;
   /** Of this machine, shared by all its pools. */
   readonly cores: Cores;
   readonly log: Log;
@@ -45,6 +49,8 @@ export interface PoolStatus {
   readonly phpLimits: PhpLimits | undefined;
   readonly masterPid: number | undefined;
   readonly backends: readonly BackendStatus[];
+  /** Workers for calls without which all others would wait for ever; they start when needed. Undefined: there are none. */
+  readonly reserve: BackendStatus | undefined;
 }
 
 export const isAttached = (settings: PoolSettings): settings is AttachedPoolSettings => 'address' in settings;
@@ -102,7 +108,13 @@ export class Pool {
       phpLimits: this.#facts?.limits,
       masterPid: this.#managed?.masterPid,
       backends,
+      reserve: this.#managed?.reserve?.status,
     };
+  }
+
+  /** It can be reached, and no worker is free. */
+  get isFull(): boolean {
+    return this.available && this.#backends.every((backend) => backend.free <= 0);
   }
 
   /** Resolves once a worker behind each address has answered; rejects with StartupError. */
@@ -134,6 +146,12 @@ export class Pool {
     if (near !== undefined) return near;
     if (backend.lacks(placed, this.#quickCallsAround) === 'nothing') return backend.take(placed, onFreed);
     return backend.takeBehind(placed, LINE_MAX_MS, onFreed);
+  }
+
+  /** A worker in reserve, whatever the CPU has to do; undefined: there is none, or none is free. */
+  takeReserve(placed: Placed, onFreed: () => void): Slot | undefined {
+    const reserve = this.#managed?.reserve;
+    return reserve !== undefined && reserve.free > 0 ? reserve.take(placed, onFreed) : undefined;
   }
 
   /** Why such a call would have to wait now. */

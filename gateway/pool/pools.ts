@@ -8,6 +8,7 @@ import { StartupError } from '../startup.ts';
 import { Cores } from './cores.ts';
 import { findPhpFpm } from './fpm-master.ts';
 import type { InstanceDir } from './instance-dir.ts';
+import type { InternalSockets } from './internal-sockets.ts';
 import { poolUser } from './managed.ts';
 import { isAttached, Pool } from './pool.ts';
 import { codeFiles, type FunctionCode, type PhpPaths } from './runtime.ts';
@@ -29,6 +30,8 @@ export interface PoolsOptions {
   readonly settings: Settings;
   readonly functions: readonly PooledFunction[];
   readonly instance: InstanceDir;
+  /** Undefined: functions are not told where to call functions. */
+  readonly internal: InternalSockets | undefined;
   readonly log: Log;
 }
 
@@ -39,7 +42,7 @@ interface Place {
 
 /** One pool for each that has functions, not started. Throws StartupError. */
 export const makePools = (options: PoolsOptions): Pool[] => {
-  const { settings, functions, instance, log } = options;
+  const { settings, functions, instance, internal, log } = options;
   const pathsOf = phpPaths(options);
   const cores = new Cores(availableParallelism());
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
@@ -49,7 +52,11 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const program = (): string => findPhpFpm(settings.phpFpm);
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
-    return [new Pool({ name, settings: pool, program, instance, paths, longestCallMs, uploads, cores, log })];
+    const gatewaySocket = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
+    // As many as there can be levels below the first: see invoke/nesting.ts.
+    const reserveWorkers = settings.limits.callDepthMax - 1;
+    const shared = { program, instance, uploads, reserveWorkers, gatewaySocket, cores, log };
+    return [new Pool({ name, settings: pool, paths, longestCallMs, ...shared })];
   });
 };
 

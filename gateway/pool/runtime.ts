@@ -79,8 +79,8 @@ export interface HandlerCode {
   readonly streams: 'items' | 'bytes' | undefined;
 }
 
-/** The same for a script; `url` is its path in URLs. `buffers`: what it prints may wait until it ends. */
-export const encodeScriptParams = (paths: PhpPaths, url: string, file: string, buffers: boolean): Buffer =>
+/** The same for a script. */
+export const encodeScriptParams = (paths: PhpPaths, { functionName, url, file, buffers }: ScriptCode): Buffer =>
   encodeParams(PREENCODED_REQUEST_ID, [
     ...COMMON,
     ['SCRIPT_FILENAME', `${paths.runtime}/run-script.php`],
@@ -88,25 +88,44 @@ export const encodeScriptParams = (paths: PhpPaths, url: string, file: string, b
     ['DOCUMENT_URI', url],
     ['DOCUMENT_ROOT', `${paths.root}/functions`],
     ['REDIRECT_STATUS', '200'],
+    ['FPMG_FUNCTION', functionName],
     ['FPMG_SCRIPT', codePath(paths, file)],
     ['FPMG_BUFFERS', buffers ? '1' : ''],
   ]);
+
+export interface ScriptCode {
+  readonly functionName: string;
+  /** Its path in URLs. */
+  readonly url: string;
+  readonly file: string;
+  /** What it prints may wait until it ends. */
+  readonly buffers: boolean;
+}
 
 export interface CallParams {
   /** `<call id>.<number of the attempt>`. */
   readonly attemptId: string;
   readonly budgetMs: number;
   readonly traceparent: string;
+  /** The functions outside of this call, the outermost first; none: it was not made by one. */
+  readonly outer: readonly string[];
 }
+
+/** What PHP needs to know of the call, and to make calls itself: `<budgetMs> <traceparent>[ <outer>]`. */
+const describeCall = ({ budgetMs, traceparent, outer }: CallParams): string => {
+  const plain = `${budgetMs.toFixed(3)} ${traceparent}`;
+  return outer.length === 0 ? plain : `${plain} ${outer.join(',')}`;
+};
 
 /** What differs from call to call of a handler: in few parameters, each of which takes PHP its time. */
 export const callParams = (call: CallParams): Param[] => [
   ['FPMG_ATTEMPT_ID', call.attemptId],
-  ['FPMG_CALL', `${call.budgetMs.toFixed(3)} ${call.traceparent}`],
+  ['FPMG_CALL', describeCall(call)],
 ];
 
 /** A script gets the trace context as the header it is for everybody else. */
 export const scriptCallParams = (call: CallParams): Param[] => [
   ['FPMG_ATTEMPT_ID', call.attemptId],
+  ['FPMG_CALL', describeCall(call)],
   ['HTTP_TRACEPARENT', call.traceparent],
 ];

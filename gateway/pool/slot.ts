@@ -31,9 +31,13 @@ export interface Placed {
   readonly workload: Workload;
   /** It is short, small and leaves its worker free with its answer: it may stand behind others, and others behind it. */
   readonly mayShare: boolean;
+  /** A call that has a worker waits for it: no place is kept from it for others. */
+  readonly awaited: boolean;
 }
 
 export interface Slot {
+  /** It stands behind others still. */
+  readonly isBehind: boolean;
   /** It took its place, or was written, behind others: if they take their worker with them, it moves to another. */
   readonly stoodBehind: boolean;
   /**
@@ -47,6 +51,9 @@ export interface Slot {
   cancel(error: GatewayError): void;
   /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
   release(doubtful: boolean): void;
+  /** Its PHP only waits for another call: its share of the CPU is for others until `resume`. */
+  rest(): void;
+  resume(): void;
 }
 
 /** Whose workers they are. */
@@ -56,6 +63,8 @@ export interface SlotOwner {
   obtain(): Promise<Line>;
   /** The slot is free: its place on the line, or the worker that never came. */
   freed(slot: WorkerSlot, line: Line | undefined): void;
+  rest(line: Line): void;
+  resume(line: Line): void;
 }
 
 /** `held` by the attempt → `released` by it; free once no answer is under way either. */
@@ -90,6 +99,18 @@ export class WorkerSlot implements Slot {
     this.cpuShare = placed.workload.cpuShare;
     this.isSlow = placed.workload.isSlow;
     line?.join(this, this.#mayShare);
+  }
+
+  get isBehind(): boolean {
+    return this.stoodBehind && this.#line?.first !== this.#running;
+  }
+
+  rest(): void {
+    if (this.#line !== undefined) this.#owner.rest(this.#line);
+  }
+
+  resume(): void {
+    if (this.#line !== undefined) this.#owner.resume(this.#line);
   }
 
   connect(withinMs: number): Worker | Promise<Worker> {

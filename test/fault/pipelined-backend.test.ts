@@ -70,7 +70,7 @@ const ok = (body: string) => ({ code: 'ok', executed: 'yes', body });
 const again = async ({ backend }: Started, calls: readonly SlotCall[]): Promise<string[]> => {
   const bodies: string[] = [];
   for (const call of calls) {
-    const slot = backend.take({ workload: shortWork(), mayShare: false }, () => {});
+    const slot = backend.take({ workload: shortWork(), mayShare: false, awaited: false }, () => {});
     bodies.push((await runOn(slot, call)).body);
   }
   return bodies;
@@ -156,7 +156,9 @@ test('a worker that works on behind its answer is given to nobody and kept from 
   const { backend, call } = started;
   const [told] = inLine(backend, [{ ...call('a', 'finish&hold'), doubtful: true }]);
   await told;
-  expect(backend.takeBehind({ workload: shortWork(), mayShare: true }, LINE_MAX_MS, () => {})).toBeUndefined();
+  expect(
+    backend.takeBehind({ workload: shortWork(), mayShare: true, awaited: false }, LINE_MAX_MS, () => {}),
+  ).toBeUndefined();
   expect(backend.free).toBe(0);
   started.go();
   await allFree(started);
@@ -179,7 +181,7 @@ test('a worker that cannot be connected gives back its place and what it wanted 
   const cores = new Cores(2);
   const backend = startBackend({ kind: 'unix', path: '/nowhere/fpm.sock' }, { cores });
   const workload = workloadOf({ wallMs: 1, cpuMs: 0.5 });
-  const slot = backend.take({ workload, mayShare: true }, () => {});
+  const slot = backend.take({ workload, mayShare: true, awaited: false }, () => {});
   expect(cores.wanted).toBeCloseTo(0.5, 9);
   expect(await runOn(slot, { params: [] })).toMatchObject({ code: 'pool-unavailable', executed: 'no' });
   expect([cores.wanted, backend.status.taken]).toEqual([0, 0]);

@@ -239,7 +239,7 @@ test('whatever a worker does, no call runs twice, and none that ran is told that
         for (const id of turns !== null ? [] : ids.filter((id) => told.get(id)?.executed === 'no')) {
           expect(worker.ran).not.toContain(id);
           await until('a worker is free', () => backend.free === 1);
-          const slot = backend.take({ workload: shortWork(), mayShare: false }, () => {});
+          const slot = backend.take({ workload: shortWork(), mayShare: false, awaited: false }, () => {});
           tell([id], [await runOn(slot, call(id))]);
         }
         await until('all places are free', () => backend.status.taken === 0 && backend.status.behind === 0);

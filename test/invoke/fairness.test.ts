@@ -1,6 +1,7 @@
 /** Nobody waits for ever: thousands of calls through admission, on workers that are free when we say so. */
 import { expect, test } from 'vitest';
 import { Admission, type Entry } from '../../gateway/invoke/admission.ts';
+import { Nesting } from '../../gateway/invoke/nesting.ts';
 import type { Slot } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import { type Lacks, lacks } from '../../gateway/pool/places.ts';
@@ -29,6 +30,7 @@ class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'o
     const { cpuShare, isSlow } = workload;
     return lacks({
       workload: { cpuShare, isSlow },
+      awaited: false,
       workers: this.#workers,
       freeWorkers,
       slowWorkers,
@@ -67,12 +69,13 @@ const entryOf = (name: string): Entry => ({
   remainingMs: 600_000,
   mayShare: false,
   caller: { hasLeft: false, whenLeft: () => {} },
+  call: new Nesting().begin('id', name, undefined),
 });
 
 /** Callers that call again as soon as they are served; how many calls of each function were, when so many have ended. */
 const serve = async (workers: number, cores: Cores, kinds: Readonly<Record<string, Kind>>) => {
   const pool = new Workers(workers, cores);
-  const admission = new Admission(pool as unknown as Pool, 1000);
+  const admission = new Admission(pool as unknown as Pool, 1000, new Nesting());
   const served: Record<string, number> = {};
   let isOver = false;
   const callAgain = async (name: string): Promise<void> => {
@@ -137,7 +140,7 @@ test('pools share the cores: neither keeps the other from computing', async () =
 
 test('a full queue refuses only those who would have to wait', async () => {
   const cores = new Cores(2);
-  const admission = new Admission(new Workers(8, cores) as unknown as Pool, 2);
+  const admission = new Admission(new Workers(8, cores) as unknown as Pool, 2, new Nesting());
   const computing = admission.workload('computing');
   for (let n = 0; n < 3; n += 1) computing.record({ pid: 1, peakBytes: 1, wallMs: 20, cpuMs: 20, waits: 1 });
   const calls = Array.from({ length: 6 }, () => admission.enter(entryOf('computing')));

@@ -5,6 +5,7 @@ import {
   keptWorkers,
   masterEnvironment,
   phpIni,
+  poolEnvironment,
   renderFpmConfig,
   runtimePreload,
 } from '../../gateway/pool/fpm-config.ts';
@@ -17,7 +18,9 @@ const render = (pool: object, more: object = {}): string[] => {
     pool: 'default',
     instanceId: '1-2-abc',
     socket: '/run/s/default.1',
+    reserve: undefined,
     settings: settingsOf(pool),
+    env: poolEnvironment(settingsOf(pool), undefined),
     longestCallMs: 30_000,
     user: undefined,
     ...more,
@@ -75,7 +78,7 @@ test('values of environment variables are never in the file', () => {
   const text = render({ env }).join('\n');
   expect(text).not.toContain('SECRET');
   expect(text).toContain('env[TOKEN] = $FPMG_ENV_TOKEN');
-  expect(masterEnvironment(settingsOf({ env }))).toEqual({ FPMG_ENV_TOKEN: '$SECRET; [x]' });
+  expect(masterEnvironment(env)).toEqual({ FPMG_ENV_TOKEN: '$SECRET; [x]' });
 });
 
 test('a pool’s ini changes the defaults and nothing the gateway depends on', () => {

@@ -16,7 +16,16 @@ const cores = (taken = 0, isSlow = false): Cores => {
 };
 
 const ask = (workload: typeof COMPUTES, more: Partial<Parameters<typeof lacks>[0]> = {}) =>
-  lacks({ workload, workers: 4, freeWorkers: 2, slowWorkers: 0, cores: cores(), quickCallsAround: false, ...more });
+  lacks({
+    workload,
+    awaited: false,
+    workers: 4,
+    freeWorkers: 2,
+    slowWorkers: 0,
+    cores: cores(),
+    quickCallsAround: false,
+    ...more,
+  });
 
 test('a free worker is all that most calls need', () => {
   expect([COMPUTES, WAITS, SLOW, SLOW_COMPUTES].map((workload) => ask(workload))).toEqual(Array(4).fill('nothing'));

@@ -76,7 +76,7 @@ export const runOn = async (slot: Slot, call: SlotCall): Promise<Outcome> => {
 
 /** All in one moment: the first on a worker of its own, the others behind it. */
 export const inLine = (backend: Backend, calls: readonly SlotCall[], workload = shortWork()): Promise<Outcome>[] => {
-  const placed = { workload, mayShare: true };
+  const placed = { workload, mayShare: true, awaited: false };
   return atOnce(() =>
     calls.map((call, at) => {
       const slot = at === 0 ? backend.take(placed, () => {}) : backend.takeBehind(placed, LINE_MAX_MS, () => {});
