@@ -101,6 +101,7 @@ export class ItemCall implements Caller {
   async #invoke(trace: CallTrace): Promise<Output> {
     const { function: name, script, input, timeoutMs } = this.#item;
     const fn = this.#calls.invoker.function(name);
+    if (script !== '' && fn.code.kind === 'handler') throw new GatewayError('not-found', `${name} has no scripts.`);
     if (fn.output.kind === 'stream') {
       const detail = `${name} answers with a stream, which a batch cannot carry: call it by itself.`;
       throw new GatewayError('not-acceptable', detail, { executed: 'no' });
