@@ -1,5 +1,6 @@
 /** The functions as an OpenAPI 3.1 document, from their contracts. Pure; made once per release. */
 import type { GatewayFunction } from '../invoke/function.ts';
+import { batchPath } from './openapi-batch.ts';
 import { inputOf } from './openapi-input.ts';
 import { responsesOf } from './openapi-output.ts';
 import { type Components, type Json, PROBLEM } from './openapi-schema.ts';
@@ -31,5 +32,6 @@ export const openApiDocument = (functions: Iterable<GatewayFunction>, info: Open
   const paths = [...functions].flatMap((fn) =>
     placesOf(fn).map((place) => [`/functions/${place}`, pathItem(fn, place, components)] as const),
   );
-  return { openapi: '3.1.0', info, paths: Object.fromEntries(paths), components: { schemas: components } };
+  const all = { ...Object.fromEntries(paths), '/batch': batchPath(components) };
+  return { openapi: '3.1.0', info, paths: all, components: { schemas: components } };
 };

@@ -94,7 +94,7 @@ const assertStructure = (document: Json): void => {
   expect(document.info).toEqual({ title: expect.any(String), version: expect.any(String) });
   const ids = new Set<string>();
   for (const [path, item] of Object.entries(document.paths as Json)) {
-    expect(path).toMatch(/^\/functions\/[A-Za-z0-9._/-]+$/);
+    expect(path).toMatch(/^(?:\/functions\/[A-Za-z0-9._/-]+|\/batch)$/);
     for (const [method, operation] of Object.entries(item as Record<string, Json>)) {
       expect(method).toMatch(/^(?:get|post|put|patch|delete|options)$/);
       const { operationId } = operation;
