@@ -6,7 +6,7 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { moduleImporter } from '../../gateway/modules.ts';
 import { loadProject } from '../../gateway/project.ts';
 import { block, blocks, cells, readPage, root, tableRows } from '../support/doc-blocks.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway, startTestServer } from '../support/gateway.ts';
 import { writeProject } from '../support/project.ts';
 
 const start = async (files: Readonly<Record<string, string>>): Promise<Gateway> =>
@@ -117,4 +117,41 @@ test('the contracts of migrating load', async () => {
   const { registry } = await loadProject({ folder, env: {}, importModule: moduleImporter(0) });
   expect([registry.problems, registry.warnings]).toEqual([[], []]);
   expect(registry.functions.size).toBe(contracts.length);
+});
+
+describe('batches', () => {
+  const page = 'docs/batch.md';
+
+  test('the example gives the results that the page shows', async () => {
+    const { gateway } = await startTestServer(root);
+    const items = [...block(page, 'sh', 'printf').matchAll(/'(\{.*\})'/g)].map(([, item]) => item);
+    const body = items.join('\n');
+    const headers = { 'content-type': 'application/x-ndjson' };
+    const answer = await gateway.fetch(new Request('http://localhost/batch', { method: 'POST', headers, body }));
+    const told = (text: string): string[] =>
+      text
+        .trim()
+        .split('\n')
+        .map(
+          (line) =>
+            /^\{"id":"\w","index":\d,"status":"\w+","(?:output":\{"\w+":(?:\d+|"\w+")|error":\{)/.exec(line)?.[0] ??
+            line,
+        )
+        .sort();
+    expect(items.length).toBe(3);
+    expect(told(await answer.text())).toEqual(told(block(page, 'ndjson', 'validation-failed')));
+  });
+
+  test('the members of results and items are those of the OpenAPI document', async () => {
+    const { gateway } = await startTestServer(root);
+    const answer = await gateway.fetch(new Request('http://localhost/openapi.json'));
+    const { components } = (await answer.json()) as { components: { schemas: Record<string, { properties: object }> } };
+    const named = (head: string): string[] =>
+      tableRows(page, head).flatMap((row) => [...(cells(row)[0] ?? '').matchAll(/[a-zA-Z]+/g)].map(([name]) => name));
+    expect(named('| member of an item | |').sort()).toEqual(
+      Object.keys(components.schemas.BatchItem?.properties ?? {}).sort(),
+    );
+    const results = Object.keys(components.schemas.BatchResult?.properties ?? {});
+    expect(results.filter((name) => !readPage(page).includes(name))).toEqual([]);
+  });
 });

@@ -284,6 +284,7 @@ describe('what may be sent', () => {
       '/functions/legacy/report.php',
       '/functions/legacy/sub/list.php',
       '/functions/single',
+      '/batch',
     ]);
     const { operationId, requestBody } = operationAt(document, '/functions/legacy/sub/list.php', 'post');
     expect(operationId).toBe('legacy/sub/list.php.post');
