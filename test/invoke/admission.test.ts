@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { SignalCaller } from '../../gateway/caller.ts';
-import { Admission, type Entry } from '../../gateway/invoke/admission.ts';
+import { Admission } from '../../gateway/invoke/admission.ts';
 import { Nesting, type OpenCall } from '../../gateway/invoke/nesting.ts';
+import type { Entry } from '../../gateway/invoke/rows.ts';
 import type { Slot } from '../../gateway/pool/backend.ts';
 import type { Pool } from '../../gateway/pool/pool.ts';
 
