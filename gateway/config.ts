@@ -154,7 +154,7 @@ export const configSchema = z.strictObject({
         .max(100)
         .default([])
         .describe(
-          'networks besides loopback and unix sockets whose `traceparent` and `x-forwarded-*` are believed: CIDR blocks',
+          'networks besides loopback and unix sockets whose `traceparent`, `x-forwarded-*`, `fpm-gateway-caller` and `on-disconnect` are believed: CIDR blocks',
         ),
       serverTiming: z
         .enum(['trusted', 'always', 'never'])

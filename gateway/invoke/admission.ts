@@ -4,85 +4,14 @@
  * that may not run now (their cores are taken) hold up no others. Before them go calls that others wait for with a worker
  * (one for each of those), the deepest first. A call whose time is up or whose caller left never reaches PHP.
  */
-import type { Caller, LeaveListener } from '../caller.ts';
-import { GatewayError } from '../errors.ts';
+import type { GatewayError } from '../errors.ts';
 import type { Slot } from '../pool/backend.ts';
 import type { Lacks } from '../pool/places.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Workload, type WorkloadStatus } from '../pool/workload.ts';
-import type { GatewayFunction } from './function.ts';
-import type { Nesting, OpenCall, PoolCalls, Stuck } from './nesting.ts';
-
-export interface Entry {
-  readonly fn: Pick<GatewayFunction, 'name' | 'concurrency'>;
-  /** How long it may wait, ms. */
-  readonly queueTimeoutMs: number;
-  /** Of the whole call, ms. */
-  readonly remainingMs: number;
-  /** It may stand behind others on a worker. */
-  readonly mayShare: boolean;
-  readonly caller: Caller;
-  readonly call: OpenCall;
-}
-
-/** A call that waits. There may be thousands: no closures, signals and timers of their own. */
-class Waiter implements LeaveListener, Stuck {
-  /** The order of arrival in the pool. */
-  readonly number: number;
-  readonly entry: Entry;
-  readonly row: Row;
-  readonly limitMs: number;
-  /** When its time is up, on the `performance.now()` clock. */
-  readonly dueMs: number;
-  readonly grant: (slot: Slot) => void;
-  readonly refuse: (error: GatewayError) => void;
-  readonly #admission: Admission;
-
-  constructor(
-    admission: Admission,
-    { number, entry, row }: { number: number; entry: Entry; row: Row },
-    { resolve, reject }: { resolve: (slot: Slot) => void; reject: (error: GatewayError) => void },
-  ) {
-    this.#admission = admission;
-    this.number = number;
-    this.entry = entry;
-    this.row = row;
-    this.limitMs = Math.min(entry.queueTimeoutMs, entry.remainingMs);
-    this.dueMs = performance.now() + this.limitMs;
-    this.grant = resolve;
-    this.refuse = reject;
-  }
-
-  callerLeft(): void {
-    this.#admission.giveUp(this, new GatewayError('client-closed', 'The caller left while the call waited.'));
-  }
-
-  rescue(): void {
-    this.#admission.rescue(this);
-  }
-}
-
-/** What one function has here. */
-interface FunctionQueue {
-  readonly name: string;
-  readonly workload: Workload;
-  /** Calls from their entry until their worker is free. */
-  inside: number;
-  waiting: number;
-  /** Those that nobody with a worker waits for, those in their turn that somebody waits for, those that go first by level. */
-  readonly rows: Row[];
-}
-
-/** Calls of one function that wait and may do the same. */
-interface Row {
-  readonly queue: FunctionQueue;
-  /** Calls that have a worker wait for them. */
-  readonly awaited: boolean;
-  /** The higher goes first; 0: in turn. */
-  readonly rank: number;
-  /** A Set keeps order and lets a waiter leave from the middle at no cost. */
-  readonly waiters: Set<Waiter>;
-}
+import type { Nesting, OpenCall, PoolCalls } from './nesting.ts';
+import { aboveCap, overloaded, saturated, stopping, tooLate } from './refusals.ts';
+import { type Entry, type FunctionQueue, firstOf, type Row, rowOf, Waiter } from './rows.ts';
 
 /** How the calls of a function fare in their pool. */
 export interface FunctionStatus extends WorkloadStatus {
@@ -92,8 +21,6 @@ export interface FunctionStatus extends WorkloadStatus {
   /** Why those that wait do; undefined when none does. */
   readonly waitsFor: string | undefined;
 }
-
-const RETRY_AFTER_MS = 1000;
 
 const WAITS_FOR: Readonly<Record<Lacks, string>> = {
   nothing: 'its turn',
@@ -155,7 +82,7 @@ export class Admission {
   enterNow({ fn, mayShare, call }: Pick<Entry, 'fn' | 'mayShare' | 'call'>): Slot | undefined {
     if (this.#closed || this.#waiting > 0) return undefined;
     const queue = this.#queueOf(fn.name);
-    return isBelowCap(fn, queue.inside) ? this.#take(queue, call, mayShare) : undefined;
+    return isBelowCap(fn, queue.inside) ? this.#take(queue, call, mayShare, 'workers') : undefined;
   }
 
   /** Rejects with `concurrency-limit`, `overloaded`, `queue-timeout`, `deadline-exceeded`, `client-closed` …; executed: no. */
@@ -170,7 +97,7 @@ export class Admission {
     // Those before it may wait for what it does not need.
     this.#serve();
     if (waiter.row.waiters.has(waiter) && this.#waitingLike(waiter) > this.#queueMax)
-      this.giveUp(waiter, this.#overloaded());
+      this.giveUp(waiter, overloaded(this.#pool.name, this.#queueMax));
     return granted;
   }
 
@@ -188,9 +115,7 @@ export class Admission {
   /** Every worker here is with calls that wait, in the end, for this one: it gets one in reserve. */
   rescue(waiter: Waiter): void {
     const { row, entry } = waiter;
-    const slot = this.#hold(row.queue, entry.call, (onFreed) =>
-      this.#pool.takeReserve({ workload: row.queue.workload, mayShare: false, awaited: true }, onFreed),
-    );
+    const slot = this.#take(row.queue, entry.call, false, 'reserve');
     if (slot === undefined) {
       this.giveUp(waiter, saturated(this.#pool, entry.call));
       return;
@@ -201,14 +126,8 @@ export class Admission {
 
   #refusal({ fn, call }: Entry, { inside }: FunctionQueue): GatewayError | undefined {
     // A call under way ends only with those it makes.
-    if (this.#closed && call.parent === undefined)
-      return new GatewayError('shutting-down', 'The gateway is stopping.', { retryAfterMs: RETRY_AFTER_MS });
+    if (this.#closed && call.parent === undefined) return stopping();
     return isBelowCap(fn, inside) ? undefined : aboveCap(fn, inside);
-  }
-
-  #overloaded(): GatewayError {
-    const detail = `${this.#queueMax} calls wait for the pool ${this.#pool.name} already; its queueMax is ${this.#queueMax}.`;
-    return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
   }
 
   #queueOf(name: string): FunctionQueue {
@@ -220,18 +139,15 @@ export class Admission {
     return queue;
   }
 
-  #take(queue: FunctionQueue, call: OpenCall, mayShare: boolean): Slot | undefined {
+  #take(queue: FunctionQueue, call: OpenCall, mayShare: boolean, from: 'workers' | 'reserve'): Slot | undefined {
     const awaited = call.level > 0;
     // What stands behind a call waits for what that one waits for.
     const placed = { workload: queue.workload, mayShare: mayShare && !awaited, awaited };
-    return this.#hold(queue, call, (onFreed) => this.#pool.take(placed, onFreed));
-  }
-
-  #hold(queue: FunctionQueue, call: OpenCall, take: (onFreed: () => void) => Slot | undefined): Slot | undefined {
-    const slot = take(() => {
+    const onFreed = (): void => {
       queue.inside -= 1;
       if (slot !== undefined) this.#nesting.freed(call, this.#calls, slot);
-    });
+    };
+    const slot = from === 'workers' ? this.#pool.take(placed, onFreed) : this.#pool.takeReserve(placed, onFreed);
     if (slot === undefined) return undefined;
     queue.inside += 1;
     this.#nesting.holds(call, this.#calls, slot);
@@ -286,24 +202,11 @@ export class Admission {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const { waiters } of this.#queued) {
       for (const waiter of waiters) {
-        if (waiter.dueMs <= nowMs) this.giveUp(waiter, this.#tooLate(waiter));
+        if (waiter.dueMs <= nowMs) this.giveUp(waiter, tooLate(this.#pool, waiter));
         else nextMs = Math.min(nextMs, waiter.dueMs);
       }
     }
     if (nextMs < Number.POSITIVE_INFINITY) this.#watch(nextMs);
-  }
-
-  #tooLate({ entry: { fn, queueTimeoutMs }, limitMs }: Waiter): GatewayError {
-    const waited = `${fn.name} waited ${Math.round(limitMs)} ms for a worker of the pool ${this.#pool.name}`;
-    if (!this.#pool.available) {
-      return new GatewayError('pool-unavailable', `${waited}, which cannot be reached.`, {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
-    if (limitMs < queueTimeoutMs) return new GatewayError('deadline-exceeded', `${waited}; its deadline has passed.`);
-    return new GatewayError('queue-timeout', `${waited}; its queueTimeoutMs is ${queueTimeoutMs}.`, {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
   }
 
   #serve(): void {
@@ -326,7 +229,7 @@ export class Admission {
         continue;
       }
       const { call, mayShare } = waiter.entry;
-      const slot = this.#take(row.queue, call, mayShare && mayCompute);
+      const slot = this.#take(row.queue, call, mayShare && mayCompute, 'workers');
       if (slot !== undefined) {
         this.#leave(waiter);
         waiter.grant(slot);
@@ -341,48 +244,5 @@ export class Admission {
   }
 }
 
-/** The deepest of those that go first, else who has waited longest, but for those of the rows that are held. */
-const firstOf = (
-  queued: ReadonlySet<Row>,
-  held: ReadonlySet<Row>,
-): { readonly row: Row; readonly waiter: Waiter } | undefined => {
-  let first: { readonly row: Row; readonly waiter: Waiter } | undefined;
-  for (const row of queued) {
-    if (held.has(row) || (first !== undefined && row.rank < first.row.rank)) continue;
-    const [waiter] = row.waiters;
-    if (waiter === undefined) continue;
-    if (first === undefined || row.rank > first.row.rank || waiter.number < first.waiter.number)
-      first = { row, waiter };
-  }
-  return first;
-};
-
-const rowOf = (queue: FunctionQueue, call: OpenCall): Row => {
-  const awaited = call.level > 0;
-  const rank = call.claimFirst() ? call.level : 0;
-  const at = awaited ? 1 + rank : 0;
-  let row = queue.rows[at];
-  if (row === undefined) {
-    row = { queue, awaited, rank, waiters: new Set() };
-    queue.rows[at] = row;
-  }
-  return row;
-};
-
-const saturated = ({ name, status }: Pick<Pool, 'name' | 'status'>, { outer, name: own }: OpenCall): GatewayError => {
-  const { workers, reserve } = status;
-  const reserved =
-    reserve === undefined
-      ? 'only pools that the gateway runs itself have some in reserve'
-      : `so are the ${reserve.workers} in reserve`;
-  const detail = `All ${workers} workers of the pool ${name} wait for calls that wait for one of them, ${reserved}: ${[...outer, own].join(' → ')} would wait for ever. Give ${name} more workers, or ${own} a pool of its own.`;
-  return new GatewayError('rpc-saturated', detail, { retryAfterMs: RETRY_AFTER_MS });
-};
-
 const isBelowCap = ({ concurrency }: Entry['fn'], inside: number): boolean =>
   concurrency === undefined || inside < concurrency;
-
-const aboveCap = ({ name, concurrency }: Entry['fn'], inside: number): GatewayError => {
-  const detail = `${inside} calls of ${name} are under way; its concurrency is ${concurrency}.`;
-  return new GatewayError('concurrency-limit', detail, { retryAfterMs: RETRY_AFTER_MS });
-};

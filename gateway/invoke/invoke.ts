@@ -78,48 +78,48 @@ export class Invoker {
 
   /** Resolves with the validated output; rejects with GatewayError. */
   async invoke(call: Call): Promise<Output> {
+    const { trace } = call;
     const target = this.#find(call.name);
-    const open = this.#nesting.begin(call.trace.callId, call.name, call.outer);
-    let streams = false;
+    const open = this.#nesting.begin(trace.callId, call.name, call.outer);
+    let output: Output | undefined;
     try {
-      if (call.outer !== undefined) this.#nest(call, open);
-      const output = await this.#walk(call, target, open);
-      streams = output.kind === 'stream';
-      return output;
+      const prepared = this.#prepare(call, target, open);
+      let executed: Executed = 'no';
+      for (;;) {
+        try {
+          prepared.slot = undefined;
+          const queuedMs = nowMs();
+          const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
+          output = await this.#attempt(target, call, prepared, { slot, queuedMs });
+          return output;
+        } catch (thrown) {
+          const error = toGatewayError(thrown).afterAttempt(executed);
+          executed = error.executed;
+          if (hasToMove(error, prepared)) {
+            trace.event('moved', { 'fpm_gateway.detail': error.message }, nowMs());
+            continue;
+          }
+          const waitMs = this.#retryAfter(error, target, trace, prepared);
+          if (waitMs === undefined) throw error;
+          trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
+          if (waitMs > 0) await delay(waitMs);
+        }
+      }
     } finally {
-      this.#nesting.answered(open, streams);
+      this.#nesting.answered(open, output?.kind === 'stream');
     }
   }
 
-  async #walk(call: Call, target: Target, open: OpenCall): Promise<Output> {
-    const { trace } = call;
+  /** All of a call that has no need of a worker. */
+  #prepare(call: Call, target: Target, open: OpenCall): Prepared {
+    if (call.outer !== undefined) this.#nest(call, open);
     const startedMs = nowMs();
     const encodedParams = scriptOf(target, call);
     const input = this.#encodeInput(target.fn, call);
-    trace.phase('validate', startedMs);
+    call.trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call));
     target.retryBudget.deposit();
-    const prepared: Prepared = { open, input, encodedParams, deadline, slot: undefined, moves: 0 };
-    let executed: Executed = 'no';
-    for (;;) {
-      try {
-        prepared.slot = undefined;
-        const queuedMs = nowMs();
-        const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
-        return await this.#attempt(target, call, prepared, { slot, queuedMs });
-      } catch (thrown) {
-        const error = toGatewayError(thrown).afterAttempt(executed);
-        executed = error.executed;
-        if (hasToMove(error, prepared)) {
-          trace.event('moved', { 'fpm_gateway.detail': error.message }, nowMs());
-          continue;
-        }
-        const waitMs = this.#retryAfter(error, target, trace, prepared);
-        if (waitMs === undefined) throw error;
-        trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
-        if (waitMs > 0) await delay(waitMs);
-      }
-    }
+    return { open, input, encodedParams, deadline, slot: undefined, moves: 0 };
   }
 
   /** Throws `not-found`. */

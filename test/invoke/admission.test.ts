@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { SignalCaller } from '../../gateway/caller.ts';
-import { Admission, type Entry } from '../../gateway/invoke/admission.ts';
-import { Nesting } from '../../gateway/invoke/nesting.ts';
+import { Admission } from '../../gateway/invoke/admission.ts';
+import { Nesting, type OpenCall } from '../../gateway/invoke/nesting.ts';
+import type { Entry } from '../../gateway/invoke/rows.ts';
 import type { Slot } from '../../gateway/pool/backend.ts';
 import type { Pool } from '../../gateway/pool/pool.ts';
 
@@ -23,7 +24,7 @@ class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'o
     if (this.free === 0) return undefined;
     this.free -= 1;
     this.#onFreed.push(onFreed);
-    return {} as Slot;
+    return { rest: () => {}, resume: () => {} } as unknown as Slot;
   }
 
   /** The worker taken first is free again. */
@@ -36,7 +37,8 @@ class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'o
 
 const make = (workers: number, queueMax = 10) => {
   const pool = new Workers(workers);
-  return { pool, admission: new Admission(pool as unknown as Pool, queueMax, new Nesting()) };
+  const nesting = new Nesting();
+  return { pool, nesting, admission: new Admission(pool as unknown as Pool, queueMax, nesting) };
 };
 
 type More = Partial<Entry['fn'] & Pick<Entry, 'queueTimeoutMs' | 'remainingMs'>> & { readonly signal?: AbortSignal };
@@ -200,5 +202,71 @@ describe('closing', () => {
     pool.release();
     await waiting;
     expect(admission.waiting).toBe(0);
+  });
+});
+
+describe('calls inside of calls', () => {
+  const OTHERS = 5;
+
+  /** Callers in a chain, each with a worker; before them others took some, which are released first. */
+  const chain = async (callers: number, queueMax = 10) => {
+    const { pool, nesting, admission } = make(OTHERS + callers, queueMax);
+    for (let n = 0; n < OTHERS; n += 1) await admission.enter(entry());
+    const served: string[] = [];
+    const begin = (id: string, caller: string | undefined): OpenCall =>
+      nesting.begin(id, 'f', caller === undefined ? undefined : { callId: caller, path: ['f'], awaited: true });
+    const enter = (id: string, caller: string | undefined): { call: OpenCall; granted: Promise<unknown> } => {
+      const call = begin(id, caller);
+      const granted = admission.enter({ ...entry(), call }).then(() => served.push(id));
+      return { call, granted };
+    };
+    for (let level = 0; level < callers; level += 1)
+      await enter(`caller${level}`, level === 0 ? undefined : `caller${level - 1}`).granted;
+    served.length = 0;
+    const releaseAll = async (times: number): Promise<readonly string[]> => {
+      for (let n = 0; n < times; n += 1) {
+        pool.release();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return served;
+    };
+    return { nesting, admission, enter, releaseAll };
+  };
+
+  test('go first, the deepest before all others', async () => {
+    const { enter, releaseAll } = await chain(3);
+    enter('x', undefined);
+    enter('in caller0', 'caller0');
+    enter('in caller2', 'caller2');
+    enter('in caller1', 'caller1');
+    expect(await releaseAll(4)).toEqual(['in caller2', 'in caller1', 'in caller0', 'x']);
+  });
+
+  test('of many that one call makes at once one goes first, and the rest wait their turn', async () => {
+    const { nesting, enter, releaseAll } = await chain(1);
+    const { call: first } = enter('1', 'caller0');
+    enter('2', 'caller0');
+    enter('x', undefined);
+    enter('3', 'caller0');
+    expect(await releaseAll(2)).toEqual(['1', '2']);
+    nesting.answered(first, false);
+    enter('4', 'caller0');
+    expect(await releaseAll(3)).toEqual(['1', '2', '4', 'x', '3']);
+  });
+
+  test('those that nobody waits for with a worker wait as all others do', async () => {
+    const { enter, releaseAll } = await chain(1);
+    enter('x', undefined);
+    enter('of a call that has ended', 'unknown');
+    expect(await releaseAll(2)).toEqual(['x', 'of a call that has ended']);
+  });
+
+  test('are not turned away because the queue is full of others, and have the same bound', async () => {
+    const { enter, admission } = await chain(1, 1);
+    enter('x', undefined);
+    await expect(enter('y', undefined).granted).rejects.toMatchObject({ code: 'overloaded' });
+    enter('1', 'caller0');
+    expect(admission.waiting).toBe(2);
+    await expect(enter('2', 'caller0').granted).rejects.toMatchObject({ code: 'overloaded' });
   });
 });

@@ -1,7 +1,8 @@
 /** Nobody waits for ever: thousands of calls through admission, on workers that are free when we say so. */
 import { expect, test } from 'vitest';
-import { Admission, type Entry } from '../../gateway/invoke/admission.ts';
+import { Admission } from '../../gateway/invoke/admission.ts';
 import { Nesting } from '../../gateway/invoke/nesting.ts';
+import type { Entry } from '../../gateway/invoke/rows.ts';
 import type { Slot } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import { type Lacks, lacks } from '../../gateway/pool/places.ts';

@@ -117,6 +117,23 @@ test('a function that reads a stream calls for each item', async () => {
   expect(await gateway.invoke('reader', null)).toEqual(Array.from({ length: 40 }, (_, n) => n));
 });
 
+test('among hundreds of short calls written ahead of each other none is lost, late or stuck', async () => {
+  const project = nestedProject({
+    leaf: ['return $input;', PATIENT],
+    one: ["return ask($call, 'leaf', $input)[1];", PATIENT],
+    three: [
+      "$open = array_map(fn ($n) => open($call, $n === 1 ? 'one' : 'leaf', $input), [1, 2, 3]); return array_sum(array_map(fn ($one) => finish($one)[1], $open));",
+      PATIENT,
+    ],
+  });
+  const gateway = await startGateway({ pools: { default: { workers: 3 } } }, { project });
+  const names = ['leaf', 'leaf', 'leaf', 'one', 'three'];
+  const calls = Array.from({ length: 400 }, (_, n) => gateway.invoke(names[n % names.length] ?? '', n));
+  const expected = Array.from({ length: 400 }, (_, n) => (n % names.length === 4 ? 3 * n : n));
+  expect(await Promise.all(calls)).toEqual(expected);
+  expect(gateway.pools()[0]).toMatchObject({ backends: [{ taken: 0, behind: 0 }], reserve: { taken: 0 } });
+});
+
 /** A gateway on php-fpm of somebody else's, whose PHP is told where to call. */
 const attached = async (workers: number): Promise<Gateway> => {
   const folder = openFolder();
