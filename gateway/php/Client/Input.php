@@ -130,10 +130,9 @@ final class Input
         );
     }
 
-    /** As browsers do it. */
     private static function quoted(string $text): string
     {
-        return strtr($text, ['"' => '%22', "\r" => '%0D', "\n" => '%0A', "\0" => '']);
+        return strtr($text, ['"' => '\"', '\\' => '\\\\', "\r" => '', "\n" => '', "\0" => '']);
     }
 
     private static function line(string $text): string

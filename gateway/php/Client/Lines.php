@@ -20,33 +20,39 @@ final class Lines
     }
 
     /**
-     * @return list<string> lines that have ended, without their ends
+     * @return \Generator<int, string> lines that have ended, without their ends
      *
-     * @throws \OverflowException for a line that is too long
+     * @throws \OverflowException for a line that is too long, behind those before it
      */
-    public function of(string $bytes): array
+    public function of(string $bytes): \Generator
     {
         $lines = explode("\n", $bytes);
         $last = array_pop($lines);
-        if ($lines !== [] && $this->begun !== []) {
-            $lines[0] = implode('', $this->begun) . $lines[0];
-            $this->begun = [];
-            $this->begunBytes = 0;
+        foreach ($lines as $line) {
+            if ($this->begun !== []) {
+                $line = implode('', $this->begun) . $line;
+                [$this->begun, $this->begunBytes] = [[], 0];
+            }
+            $this->assertShort(strlen($line));
+            yield rtrim($line, "\r");
         }
         if ($last !== '') {
             $this->begun[] = $last;
             $this->begunBytes += strlen($last);
+            $this->assertShort($this->begunBytes);
         }
-        if (max([$this->begunBytes, ...array_map(strlen(...), $lines)]) > $this->maxBytes) {
-            throw new \OverflowException(sprintf('a piece of the answer is larger than maxResponseBytes, %d', $this->maxBytes));
-        }
-
-        return array_map(static fn (string $line): string => rtrim($line, "\r"), $lines);
     }
 
     /** What follows the last line's end. */
     public function rest(): string
     {
         return implode('', $this->begun);
+    }
+
+    private function assertShort(int $bytes): void
+    {
+        if ($bytes > $this->maxBytes) {
+            throw new \OverflowException(sprintf('a piece of the answer is larger than maxResponseBytes, %d', $this->maxBytes));
+        }
     }
 }

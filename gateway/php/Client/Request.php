@@ -30,7 +30,7 @@ final class Request
     public static function pathOf(string $function): string
     {
         // One of several scripts of a contract has its file behind the name.
-        if (preg_match('~^[a-z0-9][a-z0-9._-]*(?:/[^/?#\0-\x20]+)*$~D', $function) !== 1) {
+        if (preg_match('~^[a-z0-9][a-z0-9._-]*(?:/[^/\0-\x1f]+)*$~D', $function) !== 1) {
             throw new \InvalidArgumentException(sprintf('"%s" is no name of a function: they are made of a to z, 0 to 9, ".", "_" and "-".', addcslashes(substr($function, 0, 100), "\0..\37")));
         }
 
