@@ -46,7 +46,11 @@ final class BatchTransfer extends PiecesTransfer
             throw $this->brokeOff;
         }
         if ($this->items->missing() > 0 || !$this->isSent()) {
-            throw $this->failure('bad-answer', sprintf('The answer of the batch ended with %d results missing.', $this->items->missing()));
+            throw $this->failure('bad-answer', sprintf(
+                'The answer of the batch ended with %d results missing%s.',
+                $this->items->missing(),
+                $this->isSent() ? '' : ', while items were still sent',
+            ));
         }
     }
 

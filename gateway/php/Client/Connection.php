@@ -16,13 +16,14 @@ final class Connection
     /** Of one connection in one turn, so that a fast one does not keep the others waiting. */
     private const READS_MAX = 16;
     private const EAGAIN = 11;
+    private const LAST = 'last';
 
     private bool $isConnecting;
     private ?Transfer $transfer = null;
     private ?AnswerReader $reader = null;
     private string $out = '';
     private int $outAt = 0;
-    /** @var \Generator<int, string>|null */
+    /** @var \Generator<int|string, string>|null */
     private ?\Generator $pieces = null;
     private bool $hasMade = false;
     /** A piece is being made by code of the application, which may come back here. */
@@ -144,8 +145,14 @@ final class Connection
                 return;
             }
             $this->outAt += $written;
+            if ($this->outAt < strlen($this->out)) {
+                return;
+            }
+            if ($this->pieces?->key() === self::LAST) {
+                $this->transfer?->sent();
+            }
             // Behind each piece that the application makes it is time to look for answers.
-            if ($this->outAt < strlen($this->out) || $this->transfer?->request->body->isMadeSlowly() === true) {
+            if ($this->transfer?->request->body->isMadeSlowly() === true) {
                 return;
             }
         }
@@ -246,7 +253,7 @@ final class Connection
     /**
      * A generator, so that the head is made when it is written and says how much time is left then.
      *
-     * @return \Generator<int, string>
+     * @return \Generator<int|string, string> with the key LAST what ends a body whose length is not known
      */
     private static function bytesOf(Transfer $transfer): \Generator
     {
@@ -257,7 +264,7 @@ final class Connection
             $before = '';
         }
         if ($body->length === null) {
-            yield "{$before}0\r\n\r\n";
+            yield self::LAST => "{$before}0\r\n\r\n";
         } elseif ($before !== '') {
             yield $before;
         }
