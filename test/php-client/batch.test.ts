@@ -84,13 +84,20 @@ const batch = async (
   return said;
 };
 
-const success = (index: number, output: unknown): object => ({ id: `${index}`, index, status: 'succeeded', output, executed: 'yes' });
+const success = (index: number, output: unknown): object => ({
+  id: `${index}`,
+  index,
+  status: 'succeeded',
+  output,
+  executed: 'yes',
+});
 
 /** Each item as it comes. */
 const echo: Behaviour = async (peer) => {
   peer.socket.write(NDJSON);
   let index = 0;
-  for (let item = await peer.next(); item !== undefined; item = await peer.next()) await peer.say(success(index++, item));
+  for (let item = await peer.next(); item !== undefined; item = await peer.next())
+    await peer.say(success(index++, item));
   peer.end();
 };
 
@@ -124,7 +131,10 @@ test('options, deadline and path are as the wire wants them', async () => {
     heads.push(peer.head);
     await echo(peer);
   };
-  await batch(note, "return iterator_to_array($client->batch([], ordered: true, stopOnError: true, concurrency: 3, timeoutMs: 900));");
+  await batch(
+    note,
+    'return iterator_to_array($client->batch([], ordered: true, stopOnError: true, concurrency: 3, timeoutMs: 900));',
+  );
   await batch(note, "return iterator_to_array($client->batch([], function: 'f'));");
   expect(heads[0]).toMatch(/^POST \/batch\?order=input&stopOnError=true&concurrency=3 HTTP/);
   expect(heads[0]).toMatch(/^x-request-timeout-ms: (900|[1-8]\d\d|\d\d?)$/im);
@@ -152,7 +162,8 @@ test.each([false, true])('both ways full, neither side waits for the other (TCP:
     peer.socket.write(NDJSON);
     let index = 0;
     // Reads nothing while its own writing is held up, as a gateway with back-pressure does.
-    for (let item = await peer.next(); item !== undefined; item = await peer.next()) await peer.say(success(index++, item.input));
+    for (let item = await peer.next(); item !== undefined; item = await peer.next())
+      await peer.say(success(index++, item.input));
     peer.end();
   };
   const body = `$items = (function () { for ($i = 0; $i < 400; $i++) { yield str_repeat(chr(65 + $i % 26), 20_000); } })();
@@ -164,9 +175,28 @@ test('failures, cancelled items and bytes are results, each with its key', async
   const some: Behaviour = async (peer) => {
     peer.socket.write(NDJSON);
     for (let item = await peer.next(); item !== undefined; item = await peer.next()) {}
-    await peer.say({ id: '2', index: 2, status: 'cancelled', error: { code: 'batch-stopped', status: 409 }, executed: 'no' });
-    await peer.say({ id: '0', index: 0, status: 'succeeded', output: { mediaType: 'image/png', base64: 'AP8=' }, encoding: 'base64' });
-    await peer.say({ id: '1', index: 1, status: 'failed', error: { code: 'gone', status: 410, detail: 'Gone.', data: [1] }, executed: 'yes', traceId: 'f'.repeat(32) });
+    await peer.say({
+      id: '2',
+      index: 2,
+      status: 'cancelled',
+      error: { code: 'batch-stopped', status: 409 },
+      executed: 'no',
+    });
+    await peer.say({
+      id: '0',
+      index: 0,
+      status: 'succeeded',
+      output: { mediaType: 'image/png', base64: 'AP8=' },
+      encoding: 'base64',
+    });
+    await peer.say({
+      id: '1',
+      index: 1,
+      status: 'failed',
+      error: { code: 'gone', status: 410, detail: 'Gone.', data: [1] },
+      executed: 'yes',
+      traceId: 'f'.repeat(32),
+    });
     peer.end();
   };
   const body = `foreach ($client->batch(['a' => 1, 'b' => 2, 'c' => 3], function: 'f') as $key => $result) {
@@ -181,7 +211,7 @@ test('failures, cancelled items and bytes are results, each with its key', async
 
 describe('a batch that breaks off', () => {
   const two = `$batch = $client->batch([1, 2], function: 'f'); ${READ}`;
-  const after =
+  const behind =
     (...lines: (object | string)[]): Behaviour =>
     async (peer) => {
       peer.socket.write(NDJSON);
@@ -191,21 +221,35 @@ describe('a batch that breaks off', () => {
     };
 
   test.each<[string, Behaviour, string]>([
-    ['told by the gateway', after(success(0, 'one'), { id: null, index: null, status: 'failed', error: { code: 'batch-too-large', status: 413 } }), 'batch-too-large'],
-    ['with results missing', after(success(0, 'one')), 'bad-answer'],
-    ['with a result of no item', after(success(0, 'one'), success(5, 'x')), 'bad-answer'],
-    ['with a result that came twice', after(success(0, 'one'), success(0, 'x')), 'bad-answer'],
-    ['with a line that is no JSON', after(success(0, 'one'), '{"index":\n'), 'bad-answer'],
-    ['by its connection', async (peer) => {
-      await after(success(0, 'one'))({ ...peer, end: () => peer.socket.end() });
-    }, 'network-failed'],
+    [
+      'told by the gateway',
+      behind(success(0, 'one'), {
+        id: null,
+        index: null,
+        status: 'failed',
+        error: { code: 'batch-too-large', status: 413 },
+      }),
+      'batch-too-large',
+    ],
+    ['with results missing', behind(success(0, 'one')), 'bad-answer'],
+    ['with a result of no item', behind(success(0, 'one'), success(5, 'x')), 'bad-answer'],
+    ['with a result that came twice', behind(success(0, 'one'), success(0, 'x')), 'bad-answer'],
+    ['with a line that is no JSON', behind(success(0, 'one'), '{"index":\n'), 'bad-answer'],
+    [
+      'by its connection',
+      async (peer) => {
+        await behind(success(0, 'one'))({ ...peer, end: () => peer.socket.end() });
+      },
+      'network-failed',
+    ],
   ])('%s tells what there was, then that', async (_, behave, failureCode) => {
     const [got, code] = (await batch(behave, two)) as [unknown, string];
     expect([got, code]).toEqual([[[0, 'one']], failureCode]);
   });
 
   test('before it began is one failure', async () => {
-    const refused: Behaviour = async ({ socket }) => void socket.end(problemOf(415, { code: 'unsupported-media-type', executed: 'no' }));
+    const refused: Behaviour = async ({ socket }) =>
+      void socket.end(problemOf(415, { code: 'unsupported-media-type', executed: 'no' }));
     expect(await batch(refused, two)).toMatchObject([[], 'unsupported-media-type', expect.any(String)]);
   });
 

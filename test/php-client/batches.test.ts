@@ -17,7 +17,7 @@ beforeAll(async () => {
     {
       echo: 'return $input;',
       held: WAIT,
-      pdf: ["return new Binary(\"%PDF\\0\\xff\", 'application/pdf');", "output: binary('application/pdf')"],
+      pdf: ['return new Binary("%PDF\\0\\xff", \'application/pdf\');', "output: binary('application/pdf')"],
       declared: ["throw new Failure('gone', ['n' => 1]);", 'errors: { gone: z.object({ n: z.number() }) }'],
       fanout: `
         $calls = []; for ($i = 0; $i < 20; $i++) { $calls[] = ['i' => $i]; }
@@ -69,7 +69,10 @@ test('the total time ends the batch: what ran is told, what did not is cancelled
   const folder = openFolder();
   const body = `foreach ($client->batch(['e' => new Item('echo', 1), 'h' => new Item('held', '${folder}/h')], timeoutMs: 500) as $key => $result) {
       $got[$key] = $result->failure?->failureCode ?? $result->get(); } return $got;`;
-  expect(await php(server.url, body)).toMatchObject({ e: 1, h: expect.stringMatching(/^(function-timeout|deadline-exceeded)$/) });
+  expect(await php(server.url, body)).toMatchObject({
+    e: 1,
+    h: expect.stringMatching(/^(function-timeout|deadline-exceeded)$/),
+  });
   expect(existsSync(join(folder, 'h'))).toBe(true);
 });
 

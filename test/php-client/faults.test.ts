@@ -81,7 +81,12 @@ describe('answers that are not whole', () => {
     ['half a body', answerOf({ a: 'long enough' }).slice(0, -5), 'network-failed', 'yes'],
     ['half a chunk', chunkedHead() + chunk('{"a":1}').slice(0, -6), 'network-failed', 'yes'],
     ['no last chunk', chunkedHead() + chunk('{"a":1}'), 'network-failed', 'yes'],
-    ['half of a problem', problemOf(503, { code: 'overloaded', executed: 'no' }).slice(0, -5), 'network-failed', 'unknown'],
+    [
+      'half of a problem',
+      problemOf(503, { code: 'overloaded', executed: 'no' }).slice(0, -5),
+      'network-failed',
+      'unknown',
+    ],
   ])('%s: the caller is told, and what is known of its call', async (_, text, failureCode, executed) => {
     const { said } = await ask(says(text, { end: true }));
     expect(said).toMatchObject({ failureCode, executed, retryable: false });
@@ -98,7 +103,10 @@ describe('answers that are wrong', () => {
     ['a folded header', `HTTP/1.1 200 OK\r\n${ours}x: a\r\n b\r\n\r\n`],
     ['a length that is none', `HTTP/1.1 200 OK\r\n${ours}content-length: 1e3\r\n\r\n`],
     ['two lengths', `HTTP/1.1 200 OK\r\n${ours}content-length: 2\r\ncontent-length: 3\r\n\r\n{}`],
-    ['a length and chunks', `${chunkedHead().replace('transfer', 'content-length: 2\r\ntransfer')}2\r\n{}\r\n0\r\n\r\n`],
+    [
+      'a length and chunks',
+      `${chunkedHead().replace('transfer', 'content-length: 2\r\ntransfer')}2\r\n{}\r\n0\r\n\r\n`,
+    ],
     ['a coding nobody asked for', `HTTP/1.1 200 OK\r\n${ours}transfer-encoding: gzip, chunked\r\n\r\n`],
     ['a chunk size that is none', `${chunkedHead()}xyz\r\n`],
     ['a chunk longer than it says', `${chunkedHead()}2\r\n{}{}\r\n`],
@@ -111,13 +119,32 @@ describe('answers that are wrong', () => {
   });
 
   test.each<[string, string, string]>([
-    ['200 of something else', 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}', 'unknown'],
+    [
+      '200 of something else',
+      'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}',
+      'unknown',
+    ],
     ['another version', answerOf({}).replace('protocol: 1', 'protocol: 2'), 'unknown'],
-    ['a proxy whose gateway is gone', 'HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 11\r\n\r\n<h1>502</h1', 'unknown'],
-    ['a gateway that refuses this version', problemOf(400, { code: 'protocol-mismatch', detail: 'This gateway speaks 2.' }).replace('protocol: 1', 'protocol: 2'), 'no'],
+    [
+      'a proxy whose gateway is gone',
+      'HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 11\r\n\r\n<h1>502</h1',
+      'unknown',
+    ],
+    [
+      'a gateway that refuses this version',
+      problemOf(400, { code: 'protocol-mismatch', detail: 'This gateway speaks 2.' }).replace(
+        'protocol: 1',
+        'protocol: 2',
+      ),
+      'no',
+    ],
   ])('from something incompatible, however good they look: %s', async (_, text, executed) => {
     const { said } = await ask(says(text));
-    expect(said).toMatchObject({ failureCode: 'incompatible-gateway', executed, detail: expect.stringContaining('fpm-gateway-protocol') });
+    expect(said).toMatchObject({
+      failureCode: 'incompatible-gateway',
+      executed,
+      detail: expect.stringContaining('fpm-gateway-protocol'),
+    });
   });
 
   test.each<[string, string]>([
@@ -125,7 +152,11 @@ describe('answers that are wrong', () => {
     ['by its chunks', chunkedHead() + chunk('x'.repeat(900)) + chunk('x'.repeat(900))],
   ])('larger than maxResponseBytes, told %s', async (_, text) => {
     const { said } = await ask(says(text), { options: 'maxResponseBytes: 1000' });
-    expect(said).toMatchObject({ failureCode: 'response-too-large', executed: 'yes', detail: expect.stringContaining('1000') });
+    expect(said).toMatchObject({
+      failureCode: 'response-too-large',
+      executed: 'yes',
+      detail: expect.stringContaining('1000'),
+    });
   });
 });
 
@@ -160,7 +191,12 @@ describe('time', () => {
     'where nobody listens, the call has not run: %s',
     async (address) => {
       const said = await php(address, `return [${ASK}, told(fn () => $client->fire('f'))];`);
-      const failed = { failureCode: 'network-failed', executed: 'no', retryable: true, detail: expect.stringContaining('Cannot connect') };
+      const failed = {
+        failureCode: 'network-failed',
+        executed: 'no',
+        retryable: true,
+        detail: expect.stringContaining('Cannot connect'),
+      };
       expect(said).toMatchObject([failed, failed]);
     },
   );
@@ -184,18 +220,26 @@ describe('kept connections', () => {
     const body = `for ($i = 0; $i < 5; $i++) { $client->invoke('f', $i); }
       for ($i = 0; $i < 5; $i++) { $calls[] = $client->send('f', $i); } $client->waitAll($calls);
       for ($i = 0; $i < 5; $i++) { $more[] = $client->send('f', $i); } return $client->waitAll($more);`;
-    const { said, gateway } = await ask(({ socket, body: input }) => void socket.write(answerOf(JSON.parse(input))), { body, options: 'concurrency: 5' });
+    const { said, gateway } = await ask(({ socket, body: input }) => void socket.write(answerOf(JSON.parse(input))), {
+      body,
+      options: 'concurrency: 5',
+    });
     expect(said).toEqual([0, 1, 2, 3, 4]);
     expect([gateway.requests.length, gateway.connections()]).toEqual([15, 5]);
   });
 
-  test.each(['connection: close\r\n', 'Connection: Keep-Alive, Close\r\n'])('are not where the gateway says %s', async (headers) => {
-    const { gateway } = await ask(says(answerOf(1, { headers })), { body: `return [${ASK}, ${ASK}];` });
-    expect(gateway.connections()).toBe(2);
-  });
+  test.each(['connection: close\r\n', 'Connection: Keep-Alive, Close\r\n'])(
+    'are not where the gateway says %s',
+    async (headers) => {
+      const { gateway } = await ask(says(answerOf(1, { headers })), { body: `return [${ASK}, ${ASK}];` });
+      expect(gateway.connections()).toBe(2);
+    },
+  );
 
   test('are not used for longer than half of what the gateway says it keeps them', async () => {
-    const { gateway } = await ask(says(answerOf(1, { headers: 'keep-alive: timeout=0\r\n' })), { body: `return [${ASK}, ${ASK}];` });
+    const { gateway } = await ask(says(answerOf(1, { headers: 'keep-alive: timeout=0\r\n' })), {
+      body: `return [${ASK}, ${ASK}];`,
+    });
     expect(gateway.connections()).toBe(2);
   });
 
@@ -210,7 +254,9 @@ describe('kept connections', () => {
       socket.write(answerOf(number));
       if (number === 1) socket.end(() => writeFileSync(closed, ''));
     };
-    const { said, gateway } = await ask(closing, { body: `$first = ${ASK}; waitFor('${closed}'); return [$first, ${ASK}];` });
+    const { said, gateway } = await ask(closing, {
+      body: `$first = ${ASK}; waitFor('${closed}'); return [$first, ${ASK}];`,
+    });
     expect(said).toEqual([1, 2]);
     expect(gateway.connections()).toBe(2);
   });
@@ -221,7 +267,9 @@ describe('kept connections', () => {
   ])('that die with a call on them: it %s', async (_, idempotent, requests) => {
     const body = `$first = $client->invoke('f'); return told(fn () => $client->invoke('f', idempotent: ${idempotent}));`;
     const { said, gateway } = await ask(inTurn(says(answerOf(1)), close, says(answerOf(3))), { body });
-    expect(said).toEqual(requests === 3 ? 3 : expect.objectContaining({ failureCode: 'network-failed', executed: 'unknown' }));
+    expect(said).toEqual(
+      requests === 3 ? 3 : expect.objectContaining({ failureCode: 'network-failed', executed: 'unknown' }),
+    );
     expect(gateway.requests).toHaveLength(requests);
   });
 
@@ -314,18 +362,31 @@ describe('large requests', () => {
 });
 
 describe('streams', () => {
-  const event = (data: unknown, name = ''): string => `${name === '' ? '' : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`;
+  const event = (data: unknown, name = ''): string =>
+    `${name === '' ? '' : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`;
   const READ = `$got = []; $failed = told(function () use ($client, &$got) { foreach ($client->stream('f') as $item) { $got[] = $item; } });
     return [$got, $failed['failureCode'] ?? null, $failed['executed'] ?? null];`;
   const head = chunkedHead('text/event-stream');
 
   test.each<[string, string, unknown]>([
-    ['whole, with comments and in odd pieces', chunk(': hi\n\nda') + chunk(`ta: {"n":1}\n\n${event(2)}`) + chunk(event({}, 'end')) + chunk(''), [[{ n: 1 }, 2], null, null]],
+    [
+      'whole, with comments and in odd pieces',
+      chunk(': hi\n\nda') + chunk(`ta: {"n":1}\n\n${event(2)}`) + chunk(event({}, 'end')) + chunk(''),
+      [[{ n: 1 }, 2], null, null],
+    ],
     ['without an end of its own', chunk(event(1)) + chunk(''), [[1], 'network-failed', 'yes']],
     ['that breaks', chunk(event(1)), [[1], 'network-failed', 'yes']],
-    ['with an error at its end', chunk(event(1) + event({ code: 'gone', executed: 'yes' }, 'error')) + chunk(''), [[1], 'gone', 'yes']],
+    [
+      'with an error at its end',
+      chunk(event(1) + event({ code: 'gone', executed: 'yes' }, 'error')) + chunk(''),
+      [[1], 'gone', 'yes'],
+    ],
     ['with an item that is no JSON', chunk(`${event(1)}data: {\n\n`), [[1], 'bad-answer', 'yes']],
-    ['with an item that is too large', chunk(`${event(1)}data: "${'x'.repeat(2000)}`), [[1], 'response-too-large', 'yes']],
+    [
+      'with an item that is too large',
+      chunk(`${event(1)}data: "${'x'.repeat(2000)}`),
+      [[1], 'response-too-large', 'yes'],
+    ],
   ])('%s', async (_, text, expected) => {
     const { said } = await ask(says(head + text, { end: true }), { body: READ, options: 'maxResponseBytes: 1000' });
     expect(said).toEqual(expected);
@@ -363,10 +424,19 @@ test('descriptors that PHP cannot wait for are told with the cure', async () => 
 });
 
 test('every request says what the gateway must know', async () => {
-  const options = "headers: ['Authorization' => 'Bearer x'], traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', timeoutMs: 7000";
-  const { gateway } = await ask(says(answerOf(1)), { options, tcp: true, body: `$client->invoke('a/b c.php', ['x' => '/é']); return $client->fire('f');` });
+  const options =
+    "headers: ['Authorization' => 'Bearer x'], traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', timeoutMs: 7000";
+  const { gateway } = await ask(says(answerOf(1)), {
+    options,
+    tcp: true,
+    body: `$client->invoke('a/b c.php', ['x' => '/é']); return $client->fire('f');`,
+  });
   const [call, fired] = gateway.requests;
-  expect(call?.head.split('\r\n').map((line) => line.replace(/(?<=: )[0-9a-f]{8}-[0-9a-f-]{27}$|\b(?:6\d{3}|7000)$|127\.0\.0\.1:\d+/, '*'))).toEqual([
+  expect(
+    call?.head
+      .split('\r\n')
+      .map((line) => line.replace(/(?<=: )[0-9a-f]{8}-[0-9a-f-]{27}$|\b(?:6\d{3}|7000)$|127\.0\.0\.1:\d+/, '*')),
+  ).toEqual([
     'POST /functions/a/b%20c.php HTTP/1.1',
     'Host: *',
     'Content-Type: application/json',

@@ -21,7 +21,10 @@ beforeAll(async () => {
       echo: 'return $input;',
       held: WAIT,
       noted: `${WAIT.replace('return $call->attempt;', '')} file_put_contents($input . '.done', 'x'); return 1;`,
-      pdf: ["return new Binary(\"%PDF\\0\\xff\" . $input['n'], 'application/pdf');", "output: binary('application/pdf')"],
+      pdf: [
+        "return new Binary(\"%PDF\\0\\xff\" . $input['n'], 'application/pdf');",
+        "output: binary('application/pdf')",
+      ],
       declared: [
         "throw new Failure('no-lines', ['number' => 'A1'], 'It has none.');",
         "errors: { 'no-lines': z.object({ number: z.string() }) }",
@@ -38,7 +41,7 @@ beforeAll(async () => {
         import { z } from 'zod';
         import { binary, defineFunction, stream } from 'fpm-gateway/contract';
         export default defineFunction({ input: z.any(), output: stream(binary('text/csv')) });`,
-      'functions/csv.php': "<?php return function (array $input) { yield \"a;b\\n\"; yield \"1;2\\n\"; };",
+      'functions/csv.php': '<?php return function (array $input) { yield "a;b\\n"; yield "1;2\\n"; };',
       'schemas/attach.ts': `
         import { z } from 'zod';
         import { defineFunction, file } from 'fpm-gateway/contract';
@@ -103,7 +106,13 @@ describe('invoke()', () => {
   test('gives a Binary with its media type for bytes, of a stream all of its items', async () => {
     const body = `$pdf = $client->invoke('pdf', ['n' => 7]); $csv = $client->invoke('csv');
       return [$pdf instanceof Binary, bin2hex($pdf->bytes), $pdf->mediaType, $csv->bytes, array_column($client->invoke('count', ['to' => 3]), 'i')];`;
-    const expected = [true, Buffer.from('%PDF\0\xff7', 'latin1').toString('hex'), 'application/pdf', 'a;b\n1;2\n', [1, 2, 3]];
+    const expected = [
+      true,
+      Buffer.from('%PDF\0\xff7', 'latin1').toString('hex'),
+      'application/pdf',
+      'a;b\n1;2\n',
+      [1, 2, 3],
+    ];
     expect(await run(body)).toEqual(expected);
   });
 
@@ -303,7 +312,10 @@ describe('stream()', () => {
 
   test('of a function that answers whole says so', async () => {
     const body = `return told(fn () => iterator_to_array($client->stream('echo', 1)));`;
-    expect(await run(body)).toMatchObject({ failureCode: 'bad-answer', detail: expect.stringContaining('use invoke()') });
+    expect(await run(body)).toMatchObject({
+      failureCode: 'bad-answer',
+      detail: expect.stringContaining('use invoke()'),
+    });
   });
 });
 
@@ -315,7 +327,12 @@ describe('files', () => {
     const body = `return $client->invoke('attach', ['title' => 'Größe "1"', 'tags' => ['a', 'b'], 'deep' => ['n' => 3, 'yes' => false],
       'one' => File::at("$folder/terms.txt", mediaType: 'text/plain'),
       'more' => [File::of('{}', 'a "b".json', 'application/json'), File::at("$folder/large.txt")]]);`;
-    const [title, tags, deep, files] = (await run(body)) as [string, string[], object, [string, string, number, string][]];
+    const [title, tags, deep, files] = (await run(body)) as [
+      string,
+      string[],
+      object,
+      [string, string, number, string][],
+    ];
     expect([title, tags, deep]).toEqual(['Größe "1"', ['a', 'b'], { n: 3, yes: false }]);
     expect(files.map(([name, , size]) => [name, size])).toEqual([
       ['terms.txt', 8],
@@ -327,7 +344,10 @@ describe('files', () => {
   });
 
   test('are the body where the input is one', async () => {
-    expect(await run(`return $client->invoke('store', File::of('hello', 'x', 'text/plain'));`)).toEqual([5, 'text/plain']);
+    expect(await run(`return $client->invoke('store', File::of('hello', 'x', 'text/plain'));`)).toEqual([
+      5,
+      'text/plain',
+    ]);
   });
 
   test('that lie too deep, or are not there, are told before anything is sent', async () => {
@@ -356,7 +376,9 @@ test('each mistake in a call is told before anything is sent', async () => {
     "Client::connect('unix:/a', traceparent: 'x')",
     'Client::fromEnvironment()',
   ];
-  const told = (await run(`return [${mistakes.map((mistake) => `told(fn () => ${mistake})`).join(', ')}];`)) as object[];
+  const told = (await run(
+    `return [${mistakes.map((mistake) => `told(fn () => ${mistake})`).join(', ')}];`,
+  )) as object[];
   expect(told).toEqual(mistakes.map(() => ({ mistake: expect.any(String) })));
   expect(told[9]).toMatchObject({ mistake: expect.stringContaining('below 1,024') });
 });

@@ -68,7 +68,8 @@ beforeAll(async () => {
   server = await startTestServer(project, { env }, file);
 });
 
-const invoke = async (name: string, input: unknown = null): Promise<unknown> => await server.gateway.invoke(name, input);
+const invoke = async (name: string, input: unknown = null): Promise<unknown> =>
+  await server.gateway.invoke(name, input);
 
 test('each mode is there on the call', async () => {
   expect(await invoke('all')).toEqual(['invoked', 'sent', { x: 1, y: 2 }, { z: 3 }, 4, 2, [1, 2, 3]]);
@@ -83,7 +84,9 @@ test('their time is what is left of the outer call’s, or less', async () => {
 
 test('one that outlives its caller’s time ends with it', async () => {
   const folder = openFolder();
-  await expect(invoke('late', join(folder, 'a'))).rejects.toMatchObject({ code: expect.stringMatching(/^function-(timeout|error)$/) });
+  await expect(invoke('late', join(folder, 'a'))).rejects.toMatchObject({
+    code: expect.stringMatching(/^function-(timeout|error)$/),
+  });
   await until('the inner call has ended, too', () =>
     server.gateway.tracer.ring.list(10).some(({ function: name, error }) => name === 'held' && error !== undefined),
   );
@@ -136,37 +139,52 @@ describe('by the environment', () => {
     const [echoed, budgetMs] = (await answer.json()) as [string, number];
     expect([echoed, budgetMs <= 9000, budgetMs > 0]).toEqual(['hi', true, true]);
     const traces = server.gateway.tracer.ring.get(answer.headers.get('trace-id') ?? '');
-    expect(traces.map(({ spans }) => spans[0]?.attributes['fpm_gateway.call_path']).filter(Boolean).sort()).toEqual([
-      `${name},budget`,
-      `${name},echo`,
-    ]);
+    expect(
+      traces
+        .map(({ spans }) => spans[0]?.attributes['fpm_gateway.call_path'])
+        .filter(Boolean)
+        .sort(),
+    ).toEqual([`${name},budget`, `${name},echo`]);
   });
 });
 
 test.runIf(isRoot)('a project that is served from a copy has the client, too', async () => {
-  const project = functionsProject({ echo: 'return $input;', outer: "return $call->invoke('echo', $call->client()::class);" });
+  const project = functionsProject({
+    echo: 'return $input;',
+    outer: "return $call->invoke('echo', $call->client()::class);",
+  });
   chmodSync(project, 0o700);
   const gateway = await startGateway({ pools: { default: { workers: 2 } } }, { project });
   expect(await gateway.invoke('outer', null)).toBe('FpmGateway\\Client\\Client');
 });
 
-test.each(['opcache.enable', 'opcache.preload'])('without %s the classes are loaded when they are needed', async (name) => {
-  const ini = { [name]: name === 'opcache.enable' ? false : '' };
-  const project = functionsProject({
-    echo: 'return $input;',
-    outer: "return $call->invoke('echo', 1);",
-    none: "return array_values(preg_grep('/^FpmGateway.Client/', get_declared_classes()));",
-  });
-  const gateway = await startGateway({ pools: { default: { workers: 2, ini } } }, { project });
-  expect([await gateway.invoke('none', null), await gateway.invoke('outer', null)]).toEqual([[], 1]);
-});
+test.each(['opcache.enable', 'opcache.preload'])(
+  'without %s the classes are loaded when they are needed',
+  async (name) => {
+    const ini = { [name]: name === 'opcache.enable' ? false : '' };
+    const project = functionsProject({
+      echo: 'return $input;',
+      outer: "return $call->invoke('echo', 1);",
+      none: "return array_values(preg_grep('/^FpmGateway.Client/', get_declared_classes()));",
+    });
+    const gateway = await startGateway({ pools: { default: { workers: 2, ini } } }, { project });
+    expect([await gateway.invoke('none', null), await gateway.invoke('outer', null)]).toEqual([[], 1]);
+  },
+);
 
 describe('unit tests of handlers', () => {
   const unit = (code: string): unknown =>
     JSON.parse(
-      execFileSync('php', ['-r', `require '${root}/gateway/php/autoload.php'; use FpmGateway\\{Binary, Call, Failure}; use FpmGateway\\Client\\{CallFailed, Client, Item}; ${code}`], {
-        encoding: 'utf8',
-      }),
+      execFileSync(
+        'php',
+        [
+          '-r',
+          `require '${root}/gateway/php/autoload.php'; use FpmGateway\\{Binary, Call, Failure}; use FpmGateway\\Client\\{CallFailed, Client, Item}; ${code}`,
+        ],
+        {
+          encoding: 'utf8',
+        },
+      ),
     );
 
   test('say what the functions answer that the handler calls', () => {

@@ -30,9 +30,11 @@ test('every file has the class that composer looks for in it, and strict types',
 test('nothing in it is newer than PHP 8.1', () => {
   const newer: Record<string, RegExp> = {
     'readonly classes': /^(?:final |abstract )*readonly (?:final |abstract )*class/m,
-    'true, false and null as types': /(?:\): |[(,] ?|(?:public|private|protected|readonly|static) )\??(?:true|null|false)(?: \$|\s*[;{]\s*$)/m,
+    'true, false and null as types':
+      /(?:\): |[(,] ?|(?:public|private|protected|readonly|static) )\??(?:true|null|false)(?: \$|\s*[;{]\s*$)/m,
     'typed constants': /const (?:string|int|float|bool|array) [A-Z]/,
-    'newer functions and attributes': /#\[\\?Override|\b(?:json_validate|array_(?:find|any|all|find_key|first|last)|mb_trim|str_increment)\(/,
+    'newer functions and attributes':
+      /#\[\\?Override|\b(?:json_validate|array_(?:find|any|all|find_key|first|last)|mb_trim|str_increment)\(/,
     'new without parentheses, pipes': /\|>|=\s*new [A-Z]\w+\([^()]*\)->/,
   };
   const found = files.flatMap((name) =>
@@ -50,7 +52,9 @@ test('its Binary and the runtime’s are one class, wherever it is found first',
     spl_autoload_register(function ($class) { if ($class === 'FpmGateway\\\\Binary') { require '${CLIENT_FOLDER}/Binary.php'; } }, true, true);
     require '${runtime}';
     echo (new ReflectionClass(FpmGateway\\Binary::class))->getFileName(), "\\n", FpmGateway\\Client\\Client::class, class_exists(FpmGateway\\Client\\Client::class);`;
-  expect(execFileSync('php', ['-r', twice], { encoding: 'utf8' })).toBe(`${CLIENT_FOLDER}/Binary.php\nFpmGateway\\Client\\Client1`);
+  expect(execFileSync('php', ['-r', twice], { encoding: 'utf8' })).toBe(
+    `${CLIENT_FOLDER}/Binary.php\nFpmGateway\\Client\\Client1`,
+  );
 });
 
 test('an answer is read the same wherever it is cut', async () => {
@@ -87,9 +91,13 @@ test('over TLS it calls whom it can verify, and nobody else', async () => {
     openssl_x509_export($cert, $c); openssl_pkey_export($key, $k); $file = tempnam(sys_get_temp_dir(), 'fpmg'); file_put_contents($file, $c); return [$c, $k, $file];`;
   const [cert, key, ca] = (await php('', make)) as [string, string, string];
   const large = 'x'.repeat(500_000);
-  const gateway = await scriptedGateway(({ socket, number }) => void socket.write(answerOf(`${number}${large}`)), { tls: { cert, key } });
+  const gateway = await scriptedGateway(({ socket, number }) => void socket.write(answerOf(`${number}${large}`)), {
+    tls: { cert, key },
+  });
   const trusting = `$calls = [$client->send('f'), $client->send('f')]; return [...array_map(strlen(...), $client->waitAll($calls)), strlen($client->invoke('f'))];`;
-  expect(await php(gateway.address, trusting, { options: `tls: ['cafile' => '${ca}']` })).toEqual([500_001, 500_001, 500_001]);
+  expect(await php(gateway.address, trusting, { options: `tls: ['cafile' => '${ca}']` })).toEqual([
+    500_001, 500_001, 500_001,
+  ]);
   const told = `$said = told(fn () => $client->invoke('f')); unlink('${ca}'); return $said;`;
   expect(await php(gateway.address, told)).toMatchObject({ failureCode: 'network-failed', executed: 'no' });
 });
