@@ -12,7 +12,7 @@ import { handler, writeProject } from '../support/project.ts';
 
 const run = promisify(execFile);
 const page = 'docs/php-client.md';
-const examples = [...readPage(page).matchAll(/^```php\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```/gm)].map(
+const examples = [...readPage(page).matchAll(/^```php\n((?:(?!^```)[\s\S])*)^```\n\n```text\n([\s\S]*?)^```/gm)].map(
   ([, code = '', output = '']) => [/^#+ (.*)$/m.exec(code)?.[1] ?? titleOf(code), code, output] as const,
 );
 
@@ -66,7 +66,11 @@ test('the page lists every option of connect() with its default, and every code 
   const names = [...parameters.matchAll(/\$(\w+)/g)].map(([, name = '']) => name);
   expect(names.length).toBeGreaterThan(7);
   expect(names.filter((name) => !text.includes(`\n| \`${name}\` |`))).toEqual([]);
-  for (const [name, shown] of [['TIMEOUT_MS', '60,000'], ['CONNECT_TIMEOUT_MS', '5,000'], ['CONCURRENCY', '32']] as const) {
+  for (const [name, shown] of [
+    ['TIMEOUT_MS', '60,000'],
+    ['CONNECT_TIMEOUT_MS', '5,000'],
+    ['CONCURRENCY', '32'],
+  ] as const) {
     const [, value = ''] = new RegExp(`const ${name} = ([\\d_]+)`).exec(client) ?? [];
     expect(value.replaceAll('_', ',')).toBe(shown);
     expect(text).toContain(`| ${shown} |`);
