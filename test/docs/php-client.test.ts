@@ -1,4 +1,4 @@
-/** The examples of the page on the PHP client print what the page says, against this repository's own functions. */
+/** The examples of the pages on the PHP client print what the pages say. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,32 +12,52 @@ import { handler, writeProject } from '../support/project.ts';
 
 const run = promisify(execFile);
 const page = 'docs/php-client.md';
-const examples = [...readPage(page).matchAll(/^```php\n((?:(?!^```)[\s\S])*)^```\n\n```text\n([\s\S]*?)^```/gm)].map(
-  ([, code = '', output = '']) => [/^#+ (.*)$/m.exec(code)?.[1] ?? titleOf(code), code, output] as const,
-);
+const migration = 'docs/migrating-fast-cgi-client.md';
 
-function titleOf(code: string): string {
-  const before = readPage(page).split(code)[0] ?? '';
-  return [...before.matchAll(/^#+ (.*)$/gm)].at(-1)?.[1] ?? '';
-}
+type Example = readonly [section: string, code: string, output: string];
+
+/** PHP with what it prints below it. */
+const examplesOf = (name: string): Example[] =>
+  readPage(name)
+    .split(/^#+ /m)
+    .flatMap((section) => {
+      const pairs = section.matchAll(/^```php\n((?:(?!^```)[\s\S])*)^```\n\n```text\n([\s\S]*?)^```/gm);
+      return [...pairs].map(([, code = '', output = '']): Example => [section.split('\n')[0] ?? '', code, output]);
+    });
+
+const projects = wholeFile();
+
+const callsGateway = ([, code]: Example): boolean => code.includes('Client::connect');
 
 const php = async (code: string, cwd: string): Promise<string> =>
   (await run('php', ['-r', `require '${root}/gateway/php/autoload.php'; ${code}`], { cwd })).stdout;
 
-describe('each example prints what stands below it', () => {
+describe.each([
+  [page, (): string => root],
+  [
+    migration,
+    (): string =>
+      writeProject(
+        {
+          'schemas/worker.ts': block(migration, 'ts', '// schemas/worker.ts'),
+          'functions/worker.php': block(migration, 'php', '// functions/worker.php'),
+        },
+        projects,
+      ),
+  ],
+])('%s', (name, project) => {
   const file = wholeFile();
   let server: Server;
 
   beforeAll(async () => {
-    server = await startTestServer(root, {}, file);
+    server = await startTestServer(project(), {}, file);
   });
 
-  test.each(examples.filter(([, code]) => code.includes('Client::connect')))('%s', async (_, code, output) => {
+  test.each(examplesOf(name).filter(callsGateway))('%s', async (_, code, output) => {
     expect(await php(code.replace('http://127.0.0.1:8080', server.url), root)).toBe(output);
   });
 });
 
-const price = "return $input['item'] === 'cake' ? throw new Failure('sold-out') : ['cents' => 100];";
 const quote = (): string =>
   writeProject({
     'schemas/quote.ts': block(page, 'ts', '// schemas/quote.ts'),
@@ -46,7 +66,9 @@ const quote = (): string =>
       import { z } from 'zod';
       import { defineFunction } from 'fpm-gateway/contract';
       export default defineFunction({ input: z.any(), output: z.any(), errors: { 'sold-out': z.null() } });`,
-    'functions/price.php': handler(price),
+    'functions/price.php': handler(
+      "return $input['item'] === 'cake' ? throw new Failure('sold-out') : ['cents' => 100];",
+    ),
   });
 
 test('the handler calls others as the page shows', async () => {
@@ -55,24 +77,18 @@ test('the handler calls others as the page shows', async () => {
 });
 
 test('and is tested without a gateway as the page shows', async () => {
-  const [, code = '', output = ''] = examples.find(([, text]) => text.includes('Call::fake')) ?? [];
+  const [, code = '', output = ''] = examplesOf(page).find(([, text]) => text.includes('Call::fake')) ?? [];
   expect(await php(code, quote())).toBe(output);
 });
 
-test('the page lists every option of connect() with its default, and every code of the client’s own', () => {
+test('the page lists every option of connect(), with its default', () => {
   const client = readFileSync(join(root, 'gateway/php/Client/Client.php'), 'utf8');
   const text = readPage(page);
   const [, parameters = ''] = /public static function connect\(([\s\S]*?)\): self/.exec(client) ?? [];
   const names = [...parameters.matchAll(/\$(\w+)/g)].map(([, name = '']) => name);
   expect(names.length).toBeGreaterThan(7);
   expect(names.filter((name) => !text.includes(`\n| \`${name}\` |`))).toEqual([]);
-  for (const [name, shown] of [
-    ['TIMEOUT_MS', '60,000'],
-    ['CONNECT_TIMEOUT_MS', '5,000'],
-    ['CONCURRENCY', '32'],
-  ] as const) {
-    const [, value = ''] = new RegExp(`const ${name} = ([\\d_]+)`).exec(client) ?? [];
-    expect(value.replaceAll('_', ',')).toBe(shown);
-    expect(text).toContain(`| ${shown} |`);
-  }
+  const defaults = [...client.matchAll(/private const (?:TIMEOUT_MS|CONNECT_TIMEOUT_MS|CONCURRENCY) = ([\d_]+)/g)];
+  expect(defaults).toHaveLength(3);
+  for (const [, value = ''] of defaults) expect(text).toContain(`| ${value.replaceAll('_', ',')} |`);
 });

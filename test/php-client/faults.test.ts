@@ -280,12 +280,23 @@ describe('kept connections', () => {
     expect(gateway.requests).toHaveLength(4);
   });
 
-  test('belong to the process that opened them: a child has its own', async () => {
-    const body = `$client->invoke('f'); $pid = pcntl_fork();
-      if ($pid === 0) { $client->invoke('f'); posix_kill(getmypid(), SIGKILL); }
-      pcntl_waitpid($pid, $status); return $client->invoke('f');`;
-    const { gateway } = await ask(says(answerOf(1)), { body });
-    expect(gateway.requests.map(({ connection }) => connection)).toEqual([1, 2, 1]);
+  test('belong to the process that opened them: a child has its own, and none of its parent’s calls', async () => {
+    const body = `$client->invoke('f'); $held = $client->send('held'); $queued = $client->send('f'); $pid = pcntl_fork();
+      if ($pid === 0) {
+        $told = array_map(fn ($call) => told(fn () => $call->wait())['failureCode'], [$held, $queued]);
+        $client->invoke(implode('.', $told)); posix_kill(getmypid(), SIGKILL);
+      }
+      pcntl_waitpid($pid, $status); return [$queued->isDone(), $held->wait(), $queued->wait()];`;
+    let answerHeld = (): void => {};
+    const answer = ({ socket, head }: ScriptedRequest): void => {
+      const say = (): void => void socket.write(answerOf(1));
+      if (head.includes('/held')) answerHeld = say;
+      else say();
+      if (head.includes('cancelled.cancelled')) answerHeld();
+    };
+    const { said, gateway } = await ask(answer, { body, options: 'concurrency: 1' });
+    expect(said).toEqual([expect.any(Boolean), 1, 1]);
+    expect(gateway.requests.map(({ connection }) => connection)).toEqual([1, 1, 2, 1]);
   });
 });
 

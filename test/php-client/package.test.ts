@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { VERSION } from '../../gateway/version.ts';
 import { CLIENT_FOLDER, php } from '../support/php-client.ts';
 import { answerOf, chunk, chunkedHead, scriptedGateway } from '../support/scripted-gateway.ts';
 
@@ -14,12 +15,14 @@ test('every file is PHP', () => {
 });
 
 test('every file has the class that composer looks for in it, and strict types', () => {
-  const { autoload, require } = JSON.parse(read('composer.json')) as {
+  const { autoload, require, version } = JSON.parse(read('composer.json')) as {
+    version: string;
     autoload: { 'psr-4': Record<string, string>; classmap: string[] };
     require: Record<string, string>;
   };
   expect(autoload).toEqual({ 'psr-4': { 'FpmGateway\\Client\\': '' }, classmap: ['Binary.php'] });
   expect(require).toEqual({ php: '>=8.1' });
+  expect(version).toBe(VERSION);
   for (const name of files) {
     const namespace = name === 'Binary.php' ? 'FpmGateway' : 'FpmGateway\\Client';
     expect(read(name)).toContain(`declare(strict_types=1);\n\nnamespace ${namespace};\n`);

@@ -257,6 +257,8 @@ final class Loop
         if ($delayMs === null) {
             $transfer->fail($failure);
         } else {
+            // What was known of the last attempt must not be told of the next one.
+            $transfer->begin();
             $this->delayed[] = [$transfer, Deadline::nowMs() + $delayMs];
         }
     }
@@ -406,6 +408,7 @@ final class Loop
         }
         $this->pid = (int) getmypid();
         $transfers = array_map(static fn (Connection $connection): ?Transfer => $connection->transfer(), $this->busy);
+        array_push($transfers, ...$this->waiting, ...array_column($this->delayed, 0));
         foreach ([...$this->busy, ...$this->idle] as $connection) {
             $connection->close();
         }
