@@ -367,6 +367,8 @@ test('each mistake in a call is told before anything is sent', async () => {
     '$client->invoke(\'echo\', "\\xff")',
     "$client->invoke('echo', 1, timeoutMs: -1)",
     "$client->invoke('echo', 1, attempts: 0)",
+    "$client->ready([Client::fake(['f' => 1])->send('f')])",
+    "iterator_to_array($client->each([Client::fake(['f' => 1])->send('f')]))",
     "Client::connect('unix:relative.sock')",
     "Client::connect('localhost:8080')",
     "Client::connect('http://')",
@@ -380,7 +382,7 @@ test('each mistake in a call is told before anything is sent', async () => {
     `return [${mistakes.map((mistake) => `told(fn () => ${mistake})`).join(', ')}];`,
   )) as object[];
   expect(told).toEqual(mistakes.map(() => ({ mistake: expect.any(String) })));
-  expect(told[9]).toMatchObject({ mistake: expect.stringContaining('below 1,024') });
+  expect(told[11]).toMatchObject({ mistake: expect.stringContaining('below 1,024') });
 });
 
 test('calls join the trace and end with the time they are given', async () => {

@@ -54,6 +54,12 @@ final class BatchItems
         return $key;
     }
 
+    /** Made so far. */
+    public function count(): int
+    {
+        return $this->count;
+    }
+
     public function missing(): int
     {
         return count($this->keys);

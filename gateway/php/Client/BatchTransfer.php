@@ -21,6 +21,12 @@ final class BatchTransfer extends PiecesTransfer
         parent::__construct($request, $deadline, $maxBytes);
     }
 
+    /** Items run while others are still sent: what is known of a request as a whole does not hold for them. */
+    public function executed(): string
+    {
+        return $this->items->count() === 0 ? 'no' : 'unknown';
+    }
+
     protected function onSuccess(Head $head): void
     {
         $this->lines = new Lines($this->maxBytes);

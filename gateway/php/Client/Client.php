@@ -125,7 +125,7 @@ final class Client
      * For unit tests: nothing is sent, and each function answers what is said here.
      *
      * @param array<string, mixed> $answers by function: a value, an exception to fail with (`CallFailed`, or a `Failure` as
-     *                                      the handler would throw it), or a callable that gets the input and gives either
+     *                                      the handler would throw it), or a closure that gets the input and gives either
      */
     public static function fake(array $answers): self
     {
@@ -241,6 +241,7 @@ final class Client
         /** @var \SplQueue<array-key> $over keys: looking at all calls each time would take long where there are thousands */
         $over = new \SplQueue();
         foreach ($calls as $key => $call) {
+            $call->assertOf($this);
             $call->whenOver(static fn () => $over->enqueue($key));
         }
         for ($missing = count($calls); $missing > 0; --$missing) {
@@ -262,6 +263,7 @@ final class Client
     {
         $calls ??= $this->open;
         $deadline = Deadline::in($waitMs);
+        array_walk($calls, fn (Pending $call) => $call->assertOf($this));
         $isOver = static fn (Pending $call): bool => $call->isOver();
         $this->loop?->turn(0.0);
         while (($done = array_filter($calls, $isOver)) === [] && $calls !== [] && $deadline->leftMs() > 0) {

@@ -12,25 +12,19 @@ namespace FpmGateway\Client;
 final class Loop
 {
     private const BUSY_GATEWAY_MS = 5.0;
-    private const LONGEST_WAIT_MS = 60_000.0;
 
     /** @var array<int, Connection> by object id */
     private array $busy = [];
     /** @var list<Connection> the one used last is at the end */
     private array $idle = [];
-    /** @var \SplQueue<Transfer> counted ones without a place */
-    private \SplQueue $waiting;
-    /** @var array<int, array{Transfer, float}> those that begin later, and when */
-    private array $delayed = [];
-    /** The earliest end of those that wait: they need not be looked at before. */
-    private float $waitingEndsAtMs = INF;
+    private readonly Waiting $waiting;
     /** @var list<\Closure(): void> callbacks of the application that are due */
     private array $due = [];
     private int $pid;
 
     public function __construct(private readonly Options $options)
     {
-        $this->waiting = new \SplQueue();
+        $this->waiting = new Waiting();
         $this->pid = (int) getmypid();
     }
 
@@ -42,8 +36,7 @@ final class Loop
 
             return;
         }
-        $this->waiting->enqueue($transfer);
-        $this->waitingEndsAtMs = min($this->waitingEndsAtMs, $transfer->endsAtMs());
+        $this->waiting->add($transfer);
         $this->startWaiting();
     }
 
@@ -57,14 +50,14 @@ final class Loop
     public function until(callable $isTrue): void
     {
         while (!$isTrue()) {
-            $this->turn(self::LONGEST_WAIT_MS);
+            $this->turn(INF);
         }
     }
 
     /** Until it is written, waits for its place, or is over. False: it was too late for that. */
     public function untilSent(Transfer $transfer, Deadline $deadline): bool
     {
-        while (!$transfer->isSent() && !$transfer->isOver() && ($this->connectionOf($transfer) !== null || $this->isDelayed($transfer))) {
+        while (!$transfer->isSent() && !$transfer->isOver() && ($this->connectionOf($transfer) !== null || $this->waiting->isDelayed($transfer))) {
             if ($deadline->leftMs() <= 0) {
                 return false;
             }
@@ -79,7 +72,13 @@ final class Loop
     {
         $this->leaveToParent();
         $waitMs = $this->due === [] && !$this->readHeld() ? min($waitMs, $this->nextMs() - Deadline::nowMs()) : 0.0;
-        foreach ($this->select(max(0.0, $waitMs)) as [$connection, $isReadable, $isWritable]) {
+        try {
+            $ready = Readiness::of($this->busy, $waitMs);
+        } catch (Broken $cannotWait) {
+            $ready = [];
+            $this->failAll($cannotWait);
+        }
+        foreach ($ready as [$connection, $isReadable, $isWritable]) {
             $this->move($connection, $isReadable, $isWritable);
         }
         $this->endLate();
@@ -109,44 +108,20 @@ final class Loop
         return null;
     }
 
-    private function isDelayed(Transfer $transfer): bool
-    {
-        foreach ($this->delayed as [$one]) {
-            if ($one === $transfer) {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private function counted(): int
+    private function hasPlace(): bool
     {
         $counted = 0;
         foreach ($this->busy as $connection) {
             $counted += $connection->transfer()?->isCounted() === true ? 1 : 0;
         }
 
-        return $counted;
+        return $counted < $this->options->concurrency;
     }
 
     private function startWaiting(): void
     {
-        $nowMs = Deadline::nowMs();
-        $places = $this->options->concurrency - $this->counted();
-        foreach ($this->delayed as $key => [$transfer, $atMs]) {
-            if ($transfer->isOver()) {
-                unset($this->delayed[$key]);
-            } elseif ($atMs <= $nowMs && (!$transfer->isCounted() || $places > 0)) {
-                unset($this->delayed[$key]);
-                $places -= $transfer->isCounted() ? 1 : 0;
-                $this->start($transfer, false);
-            }
-        }
-        while ($places > 0 && !$this->waiting->isEmpty()) {
-            $transfer = $this->waiting->dequeue();
+        while (($transfer = $this->waiting->take($this->hasPlace())) !== null) {
             if (!$transfer->isOver()) {
-                --$places;
                 $this->start($transfer, false);
             }
         }
@@ -168,7 +143,7 @@ final class Loop
             return;
         }
         if ($connection === null) {
-            $this->delayed[] = [$transfer, Deadline::nowMs() + self::BUSY_GATEWAY_MS];
+            $this->waiting->addLater($transfer, self::BUSY_GATEWAY_MS);
 
             return;
         }
@@ -259,7 +234,7 @@ final class Loop
         } else {
             // What was known of the last attempt must not be told of the next one.
             $transfer->begin();
-            $this->delayed[] = [$transfer, Deadline::nowMs() + $delayMs];
+            $this->waiting->addLater($transfer, $delayMs);
         }
     }
 
@@ -285,30 +260,9 @@ final class Loop
                 $this->failed($transfer, $transfer->failure('network-failed', sprintf('Cannot connect to %s: it took longer than connectTimeoutMs, %d ms.', $this->options->address->target, $this->options->connectTimeoutMs)));
             }
         }
-        foreach ($this->delayed as $key => [$transfer]) {
-            if ($transfer->endsAtMs() <= $nowMs) {
-                unset($this->delayed[$key]);
-                $transfer->fail($this->late($transfer));
-            }
+        foreach ($this->waiting->takeLate() as $transfer) {
+            $transfer->fail($this->late($transfer));
         }
-        if ($this->waitingEndsAtMs <= $nowMs) {
-            $this->endLateWaiting($nowMs);
-        }
-    }
-
-    private function endLateWaiting(float $nowMs): void
-    {
-        $this->waitingEndsAtMs = INF;
-        $still = new \SplQueue();
-        foreach ($this->waiting as $transfer) {
-            if ($transfer->endsAtMs() <= $nowMs) {
-                $transfer->fail($this->late($transfer));
-            } else {
-                $still->enqueue($transfer);
-                $this->waitingEndsAtMs = min($this->waitingEndsAtMs, $transfer->endsAtMs());
-            }
-        }
-        $this->waiting = $still;
     }
 
     private function late(Transfer $transfer): CallFailed
@@ -321,15 +275,9 @@ final class Loop
     /** When something has to be done even if nothing comes. */
     private function nextMs(): float
     {
-        $nowMs = Deadline::nowMs();
-        $nextMs = $this->waitingEndsAtMs;
+        $nextMs = $this->waiting->nextMs($this->hasPlace());
         foreach ($this->busy as $connection) {
             $nextMs = min($nextMs, $connection->dueAtMs());
-        }
-        $hasPlace = $this->delayed !== [] && $this->counted() < $this->options->concurrency;
-        foreach ($this->delayed as [$transfer, $atMs]) {
-            // Those behind their time wait for a place.
-            $nextMs = min($nextMs, $transfer->endsAtMs(), $atMs > $nowMs || $hasPlace ? $atMs : INF);
         }
 
         return $nextMs;
@@ -350,53 +298,12 @@ final class Loop
         return $hasRead;
     }
 
-    /** @return list<array{Connection, bool, bool}> which can be read and written */
-    private function select(float $waitMs): array
+    private function failAll(Broken $broken): void
     {
-        $read = $write = [];
-        foreach ($this->busy as $id => $connection) {
-            if ($connection->wantsRead()) {
-                $read[$id] = $connection->socket();
-            }
-            if ($connection->wantsWrite()) {
-                $write[$id] = $connection->socket();
-            }
-        }
-        $us = (int) ceil(min($waitMs, self::LONGEST_WAIT_MS) * 1000);
-        if ($read === [] && $write === []) {
-            usleep($us);
-
-            return [];
-        }
-        $except = null;
-        error_clear_last();
-        if (@stream_select($read, $write, $except, intdiv($us, 1_000_000), $us % 1_000_000) === false) {
-            $this->assertInterrupted();
-
-            return [];
-        }
-        $found = [];
-        foreach ($read + $write as $id => $_) {
-            $found[] = [$this->busy[$id], isset($read[$id]), isset($write[$id])];
-        }
-
-        return $found;
-    }
-
-    /** A signal ends a wait, which is none of our business; anything else would come back for ever. */
-    private function assertInterrupted(): void
-    {
-        $message = error_get_last()['message'] ?? '';
-        if (str_contains($message, '[4]') || $message === '') {
-            return;
-        }
-        $detail = str_contains($message, 'FD_SETSIZE')
-            ? sprintf('PHP cannot wait for descriptors of 1,024 and more: this process has too many files and connections open. Close some, or lower the client\'s concurrency (%d).', $this->options->concurrency)
-            : sprintf('PHP cannot wait for the gateway: %s', $message);
         foreach ($this->busy as $connection) {
             $transfer = $connection->transfer();
             $this->close($connection);
-            $transfer?->fail($transfer->failure('network-failed', $detail));
+            $transfer?->fail($transfer->failure('network-failed', $broken->getMessage(), $broken));
         }
     }
 
@@ -408,12 +315,11 @@ final class Loop
         }
         $this->pid = (int) getmypid();
         $transfers = array_map(static fn (Connection $connection): ?Transfer => $connection->transfer(), $this->busy);
-        array_push($transfers, ...$this->waiting, ...array_column($this->delayed, 0));
+        array_push($transfers, ...$this->waiting->takeAll());
         foreach ([...$this->busy, ...$this->idle] as $connection) {
             $connection->close();
         }
-        $this->busy = $this->idle = $this->delayed = [];
-        $this->waiting = new \SplQueue();
+        $this->busy = $this->idle = [];
         foreach ($transfers as $transfer) {
             $transfer?->fail($transfer->failure('cancelled', 'This process was forked: the call belongs to its parent.'));
         }

@@ -113,6 +113,14 @@ final class Pending
         return $this->result !== null;
     }
 
+    /** @internal calls of another client would be waited for in vain @throws \InvalidArgumentException */
+    public function assertOf(Client $client): void
+    {
+        if ($this->client !== $client) {
+            throw new \InvalidArgumentException(sprintf('The call of %s was sent by another client: wait for it there.', $this->function));
+        }
+    }
+
     /** @internal a callback was told that it failed */
     public function isFailureTold(): bool
     {
