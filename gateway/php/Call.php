@@ -4,6 +4,12 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
+use FpmGateway\Client\CallFailed;
+use FpmGateway\Client\Client;
+use FpmGateway\Client\Pending;
+use FpmGateway\Client\Result;
+use FpmGateway\Client\Surroundings;
+
 /** One invocation of a function, as its handler sees it. */
 final class Call
 {
@@ -23,6 +29,7 @@ final class Call
      * @param int    $startedNs   `hrtime(true)` when this attempt began
      * @param float  $budgetMs    time this attempt may take, ms
      * @param string $traceparent W3C trace context whose parent is the span of this PHP code
+     * @param string $outer       functions that wait for this call, outermost first, joined by commas
      */
     public function __construct(
         public readonly string $id,
@@ -31,15 +38,122 @@ final class Call
         private readonly int $startedNs,
         private readonly float $budgetMs,
         private readonly string $traceparent,
+        private readonly string $outer = '',
+        private ?Client $client = null,
     ) {
     }
 
-    /** A call for unit tests of handlers: `(require 'functions/echo.php')(['name' => 'Ada'], Call::fake())`. */
-    public static function fake(string $function = 'fake', int $attempt = 1, float $budgetMs = 30_000.0): self
+    /**
+     * A call for unit tests of handlers: `(require 'functions/echo.php')(['name' => 'Ada'], Call::fake())`.
+     *
+     * @param array<string, mixed> $answers of the functions that the handler calls: see `Client::fake()`
+     */
+    public static function fake(string $function = 'fake', int $attempt = 1, float $budgetMs = 30_000.0, array $answers = []): self
     {
         $traceparent = '00-' . bin2hex(random_bytes(16)) . '-' . bin2hex(random_bytes(8)) . '-01';
+        $client = Client::fake($answers);
 
-        return new self('00000000-0000-7000-8000-000000000000', $function, $attempt, hrtime(true), $budgetMs, $traceparent);
+        return new self('00000000-0000-7000-8000-000000000000', $function, $attempt, hrtime(true), $budgetMs, $traceparent, '', $client);
+    }
+
+    /**
+     * For calls of other functions. They go to the same gateway, join this call's trace, and end with its time. The
+     * methods below are those of the client, told there.
+     */
+    public function client(): Client
+    {
+        return $this->client ??= Client::within(
+            Surroundings::ofCall($this->id, $this->function, $this->outer, $this->traceparent, $this->remainingMs()),
+        );
+    }
+
+    /** @throws CallFailed */
+    public function invoke(string $function, mixed $input = [], ?int $timeoutMs = null, ?int $attempts = null, bool $idempotent = false): mixed
+    {
+        return $this->client()->invoke($function, $input, $timeoutMs, $attempts, $idempotent);
+    }
+
+    public function send(string $function, mixed $input = [], ?int $timeoutMs = null, ?int $attempts = null, bool $idempotent = false): Pending
+    {
+        return $this->client()->send($function, $input, $timeoutMs, $attempts, $idempotent);
+    }
+
+    /** @throws CallFailed */
+    public function fire(string $function, mixed $input = [], ?int $timeoutMs = null): string
+    {
+        return $this->client()->fire($function, $input, $timeoutMs);
+    }
+
+    /**
+     * @template K of array-key
+     *
+     * @param array<K, Pending> $calls
+     *
+     * @return array<K, mixed>
+     *
+     * @throws CallFailed
+     */
+    public function waitAll(array $calls): array
+    {
+        return $this->client()->waitAll($calls);
+    }
+
+    /**
+     * @param array<array-key, Pending>|null $calls
+     *
+     * @return \Generator<array-key, Result>
+     */
+    public function each(?array $calls = null): \Generator
+    {
+        return $this->client()->each($calls);
+    }
+
+    /**
+     * @param array<array-key, Pending>|null $calls
+     *
+     * @return array<array-key, Pending>
+     */
+    public function ready(?array $calls = null, int $waitMs = 0): array
+    {
+        return $this->client()->ready($calls, $waitMs);
+    }
+
+    /**
+     * @param array<array-key, Pending>|null $calls
+     *
+     * @throws CallFailed
+     */
+    public function settle(?array $calls = null): void
+    {
+        $this->client()->settle($calls);
+    }
+
+    /**
+     * @param iterable<array-key, mixed> $items
+     *
+     * @return \Generator<array-key, Result>
+     *
+     * @throws CallFailed
+     */
+    public function batch(
+        iterable $items,
+        ?string $function = null,
+        bool $ordered = false,
+        bool $stopOnError = false,
+        ?int $concurrency = null,
+        ?int $timeoutMs = null,
+    ): \Generator {
+        return $this->client()->batch($items, $function, $ordered, $stopOnError, $concurrency, $timeoutMs);
+    }
+
+    /**
+     * @return \Generator<int, mixed>
+     *
+     * @throws CallFailed
+     */
+    public function stream(string $function, mixed $input = [], ?int $timeoutMs = null): \Generator
+    {
+        return $this->client()->stream($function, $input, $timeoutMs);
     }
 
     /** Milliseconds until the gateway stops this worker; never negative. Give nested calls and queries no more. */

@@ -89,14 +89,16 @@ final class Runtime
     {
         // The attempt's id is `<call id>.<number>`.
         [$callId, $number] = explode('.', $this->attemptId);
-        [$budgetMs, $traceparent] = explode(' ', (string) getenv('FPMG_CALL'));
+        // Calls made by functions say which ones they are inside of, too.
+        $parts = explode(' ', (string) getenv('FPMG_CALL'));
         $this->call = new Call(
             $callId,
             (string) getenv('FPMG_FUNCTION'),
             (int) $number,
             $this->outcome->startedNs,
-            (float) $budgetMs,
-            $traceparent,
+            (float) $parts[0],
+            $parts[1],
+            $parts[2] ?? '',
         );
         $handler = $this->loadHandler();
         $input = getenv('FPMG_FILES') === false

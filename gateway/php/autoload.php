@@ -8,7 +8,9 @@ namespace FpmGateway;
 
 spl_autoload_register(static function (string $class): void {
     if (str_starts_with($class, 'FpmGateway\\')) {
-        $file = __DIR__ . '/' . substr($class, 11) . '.php';
+        // Callers elsewhere have the folder Client alone: what they need, too, lies there.
+        $name = $class === Binary::class ? 'Client/Binary' : strtr(substr($class, 11), '\\', '/');
+        $file = __DIR__ . "/$name.php";
         if (is_file($file)) {
             require $file;
         }

@@ -3,10 +3,14 @@
 declare(strict_types=1);
 
 /**
- * For `opcache.preload`, in the pools the gateway runs: the classes of this folder are there when a request begins.
+ * For `opcache.preload`, in the pools the gateway runs: the classes of this folder and of Client are there when a request begins.
  * Elsewhere they are loaded when they are needed (see autoload.php).
  */
 
-foreach (glob(__DIR__ . '/[A-Z]*.php') ?: [] as $file) {
-    require_once $file;
+require __DIR__ . '/autoload.php';
+
+foreach (['', 'Client/'] as $folder) {
+    foreach (glob(__DIR__ . "/{$folder}[A-Z]*.php") ?: [] as $file) {
+        require_once $file;
+    }
 }

@@ -74,7 +74,7 @@ export const startPools = async (pools: Iterable<Pool>): Promise<void> => {
 const phpPaths = (options: PoolsOptions): ((name: string, pool: PoolSettings) => PhpPaths) => {
   const { project, runtime, functions, instance } = options;
   const needed = [
-    ...readdirSync(runtime).map((file) => join(runtime, file)),
+    ...readdirSync(runtime, { recursive: true, encoding: 'utf8' }).map((file) => join(runtime, file)),
     ...functions.flatMap((fn) => codeFiles(fn.code)).map((file) => join(project, 'functions', file)),
   ];
   /** By group: pools of one user share a copy. */

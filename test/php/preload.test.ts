@@ -14,7 +14,9 @@ const project = (): string =>
 
 test('workers have its classes from their start', async () => {
   const gateway = await startGateway({ pools: { default: { workers: 1 } } }, { project: project() });
-  const classes = ['Binary', 'Call', 'Failure', 'Runtime'].map((name) => `FpmGateway\\${name}`);
+  const classes = ['Binary', 'Call', 'Failure', 'Runtime', 'Client\\Client', 'Client\\CallTransfer'].map(
+    (name) => `FpmGateway\\${name}`,
+  );
   expect(await gateway.invoke('preloaded', null)).toEqual(expect.arrayContaining(classes));
   await expect(gateway.invoke('works', { n: 1 })).rejects.toMatchObject({ code: 'known', data: { n: 1 } });
 });

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
-/** A result that is bytes, not JSON: for functions whose contract says `output: binary('…')`. */
+/**
+ * Bytes, not JSON: what a handler returns where its contract says `output: binary('…')`, and what its caller gets.
+ *
+ * It lies here because callers in other applications have this folder only; the runtime's autoloader knows.
+ */
 final class Binary
 {
     /**

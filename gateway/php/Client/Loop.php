@@ -1,0 +1,327 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Client;
+
+/**
+ * Moves all calls of a client on, whoever of them is waited for: one `stream_select` for all connections.
+ *
+ * @internal
+ */
+final class Loop
+{
+    private const BUSY_GATEWAY_MS = 5.0;
+
+    /** @var array<int, Connection> by object id */
+    private array $busy = [];
+    /** @var list<Connection> the one used last is at the end */
+    private array $idle = [];
+    private readonly Waiting $waiting;
+    /** @var list<\Closure(): void> callbacks of the application that are due */
+    private array $due = [];
+    private int $pid;
+
+    public function __construct(private readonly Options $options)
+    {
+        $this->waiting = new Waiting();
+        $this->pid = (int) getmypid();
+    }
+
+    public function add(Transfer $transfer): void
+    {
+        $this->leaveToParent();
+        if (!$transfer->isCounted()) {
+            $this->start($transfer, false);
+
+            return;
+        }
+        $this->waiting->add($transfer);
+        $this->startWaiting();
+    }
+
+    /** Runs what the application asked to be told, behind everything that happens now. */
+    public function later(\Closure $callback): void
+    {
+        $this->due[] = $callback;
+    }
+
+    /** @param callable(): bool $isTrue */
+    public function until(callable $isTrue): void
+    {
+        while (!$isTrue()) {
+            $this->turn(INF);
+        }
+    }
+
+    /** Until it is written, waits for its place, or is over. False: it was too late for that. */
+    public function untilSent(Transfer $transfer, Deadline $deadline): bool
+    {
+        while (!$transfer->isSent() && !$transfer->isOver() && ($this->connectionOf($transfer) !== null || $this->waiting->isDelayed($transfer))) {
+            if ($deadline->leftMs() <= 0) {
+                return false;
+            }
+            $this->turn($deadline->leftMs());
+        }
+
+        return true;
+    }
+
+    /** Waits for at most so long until something can be done, and does it. What is waited for is looked at behind it. */
+    public function turn(float $waitMs): void
+    {
+        $this->leaveToParent();
+        $waitMs = $this->due === [] && !$this->readHeld() ? min($waitMs, $this->nextMs() - Deadline::nowMs()) : 0.0;
+        try {
+            $ready = Readiness::of($this->busy, $waitMs);
+        } catch (Broken $cannotWait) {
+            $ready = [];
+            $this->failAll($cannotWait);
+        }
+        foreach ($ready as [$connection, $isReadable, $isWritable]) {
+            $this->move($connection, $isReadable, $isWritable);
+        }
+        $this->endLate();
+        $this->startWaiting();
+        while (($callback = array_shift($this->due)) !== null) {
+            $callback();
+        }
+    }
+
+    /** It is over: what still comes for it is of no use. */
+    public function drop(Transfer $transfer): void
+    {
+        $connection = $this->connectionOf($transfer);
+        if ($connection !== null) {
+            $this->close($connection);
+        }
+    }
+
+    private function connectionOf(Transfer $transfer): ?Connection
+    {
+        foreach ($this->busy as $connection) {
+            if ($connection->transfer() === $transfer) {
+                return $connection;
+            }
+        }
+
+        return null;
+    }
+
+    private function hasPlace(): bool
+    {
+        $counted = 0;
+        foreach ($this->busy as $connection) {
+            $counted += $connection->transfer()?->isCounted() === true ? 1 : 0;
+        }
+
+        return $counted < $this->options->concurrency;
+    }
+
+    private function startWaiting(): void
+    {
+        while (($transfer = $this->waiting->take($this->hasPlace())) !== null) {
+            if (!$transfer->isOver()) {
+                $this->start($transfer, false);
+            }
+        }
+    }
+
+    private function start(Transfer $transfer, bool $fresh): void
+    {
+        $transfer->begin();
+        if ($transfer->endsAtMs() <= Deadline::nowMs()) {
+            $transfer->fail($this->late($transfer));
+
+            return;
+        }
+        try {
+            $connection = ($fresh ? null : $this->takeIdle()) ?? Connection::open($this->options);
+        } catch (Broken $broken) {
+            $this->failed($transfer, $transfer->failure('network-failed', $broken->getMessage(), $broken));
+
+            return;
+        }
+        if ($connection === null) {
+            $this->waiting->addLater($transfer, self::BUSY_GATEWAY_MS);
+
+            return;
+        }
+        $this->busy[spl_object_id($connection)] = $connection;
+        $connection->begin($transfer);
+        if ($connection->isReady()) {
+            $this->move($connection, false, true);
+        }
+    }
+
+    private function takeIdle(): ?Connection
+    {
+        while (($connection = array_pop($this->idle)) !== null) {
+            if ($connection->isAlive()) {
+                return $connection;
+            }
+            $connection->close();
+        }
+
+        return null;
+    }
+
+    private function move(Connection $connection, bool $isReadable, bool $isWritable): void
+    {
+        $transfer = $connection->transfer();
+        // Code of the application may have run for one before it in the same turn, and have ended this.
+        if ($transfer === null || !isset($this->busy[spl_object_id($connection)])) {
+            return;
+        }
+        try {
+            if ($isReadable) {
+                $connection->onReadable();
+            }
+            if ($isWritable && !$connection->hasAnswer()) {
+                $connection->onWritable();
+            }
+        } catch (Broken $broken) {
+            $this->broke($connection, $transfer, $broken);
+
+            return;
+        } catch (CallFailed $failure) {
+            $this->close($connection);
+            $this->failed($transfer, $failure);
+
+            return;
+        } catch (\Throwable $ofApplication) {
+            $this->close($connection);
+            $transfer->fail($transfer->failure('cancelled', sprintf('What was to be sent could not be made: %s', $ofApplication->getMessage()), $ofApplication));
+
+            throw $ofApplication;
+        }
+        if ($connection->hasAnswer()) {
+            $this->end($connection, $transfer);
+        }
+    }
+
+    private function end(Connection $connection, Transfer $transfer): void
+    {
+        unset($this->busy[spl_object_id($connection)]);
+        if ($connection->release() && count($this->idle) < $this->options->concurrency) {
+            $this->idle[] = $connection;
+        } else {
+            $connection->close();
+        }
+        try {
+            $transfer->end();
+        } catch (CallFailed $failure) {
+            $this->failed($transfer, $failure);
+        }
+    }
+
+    private function broke(Connection $connection, Transfer $transfer, Broken $broken): void
+    {
+        $this->close($connection);
+        if ($connection->isReused() && $transfer->mayMove()) {
+            $this->start($transfer, true);
+
+            return;
+        }
+        $this->failed($transfer, $transfer->failure('network-failed', $broken->getMessage(), $broken));
+    }
+
+    private function failed(Transfer $transfer, CallFailed $failure): void
+    {
+        $delayMs = $transfer->isOver() ? null : $transfer->retryAfterMs($failure);
+        if ($delayMs === null) {
+            $transfer->fail($failure);
+        } else {
+            // What was known of the last attempt must not be told of the next one.
+            $transfer->begin();
+            $this->waiting->addLater($transfer, $delayMs);
+        }
+    }
+
+    private function close(Connection $connection): void
+    {
+        unset($this->busy[spl_object_id($connection)]);
+        $connection->close();
+    }
+
+    /** Ends what has used up its time. */
+    private function endLate(): void
+    {
+        $nowMs = Deadline::nowMs();
+        foreach ($this->busy as $connection) {
+            $transfer = $connection->transfer();
+            if ($transfer === null || $connection->dueAtMs() > $nowMs) {
+                continue;
+            }
+            $this->close($connection);
+            if ($transfer->endsAtMs() <= $nowMs) {
+                $transfer->fail($this->late($transfer));
+            } else {
+                $this->failed($transfer, $transfer->failure('network-failed', sprintf('Cannot connect to %s: it took longer than connectTimeoutMs, %d ms.', $this->options->address->target, $this->options->connectTimeoutMs)));
+            }
+        }
+        foreach ($this->waiting->takeLate() as $transfer) {
+            $transfer->fail($this->late($transfer));
+        }
+    }
+
+    private function late(Transfer $transfer): CallFailed
+    {
+        return $transfer->failure('client-timeout', $transfer->isSent()
+            ? 'The gateway had not answered when the time of the call was over.'
+            : 'The time of the call was over before its request was written.');
+    }
+
+    /** When something has to be done even if nothing comes. */
+    private function nextMs(): float
+    {
+        $nextMs = $this->waiting->nextMs($this->hasPlace());
+        foreach ($this->busy as $connection) {
+            $nextMs = min($nextMs, $connection->dueAtMs());
+        }
+
+        return $nextMs;
+    }
+
+    /** What TLS has decoded already, and `stream_select` would wait for. */
+    private function readHeld(): bool
+    {
+        $hasRead = false;
+        foreach ($this->busy as $connection) {
+            if ($connection->mayHoldBytes() && $connection->wantsRead()) {
+                $before = $connection->readBytes();
+                $this->move($connection, true, false);
+                $hasRead = $hasRead || $connection->readBytes() !== $before;
+            }
+        }
+
+        return $hasRead;
+    }
+
+    private function failAll(Broken $broken): void
+    {
+        foreach ($this->busy as $connection) {
+            $transfer = $connection->transfer();
+            $this->close($connection);
+            $transfer?->fail($transfer->failure('network-failed', $broken->getMessage(), $broken));
+        }
+    }
+
+    /** Behind a fork the connections are the parent's: two processes would read each other's answers. */
+    private function leaveToParent(): void
+    {
+        if ($this->pid === getmypid()) {
+            return;
+        }
+        $this->pid = (int) getmypid();
+        $transfers = array_map(static fn (Connection $connection): ?Transfer => $connection->transfer(), $this->busy);
+        array_push($transfers, ...$this->waiting->takeAll());
+        foreach ([...$this->busy, ...$this->idle] as $connection) {
+            $connection->close();
+        }
+        $this->busy = $this->idle = [];
+        foreach ($transfers as $transfer) {
+            $transfer?->fail($transfer->failure('cancelled', 'This process was forked: the call belongs to its parent.'));
+        }
+    }
+}
