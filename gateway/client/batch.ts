@@ -171,7 +171,7 @@ export class Batch implements PromiseLike<BatchResults>, AsyncIterable<AnyResult
     return this.#whole.then(onFulfilled, onRejected);
   }
 
-  /** Leaving the loop cancels what has not ended. */
+  /** Leaving the loop cancels what has not begun; what runs is not waited for. */
   async *[Symbol.asyncIterator](): AsyncGenerator<AnyResult, void> {
     let at = 0;
     try {

@@ -46,6 +46,7 @@ export interface ItemSuccess<N, O> extends Ended<N> {
   readonly ok: true;
   readonly status: 'succeeded';
   readonly output: O;
+  readonly error?: never;
 }
 
 export interface ItemFailure<N, E> extends Ended<N> {
@@ -53,6 +54,7 @@ export interface ItemFailure<N, E> extends Ended<N> {
   /** `cancelled`: it never began, because the batch was over. */
   readonly status: 'failed' | 'cancelled';
   readonly error: E;
+  readonly output?: never;
 }
 
 export type ItemResult<F, N> =
@@ -74,7 +76,10 @@ export interface BatchResults<F, N extends readonly string[]> {
   retryFailed(options?: RetryFailedOptions): Promise<BatchResults<F, N>>;
 }
 
-/** Awaited it gives all results in order; `for await` gives each as it finishes, and leaving the loop cancels. */
+/**
+ * Awaited it gives all results in order; `for await` gives each as it finishes. Leaving the loop cancels what has not
+ * begun.
+ */
 export interface Batch<F, N extends readonly string[]>
   extends PromiseLike<BatchResults<F, N>>,
     AsyncIterable<Results<F, N>[number], void, undefined> {}
