@@ -84,22 +84,26 @@ export interface Batch<F, N extends readonly string[]>
   extends PromiseLike<BatchResults<F, N>>,
     AsyncIterable<Results<F, N>[number], void, undefined> {}
 
+/**
+ * `T` is never given: as a default it is known as soon as the name is. With `F[N]` in its place the compiler would hold
+ * every input against the inputs of all functions (1,000 calls of 1,000 functions: 17 s instead of 0.5 s).
+ */
 export interface Client<F> {
   /** The output of a function; rejects with a `CallError`. */
-  call<N extends Name<F>>(
-    name: WholeName<F, N>,
-    ...rest: Arguments<InputOf<F[N]>, CallOptions>
-  ): Promise<OutputOf<F[N]>>;
+  call<N extends Name<F>, T = F[N]>(
+    name: WholeName<T, N>,
+    ...rest: Arguments<InputOf<T>, CallOptions>
+  ): Promise<OutputOf<T>>;
   /** Like `call`, but never rejects for what a call can meet: its errors are values, and typed. */
-  tryCall<N extends Name<F>>(
-    name: WholeName<F, N>,
-    ...rest: Arguments<InputOf<F[N]>, CallOptions>
-  ): Promise<CallResult<OutputOf<F[N]>, ErrorOf<F, N>>>;
+  tryCall<N extends Name<F>, T = F[N]>(
+    name: WholeName<T, N>,
+    ...rest: Arguments<InputOf<T>, CallOptions>
+  ): Promise<CallResult<OutputOf<T>, CallErrorOf<ErrorsOf<T>>>>;
   /** The items, or bytes, of a function that streams. Begins with the loop; leaving the loop stops PHP. */
-  stream<N extends Name<F>>(
-    name: StreamName<F, N>,
-    ...rest: Arguments<InputOf<F[N]>, CallOptions>
-  ): AsyncGenerator<OutputOf<F[N]>, void, undefined>;
+  stream<N extends Name<F>, T = F[N]>(
+    name: StreamName<T, N>,
+    ...rest: Arguments<InputOf<T>, CallOptions>
+  ): AsyncGenerator<OutputOf<T>, void, undefined>;
   /** Many calls in one request, begun at once. */
   batch<const N extends readonly Name<F>[]>(items: readonly [...Items<F, N>], options?: BatchOptions): Batch<F, N>;
   /** In a `catch`: whether it is an error of a call of this function, with the types of its declared errors. */

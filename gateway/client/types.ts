@@ -71,10 +71,9 @@ export type ErrorsOf<T> = T extends { kind: FunctionKind; errors: infer E }
     ? ContractErrors<NonNullable<E>>
     : object;
 
-/** A name whose function answers once; for a stream a text that says what to do, which the compiler shows. */
-export type WholeName<F, N extends Name<F>> =
-  KindOf<F[N]> extends 'stream' | 'bytes' ? 'this function streams: use client.stream()' : N;
+/** A name whose function `T` answers once; for a stream a text that says what to do, which the compiler shows. */
+export type WholeName<T, N> = KindOf<T> extends 'stream' | 'bytes' ? 'this function streams: use client.stream()' : N;
 
-/** A name whose function streams. */
-export type StreamName<F, N extends Name<F>> =
-  KindOf<F[N]> extends 'stream' | 'bytes' ? N : 'this function does not stream: use client.call()';
+/** A name whose function `T` streams. */
+export type StreamName<T, N> =
+  KindOf<T> extends 'stream' | 'bytes' ? N : 'this function does not stream: use client.call()';
