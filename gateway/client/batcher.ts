@@ -47,17 +47,27 @@ class WaitingCall {
     return { name, inputText: this.#inputText, timeoutMs, traceparent };
   }
 
-  end(end: ItemEnd): void {
-    if (end.ok) this.succeed({ output: end.output, traceId: end.traceId, requestId: undefined });
-    else this.fail(end.error);
+  /** In a request of its own, because nothing else came in its tick. */
+  async sendAlone(wire: Wire): Promise<void> {
+    this.#isSent = true;
+    try {
+      this.#succeed(await callAlone(wire, this.attempt));
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
-  succeed(answer: Answer): void {
-    if (this.#close()) this.#resolve(answer);
+  end(end: ItemEnd): void {
+    if (end.ok) this.#succeed({ output: end.output, traceId: end.traceId, requestId: undefined });
+    else this.fail(end.error);
   }
 
   fail(error: unknown): void {
     if (this.#close()) this.#reject(error);
+  }
+
+  #succeed(answer: Answer): void {
+    if (this.#close()) this.#resolve(answer);
   }
 
   #close(): boolean {
@@ -105,12 +115,7 @@ export class Batcher {
     this.#bytes = 0;
     const [first] = calls;
     if (first === undefined) return;
-    if (calls.length > 1) void this.#send(calls);
-    else
-      callAlone(this.#wire, first.attempt).then(
-        (answer) => first.succeed(answer),
-        (error: unknown) => first.fail(error),
-      );
+    void (calls.length > 1 ? this.#send(calls) : first.sendAlone(this.#wire));
   }
 
   async #send(calls: readonly WaitingCall[]): Promise<void> {

@@ -115,6 +115,13 @@ const succeed = (asked: Asked): void => {
 const greetAll = (client: ReturnType<typeof countingClient>['client'], names: readonly string[]) =>
   Promise.all(names.map(async (name) => await client.tryCall('greet', { name })));
 
+test('a lone call that is aborted on its way may have run', async () => {
+  const controller = new AbortController();
+  const { client } = countingClient(await fakeGateway(() => controller.abort()));
+  const { error } = await client.tryCall('greet', { name: 'a' }, { signal: controller.signal });
+  expect(error).toMatchObject({ code: 'aborted', executed: 'unknown' });
+});
+
 describe('a batch', () => {
   test('also takes what earlier awaits of the tick lead to', async () => {
     const { client, paths } = countingClient(await fakeGateway(succeed));
