@@ -1,0 +1,55 @@
+/** The input of a call as the body of its request: JSON, a multipart form where there are files, or one file. */
+import { clientError } from './call-error.ts';
+import { isObject } from './problem.ts';
+
+export type InputBody =
+  /** Its text may also go into a batch. */
+  | { readonly kind: 'json'; readonly text: string }
+  | { readonly kind: 'form'; readonly form: FormData }
+  | { readonly kind: 'file'; readonly file: Blob };
+
+const isFile = (value: unknown): value is Blob => value instanceof Blob;
+
+const hasFile = (value: unknown): boolean => isFile(value) || (Array.isArray(value) && value.some(isFile));
+
+/** The names of PHP's arrays: `lines[0][price]`. */
+const addText = (form: FormData, name: string, value: unknown): void => {
+  if (value === undefined) return;
+  if (Array.isArray(value)) value.forEach((each, at) => void addText(form, `${name}[${at}]`, each));
+  else if (isObject(value)) for (const [key, member] of Object.entries(value)) addText(form, `${name}[${key}]`, member);
+  else form.append(name, String(value));
+};
+
+/** Files are members of the input or of a list there, not deeper (docs/uploads.md). */
+const addMember = (form: FormData, name: string, value: unknown): void => {
+  if (isFile(value)) form.append(name, value);
+  else if (Array.isArray(value) && value.some(isFile)) for (const each of value) addListed(form, name, each);
+  else addText(form, name, isObject(value) ? JSON.parse(JSON.stringify(value)) : value);
+};
+
+const addListed = (form: FormData, name: string, value: unknown): void => {
+  if (isFile(value)) form.append(`${name}[]`, value);
+  else addText(form, `${name}[]`, value);
+};
+
+const toJson = (functionName: string, input: unknown): string => {
+  try {
+    const text: string | undefined = JSON.stringify(input);
+    if (text !== undefined) return text;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw clientError('unsendable-input', functionName, `The input is no JSON: ${why}`, { cause });
+  }
+  throw clientError('unsendable-input', functionName, `The input is a ${typeof input}, which JSON has no word for.`);
+};
+
+/** Throws `unsendable-input`. No input is an empty object: a function whose members are all optional needs none. */
+export const encodeInput = (functionName: string, input: unknown): InputBody => {
+  if (input === undefined) return { kind: 'json', text: '{}' };
+  if (isFile(input)) return { kind: 'file', file: input };
+  if (!isObject(input) || !Object.values(input).some(hasFile))
+    return { kind: 'json', text: toJson(functionName, input) };
+  const form = new FormData();
+  for (const [name, value] of Object.entries(input)) addMember(form, name, value);
+  return { kind: 'form', form };
+};

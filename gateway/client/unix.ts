@@ -1,0 +1,70 @@
+/**
+ * HTTP over a unix socket, for Node, Bun and Deno: `fetch` has no way to one. Node's modules are asked for at run time,
+ * never imported, so bundles for browsers hold none of them.
+ */
+import type { Agent, IncomingMessage, RequestOptions } from 'node:http';
+import type { Sending, Transport } from './transport.ts';
+
+type Http = typeof import('node:http');
+type Streams = typeof import('node:stream');
+
+interface NodeModules {
+  readonly http: Http;
+  readonly streams: Streams;
+}
+
+const nodeModules = (): NodeModules => {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  const [http, streams] = ['node:http', 'node:stream'].map((name) => process?.getBuiltinModule?.(name));
+  if (http === undefined || streams === undefined)
+    throw new TypeError('unix: addresses need Node 22.3, Bun 1.2 or Deno 2.1, or newer.');
+  return { http: http as Http, streams: streams as Streams };
+};
+
+/** As `fetch` has them; a list of cookies stays several. */
+const headersOf = ({ rawHeaders }: IncomingMessage): Headers => {
+  const headers = new Headers();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
+  return headers;
+};
+
+/** Statuses that a Response may have no body with. */
+const BODILESS = new Set([204, 205, 304]);
+
+const toResponse = (answer: IncomingMessage, { Readable }: Streams): Response => {
+  const status = answer.statusCode ?? 0;
+  const hasBody = !BODILESS.has(status);
+  if (!hasBody) answer.resume();
+  const body = hasBody ? (Readable.toWeb(answer) as ReadableStream<Uint8Array>) : null;
+  return new Response(body, { status, headers: headersOf(answer) });
+};
+
+const post = (modules: NodeModules, options: RequestOptions, { headers, body, signal }: Sending): Promise<Response> =>
+  new Promise((resolve, reject) => {
+    const { http, streams } = modules;
+    const text = typeof body === 'string' ? body : undefined;
+    // Writes forms as fetch would, and knows their boundary.
+    const encoded = text === undefined ? new Response(body) : undefined;
+    const type = encoded?.headers.get('content-type');
+    const request = http.request({ ...options, method: 'POST', signal });
+    for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
+    if (type !== undefined && type !== null) request.setHeader('content-type', type);
+    request.on('response', (answer) => resolve(toResponse(answer, streams)));
+    // Behind the answer its body tells, and there is nobody to reject.
+    request.on('error', reject);
+    if (encoded?.body) {
+      const source = streams.Readable.fromWeb(encoded.body as Parameters<Streams['Readable']['fromWeb']>[0]);
+      streams.pipeline(source, request, () => undefined);
+    } else request.end(text);
+  });
+
+export const unixTransport = (socketPath: string): Transport => {
+  if (!socketPath.startsWith('/'))
+    throw new TypeError(`unix:${socketPath} is no address of a gateway; give unix: and an absolute path.`);
+  const modules = nodeModules();
+  const agent: Agent = new modules.http.Agent({ keepAlive: true });
+  return {
+    send: async (path, sending) => await post(modules, { agent, socketPath, path }, sending),
+    close: () => agent.destroy(),
+  };
+};
