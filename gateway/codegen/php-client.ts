@@ -1,0 +1,114 @@
+/** The typed client: one method for each function, on top of `FpmGateway\Client\Client`. Pure. */
+import type { StartupProblem } from '../startup.ts';
+import type { FunctionTypes } from './function-types.ts';
+import type { Node } from './node.ts';
+import { classOf, type PhpContext, plain } from './php-node.ts';
+import { presentMembers } from './php-presence.ts';
+import { readsAsIs, readValue } from './php-read.ts';
+import { phpFile, phpHead, phpString } from './php-text.ts';
+import { docType, nativeType } from './php-type.ts';
+import { writesAsIs, writeValue } from './php-write.ts';
+import { comment, type GeneratedFile, indent } from './text.ts';
+import { camel } from './words.ts';
+
+export const CLIENT_CLASS = 'FunctionsClient';
+
+/** `shop/admin/list.php` → `shopAdminList`. */
+const methodOf = (call: string): string => camel(call.replace(/\.php$/, ''));
+
+const isSaid = (doc: string, native: string): boolean => doc === native || (native === 'mixed' && doc === 'mixed');
+
+/** `new CreatePdfInput()`, where nothing has to be given. */
+const defaultInput = (input: Node, context: PhpContext): string => {
+  const found = plain(input);
+  if (found.kind !== 'object') return '';
+  const needs = presentMembers(found, context).some(({ presence }) => presence === 'required');
+  return needs ? '' : ` = new ${classOf(found, context)}()`;
+};
+
+/** Files stay values: the client looks for them in an array. */
+const sentInput = ({ fn, input }: FunctionTypes): string => {
+  if (fn.files.size > 0 && !fn.files.has('')) return '$input->jsonSerialize()';
+  return writesAsIs(input) ? '$input' : writeValue(input, '$input');
+};
+
+interface Returned {
+  readonly native: string;
+  readonly doc: string;
+  readonly body: readonly string[];
+}
+
+const returned = (types: FunctionTypes, call: string, context: PhpContext): Returned => {
+  const { fn, kind, output } = types;
+  const limits = 'timeoutMs: $timeoutMs';
+  const invoke = `$this->client->invoke(${phpString(call)}, ${sentInput(types)}, ${limits}${fn.idempotent ? ', idempotent: true' : ''})`;
+  const stream = `$this->client->stream(${phpString(call)}, ${sentInput(types)}, ${limits})`;
+  if (kind === 'binary')
+    return { native: '\\FpmGateway\\Binary', doc: '\\FpmGateway\\Binary', body: [`return ${invoke};`] };
+  if (kind === 'bytes') return { native: '\\Generator', doc: '\\Generator<int, string>', body: [`return ${stream};`] };
+  const node: Node = output ?? { kind: 'unknown' };
+  if (kind === 'stream') {
+    const item = readsAsIs(node)
+      ? [`return ${stream};`]
+      : [`foreach (${stream} as $item) {`, `    yield ${readValue(node, '$item', context)};`, '}'];
+    return { native: '\\Generator', doc: `\\Generator<int, ${docType(node, context)}>`, body: item };
+  }
+  const read = readValue(node, '$output', context);
+  const body = readsAsIs(node) ? [`return ${invoke};`] : [`$output = ${invoke};`, '', `return ${read};`];
+  return { native: nativeType(node, context, []), doc: docType(node, context), body };
+};
+
+const method = (types: FunctionTypes, call: string, context: PhpContext): string[] => {
+  const { fn, input, errors } = types;
+  const { native, doc, body } = returned(types, call, context);
+  const given = docType(input, context);
+  const type = nativeType(input, context, []);
+  const codes = [...errors].map(([code, node]) => `${code} (its data: ${docType(node, context)})`);
+  const tags = [
+    ...(isSaid(given, type) ? [] : [`@param ${given} $input`]),
+    ...(isSaid(doc, native) ? [] : [`@return ${doc}`]),
+    `@throws \\FpmGateway\\Client\\CallFailed${codes.length === 0 ? '' : ` ${codes.join(', ')}`}`,
+  ];
+  return [
+    '',
+    ...comment([fn.summary, fn.description], tags),
+    `public function ${methodOf(call)}(${type} $input${defaultInput(input, context)}, ?int $timeoutMs = null): ${native}`,
+    '{',
+    ...indent(body, '    '),
+    '}',
+  ];
+};
+
+export const phpClient = (functions: readonly FunctionTypes[], context: PhpContext): GeneratedFile => {
+  const methods = functions.flatMap((types) => types.calls.flatMap((call) => method(types, call, context)));
+  return phpFile(CLIENT_CLASS, [
+    ...phpHead(context.namespace),
+    '/** Calls the functions of the project: `new FunctionsClient($call->client())` in a handler, `Client::connect(…)` elsewhere. */',
+    `final class ${CLIENT_CLASS}`,
+    '{',
+    '    public function __construct(private readonly \\FpmGateway\\Client\\Client $client)',
+    '    {',
+    '    }',
+    ...indent(methods, '    '),
+    '}',
+  ]);
+};
+
+/** Two functions that would be one method. */
+export const methodProblems = (functions: readonly FunctionTypes[]): StartupProblem[] => {
+  const taken = new Map<string, string>([['__construct', 'its constructor']]);
+  return functions.flatMap(({ calls, file }) =>
+    calls.flatMap((call) => {
+      const name = methodOf(call).toLowerCase();
+      const other = taken.get(name);
+      taken.set(name, call);
+      if (other === undefined) return [];
+      return [
+        {
+          file,
+          detail: `${call} and ${other} would both be the method ${methodOf(call)}() of the PHP client: rename one.`,
+        },
+      ];
+    }),
+  );
+};
