@@ -26,11 +26,30 @@ const defaultInput = (input: Node, context: PhpContext): string => {
   return needs ? '' : ` = new ${classOf(found, context)}()`;
 };
 
+const isList = (node: Node): boolean => ['list', 'tuple'].includes(plain(node).kind);
+
 /** Files stay values: the client looks for them in an array. */
 const sentInput = ({ fn, input }: FunctionTypes): string => {
   if (fn.files.size > 0 && !fn.files.has('')) return '$input->jsonSerialize()';
-  return writesAsIs(input) ? '$input' : writeValue(input, '$input');
+  const sent = writesAsIs(input) ? '$input' : writeValue(input, '$input');
+  return isList(input) ? `self::asList(${sent})` : sent;
 };
+
+/** The client takes an empty array for an empty object, which inputs nearly always are. */
+const LIST_METHOD = [
+  '',
+  '/** @param array<array-key, mixed> $list */',
+  'private static function asList(array $list): array|\\JsonSerializable',
+  '{',
+  '    return $list !== [] ? $list : new class () implements \\JsonSerializable {',
+  '        /** @return list<never> */',
+  '        public function jsonSerialize(): array',
+  '        {',
+  '            return [];',
+  '        }',
+  '    };',
+  '}',
+];
 
 interface Returned {
   readonly native: string;
@@ -90,13 +109,14 @@ export const phpClient = (functions: readonly FunctionTypes[], context: PhpConte
     '    {',
     '    }',
     ...indent(methods, '    '),
+    ...(functions.some(({ input }) => isList(input)) ? indent(LIST_METHOD, '    ') : []),
     '}',
   ]);
 };
 
 /** Two functions that would be one method. */
 export const methodProblems = (functions: readonly FunctionTypes[]): StartupProblem[] => {
-  const taken = new Map<string, string>([['__construct', 'its constructor']]);
+  const taken = new Map<string, string>([['aslist', 'a method of the client itself']]);
   return functions.flatMap(({ calls, file }) =>
     calls.flatMap((call) => {
       const name = methodOf(call).toLowerCase();

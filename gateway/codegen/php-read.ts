@@ -3,7 +3,7 @@ import type { Node, UnionNode } from './node.ts';
 import { isNull } from './node.ts';
 import { classOf, nullable, type PhpContext, plain } from './php-node.ts';
 import { testValue } from './php-test.ts';
-import { grouped, phpLiteral, phpString } from './php-text.ts';
+import { grouped, phpLiteral, phpMatch, phpString } from './php-text.ts';
 import { nativeType } from './php-type.ts';
 import { discriminatorOf, valuesOf } from './union.ts';
 
@@ -49,7 +49,7 @@ const mapped = (item: Node, list: string, context: PhpContext): string => {
 const readTuple = (items: readonly Node[], rest: Node | undefined, value: string, context: PhpContext): string => {
   const arms = items.map((item, at) => `${at} => ${readValue(item, '$item', context)}`);
   const other = rest === undefined ? '$item' : readValue(rest, '$item', context);
-  const each = `match ($at) { ${[...arms, `default => ${other}`].join(', ')} }`;
+  const each = phpMatch('$at', [...arms, `default => ${other}`]);
   return `array_map(static fn (mixed $item, int $at): mixed => ${each}, ${value}, array_keys(${value}))`;
 };
 
@@ -61,13 +61,13 @@ const readUnion = (union: UnionNode, value: string, context: PhpContext): string
       const values = valuesOf(branch, member).map(phpLiteral).join(', ');
       return `${values} => ${readValue(branch, value, context)}`;
     });
-    return `match (${value}[${phpString(member)}]) { ${arms.join(', ')} }`;
+    return phpMatch(`${value}[${phpString(member)}]`, arms);
   }
   const arms = branches.map((branch, at) => {
     const isLast = at === branches.length - 1;
     return `${isLast ? 'default' : testValue(branch, value, context)} => ${readValue(branch, value, context)}`;
   });
-  return `match (true) { ${arms.join(', ')} }`;
+  return phpMatch('true', arms);
 };
 
 /** `value`: a variable or a member of one, which may be named twice. */

@@ -52,7 +52,7 @@ export const testValue = (node: Node, value: string, context: PhpContext): strin
     case 'enum':
       return `(is_${typeof found.values[0] === 'number' ? 'int' : 'string'}(${value}) && ${classOf(found, context)}::tryFrom(${value}) !== null)`;
     case 'list':
-      return `(is_array(${value}) && array_is_list(${value})${each(found.item, value, context)})`;
+      return `(is_array(${value}) && array_is_list(${value})${found.nonEmpty ? ` && ${value} !== []` : ''}${each(found.item, value, context)})`;
     case 'tuple':
       return `(is_array(${value}) && array_is_list(${value})${testTuple(found.items, found.required, found.rest, value, context)})`;
     case 'record':

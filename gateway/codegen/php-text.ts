@@ -1,6 +1,6 @@
 /** PHP source: texts and constants. Pure. */
 import type { Literal } from './node.ts';
-import { MARK } from './text.ts';
+import { indent, MARK } from './text.ts';
 
 /** A text in single quotes; with control characters in double quotes, so that they are seen. */
 export const phpString = (text: string): string => {
@@ -17,6 +17,17 @@ export const phpLiteral = (value: Literal): string => (typeof value === 'string'
 
 /** PHP refuses a choice as the other side of a choice without parentheses. */
 export const grouped = (expression: string): string => (/ \? /.test(expression) ? `(${expression})` : expression);
+
+/** An arm on each line: `indent` takes them apart. */
+export const phpMatch = (subject: string, arms: readonly string[]): string =>
+  [
+    `match (${subject}) {`,
+    ...indent(
+      arms.map((arm) => `${arm},`),
+      '    ',
+    ),
+    '}',
+  ].join('\n');
 
 /** The head of every PHP file. */
 export const phpHead = (namespace: string | undefined): string[] => [

@@ -1,7 +1,7 @@
 /** PHP expressions that make of a typed value what `json_encode` writes as the contract wants it. Pure. */
 import type { Node } from './node.ts';
 import { nullable, plain } from './php-node.ts';
-import { grouped } from './php-text.ts';
+import { grouped, phpMatch } from './php-text.ts';
 
 /** Enums and classes are written by `json_encode` itself; dates are not, and an empty map would become a list. */
 export const writesAsIs = (node: Node): boolean => {
@@ -37,24 +37,33 @@ const asDate = (format: string, value: string): string =>
     ? `${value}->setTimezone(new \\DateTimeZone('UTC'))->format('${format}')`
     : `${value}->format('${format}')`;
 
-const isList = (node: Node): boolean => node.kind === 'list' || node.kind === 'tuple';
+type ListNode = Extract<Node, { kind: 'list' | 'tuple' }>;
+
+const isList = (node: Node): node is ListNode => node.kind === 'list' || node.kind === 'tuple';
+
+const mayBeEmpty = (node: ListNode): boolean => (node.kind === 'list' ? !node.nonEmpty : node.required === 0);
 
 /** How a PHP value is known to be of this branch, where it has to be changed. */
 const testOf = (branch: Node, branches: readonly Node[], value: string): string => {
   if (branch.kind === 'string') return `${value} instanceof \\DateTimeImmutable`;
-  if (isList(branch)) return `is_array(${value}) && array_is_list(${value})`;
-  return branches.some(isList) ? `is_array(${value}) && !array_is_list(${value})` : `is_array(${value})`;
+  const lists = branches.filter(isList);
+  if (lists.length === 0) return `is_array(${value})`;
+  // An empty array is a list where a list may be empty.
+  const isEmptyMap = !lists.some(mayBeEmpty);
+  if (isList(branch)) return `is_array(${value}) && array_is_list(${value})${isEmptyMap ? ` && ${value} !== []` : ''}`;
+  return `is_array(${value}) && ${isEmptyMap ? `(!array_is_list(${value}) || ${value} === [])` : `!array_is_list(${value})`}`;
 };
 
 const writeUnion = (branches: readonly Node[], value: string): string => {
   const changed = branches.filter((branch) => !writesAsIs(branch));
   const arms = changed.map((branch) => `${testOf(branch, branches, value)} => ${writeValue(branch, value)}`);
-  return `match (true) { ${[...arms, `default => ${value}`].join(', ')} }`;
+  return phpMatch('true', [...arms, `default => ${value}`]);
 };
 
 const writeTuple = (items: readonly Node[], rest: Node | undefined, value: string): string => {
   const arms = items.map((item, at) => `${at} => ${writeValue(item, '$item')}`);
-  const each = `match ($at) { ${[...arms, `default => ${rest === undefined ? '$item' : writeValue(rest, '$item')}`].join(', ')} }`;
+  const other = rest === undefined ? '$item' : writeValue(rest, '$item');
+  const each = phpMatch('$at', [...arms, `default => ${other}`]);
   return `array_map(static fn (mixed $item, int $at): mixed => ${each}, ${value}, array_keys(${value}))`;
 };
 

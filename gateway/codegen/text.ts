@@ -10,8 +10,9 @@ export interface GeneratedFile {
 /** In the first lines of every file of ours: only files that say so are overwritten or removed. */
 export const MARK = 'Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.';
 
+/** An expression may have several lines. */
 export const indent = (lines: readonly string[], by: string): string[] =>
-  lines.map((line) => (line === '' ? '' : `${by}${line}`));
+  lines.flatMap((line) => line.split('\n')).map((line) => (line === '' ? '' : `${by}${line}`));
 
 /** Contracts are other people's text: none ends the comment it stands in, and none has lines of its own making. */
 const docLines = (text: string): string[] =>

@@ -146,10 +146,10 @@ export class TypeNames {
       this.#name(node, hint, path, root, types);
     }
     for (const [at, child] of childrenOf(node).entries()) {
-      const step = stepTo(node, child, at);
+      const added = stepTo(node, child, at);
       // The own name, not the hint: what a type holds is named after it.
       const base = (node.kind === 'object' && this.#names.get(node)) || hint;
-      this.#walk(child, `${base}${step}`, `${path}/${at} ${step}`, root, types);
+      this.#walk(child, `${base}${added}`, `${path}/${at} ${added}`, root, types);
     }
   }
 }
@@ -172,11 +172,14 @@ const sharedUses = (roots: readonly Root[]): ReadonlyMap<string, readonly Use[]>
   return new Map([...byKey].sort(([a], [b]) => (a < b ? -1 : 1)));
 };
 
+/** Behind the name of the whole a digit may stand. */
+const step = (text: string): string => studly(text).replace(/^_/, '');
+
 /** What the name of a part adds to the name of the whole. */
 const stepTo = (node: Node, child: Node, at: number): string => {
   switch (node.kind) {
     case 'object':
-      return studly(node.properties[at]?.name ?? 'Extra') || `Member${at + 1}`;
+      return step(node.properties[at]?.name ?? 'Extra') || `Member${at + 1}`;
     case 'list':
       return 'Item';
     case 'tuple':
@@ -185,8 +188,7 @@ const stepTo = (node: Node, child: Node, at: number): string => {
       return 'Value';
     case 'union': {
       const member = discriminatorOf(node.of);
-      if (member !== undefined && !isNull(child))
-        return studly(String(valuesOf(child, member)[0])) || `Option${at + 1}`;
+      if (member !== undefined && !isNull(child)) return step(String(valuesOf(child, member)[0])) || `Option${at + 1}`;
       const objects = node.of.filter((branch) =>
         ['object', 'list', 'tuple', 'record', 'enum'].includes(resolved(branch).kind),
       );
