@@ -50,6 +50,7 @@ export class TypeNames {
   readonly problems: readonly StartupProblem[];
   readonly #rules: NamingRules;
   readonly #names = new Map<Nameable, string>();
+  readonly #walked = new Set<Definition>();
   readonly #byPath = new Map<string, string>();
   /** In lower case, as PHP compares class names and some file systems compare files. */
   readonly #taken = new Map<string, Root | undefined>();
@@ -128,12 +129,15 @@ export class TypeNames {
   }
 
   #walkDefinition(definition: Definition, hint: string, path: string, root: Root, types: NamedType[]): void {
-    if (this.#names.has(definition)) return;
+    // It may hold itself.
+    if (this.#walked.has(definition)) return;
+    this.#walked.add(definition);
     const { node } = definition;
-    if (node.kind !== 'object' && node.kind !== 'enum') this.#name(definition, hint, path, root, types);
-    // Known before it is walked: it may hold itself.
-    if (!this.#names.has(definition)) this.#names.set(definition, hint);
+    const isNamed = (node.kind === 'object' || node.kind === 'enum') && this.#rules.names(node);
+    if (!isNamed) this.#name(definition, hint, path, root, types);
     this.#walk(node, hint, path, root, types);
+    const name = isNamed ? this.#names.get(node) : undefined;
+    if (name !== undefined) this.#names.set(definition, name);
   }
 
   #walk(node: Node, hint: string, path: string, root: Root, types: NamedType[]): void {

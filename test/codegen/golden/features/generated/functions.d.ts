@@ -708,6 +708,8 @@ export interface ShopInput {
   year?: number;
 }
 
+export type Size = 'S' | 'M' | 'L';
+
 export type Sku = string;
 
 export interface UnionsInput {
