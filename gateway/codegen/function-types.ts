@@ -1,5 +1,12 @@
 /** One function as its callers and its handler see it: every schema of its contract as a node. Pure. */
-import { type FunctionOutput, type GatewayFunction, type JsonSchema, toJsonSchema } from '../invoke/function.ts';
+import type { z } from 'zod';
+import {
+  type FunctionOutput,
+  type GatewayFunction,
+  type JsonSchema,
+  toJsonSchema,
+  type WholeOutput,
+} from '../invoke/function.ts';
 import type { Node } from './node.ts';
 import { readSchema } from './read-schema.ts';
 import { steady } from './steady.ts';
@@ -38,17 +45,27 @@ const pieceOf = ({ output }: GatewayFunction) => {
   return piece.kind === 'json' ? piece : undefined;
 };
 
-/** Each schema is read a second time: what differs then is made anew for each call. */
+const read = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema => steady(() => toJsonSchema(schema, io));
+
+const steadyPiece = (piece: WholeOutput): WholeOutput =>
+  piece.kind === 'json' ? { ...piece, jsonSchema: read(piece.schema, 'output') } : piece;
+
+const steadyOutput = (output: FunctionOutput): FunctionOutput =>
+  output.kind === 'stream' ? { ...output, item: steadyPiece(output.item) } : steadyPiece(output);
+
+/** Its schemas without defaults that are made anew for each call: the same text each time. */
 export const steadyFunction = (fn: GatewayFunction): GatewayFunction => ({
   ...fn,
-  inputJsonSchema: steady(fn.inputJsonSchema, toJsonSchema(fn.input, 'input')),
+  inputJsonSchema: read(fn.input, 'input'),
+  output: steadyOutput(fn.output),
+  errors: new Map(
+    [...fn.errors].map(([code, failure]) => [code, { ...failure, jsonSchema: read(failure.schema, 'output') }]),
+  ),
 });
 
+/** Of a steady function. */
 export const functionTypes = (fn: GatewayFunction): FunctionTypes => {
   const piece = pieceOf(fn);
-  const again = (schema: JsonSchema, other: JsonSchema): Node => readSchema(steady(schema, other));
-  const parsed = again(toJsonSchema(fn.input, 'output'), toJsonSchema(fn.input, 'output'));
-  const result = piece && again(toJsonSchema(piece.schema, 'input'), toJsonSchema(piece.schema, 'input'));
   return {
     fn,
     prefix: studly(fn.name),
@@ -56,9 +73,9 @@ export const functionTypes = (fn: GatewayFunction): FunctionTypes => {
     calls: callsOf(fn),
     kind: kindOf(fn.output),
     input: readSchema(fn.inputJsonSchema),
-    parsed,
+    parsed: readSchema(read(fn.input, 'output')),
     output: piece && readSchema(piece.jsonSchema),
-    result,
+    result: piece && readSchema(read(piece.schema, 'input')),
     errors: new Map([...fn.errors].map(([code, { jsonSchema }]) => [code, readSchema(jsonSchema)])),
   };
 };

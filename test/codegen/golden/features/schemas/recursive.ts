@@ -26,7 +26,7 @@ const expression = z.discriminatedUnion('op', [
       return z.array(expression).max(2);
     },
   }),
-]) as z.ZodType<Expression>;
+]) as z.ZodType<Expression, Expression>;
 
 type Expression = { op: 'number'; value: number } | { op: 'sum'; of: Expression[] };
 
