@@ -162,7 +162,7 @@ class RunningGateway implements Gateway {
   }
 
   private constructor(parts: RunningParts) {
-    const { settings, registry, tracer, pools, inputClasses, instance, log } = parts;
+    const { settings, registry, tracer, pools, instance, log } = parts;
     this.#parts = parts;
     this.settings = settings;
     this.functions = registry.functions;
