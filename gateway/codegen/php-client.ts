@@ -28,12 +28,34 @@ const defaultInput = (input: Node, context: PhpContext): string => {
 
 const isList = (node: Node): boolean => ['list', 'tuple'].includes(plain(node).kind);
 
-/** Files stay values: the client looks for them in an array. */
-const sentInput = ({ fn, input }: FunctionTypes): string => {
-  if (fn.files.size > 0 && !fn.files.has('')) return '$input->jsonSerialize()';
+const hasFileMembers = ({ fn }: FunctionTypes): boolean => fn.files.size > 0 && !fn.files.has('');
+
+const sentInput = (types: FunctionTypes): string => {
+  const { fn, input } = types;
+  if (hasFileMembers(types)) {
+    const names = [...fn.files.keys()].map((name) => `${phpString(name)} => true`);
+    return `self::withFiles($input, [${names.join(', ')}])`;
+  }
   const sent = writesAsIs(input) ? '$input' : writeValue(input, '$input');
   return isList(input) ? `self::asList(${sent})` : sent;
 };
+
+/** The client finds files in an array, and takes there what JSON decodes to, but no enums. */
+const FILES_METHOD = [
+  '',
+  '/**',
+  ' * @param array<string, true> $names of members that are files, or lists of files',
+  ' * @return array<string, mixed>',
+  ' */',
+  'private static function withFiles(\\JsonSerializable $input, array $names): array',
+  '{',
+  '    $data = (array) $input->jsonSerialize();',
+  '    $files = array_intersect_key($data, $names);',
+  '    $others = json_encode((object) array_diff_key($data, $names), JSON_THROW_ON_ERROR);',
+  '',
+  '    return $files + (array) json_decode($others, false, 512, JSON_THROW_ON_ERROR);',
+  '}',
+];
 
 /** The client takes an empty array for an empty object, which inputs nearly always are. */
 const LIST_METHOD = [
@@ -109,6 +131,7 @@ export const phpClient = (functions: readonly FunctionTypes[], context: PhpConte
     '    {',
     '    }',
     ...indent(methods, '    '),
+    ...(functions.some(hasFileMembers) ? indent(FILES_METHOD, '    ') : []),
     ...(functions.some(({ input }) => isList(input)) ? indent(LIST_METHOD, '    ') : []),
     '}',
   ]);
@@ -116,7 +139,11 @@ export const phpClient = (functions: readonly FunctionTypes[], context: PhpConte
 
 /** Two functions that would be one method. */
 export const methodProblems = (functions: readonly FunctionTypes[]): StartupProblem[] => {
-  const taken = new Map<string, string>([['aslist', 'a method of the client itself']]);
+  const own = 'a method of the client itself';
+  const taken = new Map<string, string>([
+    ['aslist', own],
+    ['withfiles', own],
+  ]);
   return functions.flatMap(({ calls, file }) =>
     calls.flatMap((call) => {
       const name = methodOf(call).toLowerCase();

@@ -50,18 +50,31 @@ export const jsonSerialize = (node: ObjectNode, members: readonly PresentMember[
 };
 
 /** Files are values that JSON does not know. They are members of the input itself, or in a list there. */
-const hasFile = ({ properties }: ObjectNode): boolean =>
-  properties.some(({ node }) => node.kind === 'file' || (node.kind === 'list' && node.item.kind === 'file'));
+const fileKeys = ({ properties }: ObjectNode): string[] =>
+  properties
+    .filter(({ node }) => node.kind === 'file' || (node.kind === 'list' && node.item.kind === 'file'))
+    .map(({ name }) => phpString(name));
+
+const decoded = (value: string): string =>
+  `(array) json_decode((string) json_encode(${value}, JSON_THROW_ON_ERROR), true, 512, JSON_THROW_ON_ERROR)`;
 
 export const toArray = (node: ObjectNode): string[] => {
-  const value = hasFile(node)
-    ? '(array) $this->jsonSerialize()'
-    : '(array) json_decode((string) json_encode($this, JSON_THROW_ON_ERROR), true, 512, JSON_THROW_ON_ERROR)';
+  const files = fileKeys(node);
+  const kept = `array_intersect_key($data, [${files.map((key) => `${key} => true`).join(', ')}])`;
+  const body =
+    files.length === 0
+      ? [`return ${decoded('$this')};`]
+      : [
+          '$data = (array) $this->jsonSerialize();',
+          `$files = ${kept};`,
+          '',
+          `return $files + ${decoded('array_diff_key($data, $files)')};`,
+        ];
   return [
-    '/** @return array<string, mixed> what `fromArray` takes: nothing but arrays and scalars */',
+    `/** @return array<string, mixed> what \`fromArray\` takes: nothing but arrays and scalars${files.length === 0 ? '' : ', and files'} */`,
     'public function toArray(): array',
     '{',
-    `    return ${value};`,
+    ...indent(body, '    '),
     '}',
   ];
 };

@@ -989,6 +989,10 @@ export interface UploadInput {
   main: Blob;
   more: readonly Blob[];
   extra?: Blob;
+  /** @default "draft" */
+  kind?: 'draft' | 'final';
+  sizes?: readonly ('s' | 'l')[];
+  labels?: { [key: string]: number };
 }
 
 export interface WatchErrorNoSuchLog {

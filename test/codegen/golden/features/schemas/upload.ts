@@ -9,6 +9,12 @@ export default defineFunction({
     main: picture,
     more: z.array(picture).max(3),
     extra: picture.optional(),
+    kind: z.enum(['draft', 'final']).default('draft'),
+    sizes: z
+      .array(z.enum(['s', 'l']))
+      .max(2)
+      .optional(),
+    labels: z.record(z.string().max(9), z.int()).optional(),
   }),
   output: binary('image/*'),
   handler: 'same.php',

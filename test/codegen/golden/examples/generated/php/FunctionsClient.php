@@ -115,7 +115,7 @@ final class FunctionsClient
      */
     public function uploadAvatar(UploadAvatarInput $input, ?int $timeoutMs = null): UploadAvatarOutput
     {
-        $output = $this->client->invoke('upload-avatar', $input->jsonSerialize(), timeoutMs: $timeoutMs, idempotent: true);
+        $output = $this->client->invoke('upload-avatar', self::withFiles($input, ['avatar' => true]), timeoutMs: $timeoutMs, idempotent: true);
 
         return UploadAvatarOutput::fromArray($output);
     }
@@ -134,5 +134,18 @@ final class FunctionsClient
         $output = $this->client->invoke('word-count', $input, timeoutMs: $timeoutMs, idempotent: true);
 
         return WordCountOutput::fromArray($output);
+    }
+
+    /**
+     * @param array<string, true> $names of members that are files, or lists of files
+     * @return array<string, mixed>
+     */
+    private static function withFiles(\JsonSerializable $input, array $names): array
+    {
+        $data = (array) $input->jsonSerialize();
+        $files = array_intersect_key($data, $names);
+        $others = json_encode((object) array_diff_key($data, $names), JSON_THROW_ON_ERROR);
+
+        return $files + (array) json_decode($others, false, 512, JSON_THROW_ON_ERROR);
     }
 }

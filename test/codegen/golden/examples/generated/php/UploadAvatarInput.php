@@ -36,9 +36,12 @@ final class UploadAvatarInput implements \JsonSerializable
         ];
     }
 
-    /** @return array<string, mixed> what `fromArray` takes: nothing but arrays and scalars */
+    /** @return array<string, mixed> what `fromArray` takes: nothing but arrays and scalars, and files */
     public function toArray(): array
     {
-        return (array) $this->jsonSerialize();
+        $data = (array) $this->jsonSerialize();
+        $files = array_intersect_key($data, ['avatar' => true]);
+
+        return $files + (array) json_decode((string) json_encode(array_diff_key($data, $files), JSON_THROW_ON_ERROR), true, 512, JSON_THROW_ON_ERROR);
     }
 }

@@ -190,7 +190,7 @@ final class FunctionsClient
     /** @throws \FpmGateway\Client\CallFailed */
     public function upload(UploadInput $input, ?int $timeoutMs = null): \FpmGateway\Binary
     {
-        return $this->client->invoke('upload', $input->jsonSerialize(), timeoutMs: $timeoutMs);
+        return $this->client->invoke('upload', self::withFiles($input, ['main' => true, 'more' => true, 'extra' => true]), timeoutMs: $timeoutMs);
     }
 
     /**
@@ -202,6 +202,19 @@ final class FunctionsClient
         foreach ($this->client->stream('watch', $input, timeoutMs: $timeoutMs) as $item) {
             yield WatchItem::fromArray($item);
         }
+    }
+
+    /**
+     * @param array<string, true> $names of members that are files, or lists of files
+     * @return array<string, mixed>
+     */
+    private static function withFiles(\JsonSerializable $input, array $names): array
+    {
+        $data = (array) $input->jsonSerialize();
+        $files = array_intersect_key($data, $names);
+        $others = json_encode((object) array_diff_key($data, $names), JSON_THROW_ON_ERROR);
+
+        return $files + (array) json_decode($others, false, 512, JSON_THROW_ON_ERROR);
     }
 
     /** @param array<array-key, mixed> $list */
