@@ -10,6 +10,7 @@ import { type GatewayError, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
 import { forLocalPeers, openInternalListeners } from './http/internal-listener.ts';
 import type { Listener } from './http/listener.ts';
+import { API_INFO } from './http/openapi.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
@@ -21,7 +22,7 @@ import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
 import { type Log, silentLog } from './log.ts';
 import { moduleImporter } from './modules.ts';
-import { checkHandlers } from './pool/check.ts';
+import { checkHandlers, InputClasses } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
@@ -32,7 +33,6 @@ import { StartupError, type StartupProblem } from './startup.ts';
 import { TraceRing } from './trace/ring.ts';
 import { parseTraceparent } from './trace/traceparent.ts';
 import { parentBasedAlwaysOn, Tracer } from './trace/tracer.ts';
-import { VERSION } from './version.ts';
 
 export interface GatewayParts {
   /** The project's folder; default: the working directory. */
@@ -98,6 +98,7 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
   const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
+  let inputClasses = new InputClasses();
   try {
     await gather(problems, async () => {
       const functions = [...registry.functions.values()];
@@ -106,9 +107,11 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
     });
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
-    await gather(problems, () => checkHandlers(registry.functions.values(), running));
+    await gather(problems, async () => {
+      inputClasses = await checkHandlers(registry.functions.values(), running);
+    });
     if (problems.length > 0) throw new StartupError(problems);
-    return await RunningGateway.open({ settings, registry, tracer, pools, instance, log }, internal);
+    return await RunningGateway.open({ settings, registry, tracer, pools, inputClasses, instance, log }, internal);
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
     instance.remove();
@@ -131,6 +134,7 @@ interface RunningParts {
   readonly registry: Registry;
   readonly tracer: Tracer;
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly inputClasses: InputClasses;
   readonly instance: InstanceDir;
   readonly log: Log;
 }
@@ -182,7 +186,7 @@ class RunningGateway implements Gateway {
       },
       { log, nesting: this.#nesting },
     );
-    const info = { title: 'Functions', version: VERSION };
+    const info = API_INFO;
     const notReady = (): string | undefined => this.#notReady();
     const spoolLimits = { afterBytes: limits.spoolAfterBytes, maxBytes: limits.spoolMaxBytes };
     this.#spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
@@ -281,7 +285,7 @@ class RunningGateway implements Gateway {
     if (pool === undefined || admission === undefined) return [];
     const { connectTimeoutMs } = pool.settings;
     const beginUpload: Target['beginUpload'] = () => pool.beginUpload();
-    const encodedParams = encodeFunctionParams(pool.paths, fn);
+    const encodedParams = encodeFunctionParams(pool.paths, fn, this.#parts.inputClasses.get(fn.pool, fn.code));
     const retryBudget = new RetryBudget();
     const workload = admission.workload(fn.name);
     return [[fn.name, { fn, admission, workload, retryBudget, connectTimeoutMs, encodedParams, beginUpload }]];

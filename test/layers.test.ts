@@ -33,7 +33,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['pool'],
   ['invoke'],
   ['jobs', 'triggers'],
-  ['http', 'console'],
+  ['http', 'console', 'codegen'],
   ['project.ts', 'gateway.ts', 'server.ts', 'watch.ts', 'index.ts', 'cli'],
 ];
 

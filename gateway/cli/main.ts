@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /** The `fpm-gateway` command: its table of commands and options. */
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '../version.ts';
 import { type CallOptions, call } from './call.ts';
 import { listFunctions } from './functions.ts';
 import { start } from './start.ts';
 import { surviveClosedOutput } from './terminal.ts';
+import { LANGUAGES, type TypesOptions, writeTypes } from './types.ts';
 
 const milliseconds = (text: string): number => {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number of milliseconds.');
@@ -74,5 +75,15 @@ program
   .description('list the functions of the project')
   .option('--json', 'as JSON', false)
   .action(async ({ json }: { json: boolean }) => await listFunctions(project(), json));
+
+program
+  .command('types')
+  .description('write TypeScript types, PHP classes with a client, and OpenAPI from the contracts')
+  .option('--out <folder>', 'where to, below the project', 'generated')
+  .option('--php-namespace <name>', 'of the PHP classes', 'App\\Functions')
+  .addOption(new Option('--only <what>', 'one of them').choices(LANGUAGES))
+  .option('--check', 'change nothing; fail where the files are not what would be written', false)
+  .option('--json', 'as JSON', false)
+  .action(async (options: Omit<TypesOptions, 'project'>) => await writeTypes({ ...options, project: project() }));
 
 await program.parseAsync();

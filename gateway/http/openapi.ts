@@ -1,5 +1,6 @@
 /** The functions as an OpenAPI 3.1 document, from their contracts. Pure; made once per release. */
 import type { GatewayFunction } from '../invoke/function.ts';
+import { VERSION } from '../version.ts';
 import { batchPath } from './openapi-batch.ts';
 import { inputOf } from './openapi-input.ts';
 import { responsesOf } from './openapi-output.ts';
@@ -9,6 +10,9 @@ export interface OpenApiInfo {
   readonly title: string;
   readonly version: string;
 }
+
+/** Of every project's document. */
+export const API_INFO: OpenApiInfo = { title: 'Functions', version: VERSION };
 
 /** Where a function is found: `create-pdf`, or one for each of its scripts, such as `legacy/report.php`. */
 const placesOf = ({ name, code }: GatewayFunction): string[] =>

@@ -48,7 +48,7 @@ export interface GatewayFunction {
   readonly concurrency: number | undefined;
 }
 
-const toJsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema =>
+export const toJsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema =>
   z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' }) as JsonSchema;
 
 const declaredFailure = (error: DeclaredError): DeclaredFailure => {

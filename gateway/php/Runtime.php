@@ -73,7 +73,8 @@ final class Runtime
     {
         try {
             match (getenv('FPMG_OPERATION')) {
-                'call' => $this->serveCall(),
+                'call' => $this->serveCall(null),
+                'call-with' => $this->serveCall((string) getenv('FPMG_INPUT')),
                 'check' => $this->serveCheck(),
                 'lint' => $this->serveLint(),
                 'prime' => $this->answer(['outcome' => 'primed', 'runtimeVersion' => self::VERSION] + Facts::all(), ''),
@@ -85,7 +86,8 @@ final class Runtime
         }
     }
 
-    private function serveCall(): void
+    /** @param class-string|null $class what the handler takes instead of an array; found by the check at start */
+    private function serveCall(?string $class): void
     {
         // The attempt's id is `<call id>.<number>`.
         [$callId, $number] = explode('.', $this->attemptId);
@@ -104,7 +106,7 @@ final class Runtime
         $input = getenv('FPMG_FILES') === false
             ? json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR)
             : Multipart::input();
-        $result = $handler($input, $this->call);
+        $result = $handler($class === null ? $input : $class::fromArray($input), $this->call);
         $stream = getenv('FPMG_STREAM');
         // A map is one value, and would lose its keys.
         if ($stream !== false && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
@@ -192,8 +194,8 @@ final class Runtime
 
     private function serveCheck(): void
     {
-        $this->loadHandler();
-        $this->answer(['outcome' => 'checked'], '');
+        $class = InputClass::of($this->loadHandler());
+        $this->answer(['outcome' => 'checked'] + ($class === null ? [] : ['inputClass' => $class]), '');
     }
 
     /** Reads a script for mistakes without running it; where it can, into opcache. */

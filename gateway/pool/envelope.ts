@@ -66,7 +66,9 @@ export type Meta =
   | (Common & { readonly outcome: 'failure'; readonly code: string; readonly message: string })
   | (Common & { readonly outcome: 'exception' | 'fatal' | 'out-of-memory'; readonly exception: PhpException })
   | (Common & { readonly outcome: 'unencodable'; readonly message: string })
-  | (Common & { readonly outcome: 'exit' | 'checked' | 'streamed' | 'script-ended' });
+  /** The class a handler takes as its input, where it takes no array. */
+  | (Common & { readonly outcome: 'checked'; readonly inputClass?: string })
+  | (Common & { readonly outcome: 'exit' | 'streamed' | 'script-ended' });
 
 export type Envelope =
   | { readonly kind: 'envelope'; readonly meta: Meta; readonly payload: Buffer; readonly stray: string }
@@ -105,9 +107,10 @@ const isOutcome = (value: Members): boolean => {
     case 'streamed':
     case 'script-ended':
     case 'exit':
-    case 'checked':
     case 'primed':
       return true;
+    case 'checked':
+      return value.inputClass === undefined || typeof value.inputClass === 'string';
     case 'failure':
     case 'unencodable':
       return typeof value.message === 'string';

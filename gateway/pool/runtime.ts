@@ -21,8 +21,8 @@ export type FunctionCode =
 export const codeFiles = (code: FunctionCode): readonly string[] =>
   code.kind === 'handler' ? [code.file] : [...code.files.values()];
 
-/** `check` loads a handler, `lint` reads a script without running it. */
-type Operation = 'prime' | 'check' | 'lint' | 'call';
+/** `check` loads a handler, `lint` reads a script without running it, `call-with` makes an object of the input. */
+type Operation = 'prime' | 'check' | 'lint' | 'call' | 'call-with';
 
 export type Param = readonly [name: string, value: string];
 
@@ -62,12 +62,13 @@ export const checkParams = (paths: PhpPaths, kind: 'handler' | 'script', file: s
 /** What is the same for every call of one handler, encoded once. */
 export const encodeHandlerParams = (paths: PhpPaths, handler: HandlerCode): Buffer =>
   encodeParams(PREENCODED_REQUEST_ID, [
-    ...operationParams(paths, 'call'),
+    ...operationParams(paths, handler.inputClass === undefined ? 'call' : 'call-with'),
     ['REQUEST_URI', `/functions/${handler.functionName}`],
     ['FPMG_FUNCTION', handler.functionName],
     ['FPMG_HANDLER', codePath(paths, handler.file)],
     ...(handler.takesFiles ? [] : [['CONTENT_TYPE', 'application/json'] as const]),
     ...(handler.streams === undefined ? [] : [['FPMG_STREAM', handler.streams] as const]),
+    ...(handler.inputClass === undefined ? [] : [['FPMG_INPUT', handler.inputClass] as const]),
   ]);
 
 export interface HandlerCode {
@@ -77,6 +78,8 @@ export interface HandlerCode {
   readonly takesFiles: boolean;
   /** What its contract promises a stream of. */
   readonly streams: 'items' | 'bytes' | undefined;
+  /** The PHP class its handler takes instead of an array. */
+  readonly inputClass: string | undefined;
 }
 
 /** The same for a script. */

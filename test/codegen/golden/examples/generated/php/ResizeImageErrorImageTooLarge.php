@@ -1,0 +1,49 @@
+<?php
+
+// Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.
+
+declare(strict_types=1);
+
+namespace App\Functions;
+
+/** From schemas/resize-image. */
+final class ResizeImageErrorImageTooLarge implements \JsonSerializable
+{
+    /**
+     * @param int<0, max> $width
+     * @param int<0, max> $height
+     * @param int<0, max> $maxPixels
+     */
+    public function __construct(
+        public readonly int $width,
+        public readonly int $height,
+        public readonly int $maxPixels,
+    ) {
+    }
+
+    /** @param array<string, mixed> $data decoded JSON that matches the contract */
+    public static function fromArray(array $data): self
+    {
+        return new self(
+            width: $data['width'],
+            height: $data['height'],
+            maxPixels: $data['maxPixels'],
+        );
+    }
+
+    /** @return array<string, mixed> what `json_encode` writes */
+    public function jsonSerialize(): array
+    {
+        return [
+            'width' => $this->width,
+            'height' => $this->height,
+            'maxPixels' => $this->maxPixels,
+        ];
+    }
+
+    /** @return array<string, mixed> what `fromArray` takes: nothing but arrays and scalars */
+    public function toArray(): array
+    {
+        return (array) json_decode((string) json_encode($this, JSON_THROW_ON_ERROR), true, 512, JSON_THROW_ON_ERROR);
+    }
+}

@@ -1,0 +1,15 @@
+<?php
+
+// Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.
+
+declare(strict_types=1);
+
+namespace App\Functions;
+
+/** From schemas/resize-image. */
+enum ResizeImageInputFormat: string
+{
+    case Jpeg = 'jpeg';
+    case Png = 'png';
+    case Webp = 'webp';
+}

@@ -1,0 +1,17 @@
+<?php
+
+// Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.
+
+declare(strict_types=1);
+
+namespace App\Functions;
+
+/** From schemas/choices. */
+enum ChoicesInputSign: string
+{
+    case Less = '<';
+    case LessEqual = '<=';
+    case Greater = '>';
+    case GreaterEqual = '>=';
+    case None = '';
+}

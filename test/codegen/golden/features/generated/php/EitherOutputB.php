@@ -1,0 +1,44 @@
+<?php
+
+// Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.
+
+declare(strict_types=1);
+
+namespace App\Functions;
+
+/** From schemas/either. */
+final class EitherOutputB implements \JsonSerializable
+{
+    /**
+     * @param 'b' $kind
+     */
+    public function __construct(
+        public readonly string $s,
+        public readonly string $kind = 'b',
+    ) {
+    }
+
+    /** @param array<string, mixed> $data decoded JSON that matches the contract */
+    public static function fromArray(array $data): self
+    {
+        return new self(
+            kind: $data['kind'] ?? 'b',
+            s: $data['s'],
+        );
+    }
+
+    /** @return array<string, mixed> what `json_encode` writes */
+    public function jsonSerialize(): array
+    {
+        return [
+            'kind' => $this->kind,
+            's' => $this->s,
+        ];
+    }
+
+    /** @return array<string, mixed> what `fromArray` takes: nothing but arrays and scalars */
+    public function toArray(): array
+    {
+        return (array) json_decode((string) json_encode($this, JSON_THROW_ON_ERROR), true, 512, JSON_THROW_ON_ERROR);
+    }
+}

@@ -1,0 +1,15 @@
+<?php
+
+// Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.
+
+declare(strict_types=1);
+
+namespace App\Functions;
+
+/** From schemas/order. */
+enum Size: string
+{
+    case S = 'S';
+    case M = 'M';
+    case L = 'L';
+}

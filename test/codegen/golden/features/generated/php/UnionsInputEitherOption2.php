@@ -1,0 +1,46 @@
+<?php
+
+// Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again.
+
+declare(strict_types=1);
+
+namespace App\Functions;
+
+/** From schemas/unions. */
+final class UnionsInputEitherOption2 implements \JsonSerializable
+{
+    public function __construct(
+        public readonly int $right,
+    ) {
+    }
+
+    /** @param array<string, mixed> $data decoded JSON that matches the contract */
+    public static function fromArray(array $data): self
+    {
+        return new self(
+            right: $data['right'],
+        );
+    }
+
+    /** @return array<string, mixed> what `json_encode` writes */
+    public function jsonSerialize(): array
+    {
+        return [
+            'right' => $this->right,
+        ];
+    }
+
+    /** @return array<string, mixed> what `fromArray` takes: nothing but arrays and scalars */
+    public function toArray(): array
+    {
+        return (array) json_decode((string) json_encode($this, JSON_THROW_ON_ERROR), true, 512, JSON_THROW_ON_ERROR);
+    }
+
+    /** @param array<array-key, mixed> $data */
+    public static function matches(array $data): bool
+    {
+        return array_key_exists('right', $data)
+                && is_int($data['right'])
+                && array_diff_key($data, ['right' => true]) === [];
+    }
+}
