@@ -8,6 +8,7 @@ import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
 import type { App } from './http/app.ts';
+import { longestArrivalMs } from './http/body.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import type { Log } from './log.ts';
@@ -105,13 +106,12 @@ const openListeners = async (
     serve: (exchange) => release().serve(way, exchange),
   });
   const opened: { open?: Listener; admin?: Listener; internal?: Listener } = {};
-  // Who reads a body times it; Node's own limit is for the longest of them.
-  const uploadTimeoutMs = Math.max(http.uploadTimeoutMs, settings.batch.timeoutMs);
+  const listener = { ...http, longestArrivalMs: longestArrivalMs(settings) };
   try {
-    const open = await openListener({ ...http, uploadTimeoutMs, at, setting: 'http.port', log, ...through('public') });
+    const open = await openListener({ ...listener, at, setting: 'http.port', log, ...through('public') });
     opened.open = open;
     if (internal.socket !== undefined) {
-      const common = { ...http, uploadTimeoutMs, at: { socket: internal.socket }, setting: 'internal.socket', log };
+      const common = { ...listener, at: { socket: internal.socket }, setting: 'internal.socket', log };
       opened.internal = await openListener({ ...common, ...through('internal') });
       // As on loopback, everybody here may call: its folder says who reaches it.
       chmodSync(internal.socket, 0o666);
@@ -120,7 +120,7 @@ const openListeners = async (
       const { tracer } = release().gateway;
       const pools = () => release().gateway.pools();
       const app = createAdminApp({ tracer, admin, log, pools, exported: () => exporter?.status });
-      const common = { ...http, at: { host: admin.host, port: admin.port }, setting: 'admin.port', log };
+      const common = { ...listener, at: { host: admin.host, port: admin.port }, setting: 'admin.port', log };
       opened.admin = await openListener({ ...common, fetch: (request, env) => app.fetch(request, env) });
     }
     return { ...opened, open };

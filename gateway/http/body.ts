@@ -1,5 +1,6 @@
 /** The request body as it arrives: limits of size and time count what comes, not what is announced. */
 import { IncomingMessage } from 'node:http';
+import type { Settings } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { Pieces } from '../pieces.ts';
 
@@ -8,6 +9,10 @@ export type BodySource = IncomingMessage | Request;
 
 /** For answers given before the whole body was read: the connection cannot be used again. */
 export const LAST_ANSWER = { connection: 'close' } as const;
+
+/** Of any request: who reads a body times it, and Node's own limit is for the slowest of them, ms. */
+export const longestArrivalMs = ({ http, batch }: Pick<Settings, 'http' | 'batch'>): number =>
+  Math.max(http.requestTimeoutMs, http.uploadTimeoutMs, batch.timeoutMs);
 
 export const bodyTooLarge = (maxBytes: number, met: string): GatewayError =>
   new GatewayError('body-too-large', `The body has ${met}; the limit is ${maxBytes}.`, { headers: LAST_ANSWER });

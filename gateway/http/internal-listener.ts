@@ -3,6 +3,7 @@ import type { Settings } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { InternalSockets } from '../pool/internal-sockets.ts';
 import type { App } from './app.ts';
+import { longestArrivalMs } from './body.ts';
 import { type Listener, openListener } from './listener.ts';
 
 /** Over a unix socket no browser comes, so no name of another site either: clients send any Host, `localhost` mostly. */
@@ -20,11 +21,10 @@ export const openInternalListeners = async (
   const open: Listener[] = [];
   if (sockets.all.length === 0) return open;
   sockets.makeFolder();
+  const common = { ...settings.http, longestArrivalMs: longestArrivalMs(settings) };
   try {
     for (const { path } of sockets.all)
-      open.push(
-        await openListener({ ...settings.http, at: { socket: path }, setting: 'runtimeDir', log, fetch, serve }),
-      );
+      open.push(await openListener({ ...common, at: { socket: path }, setting: 'runtimeDir', log, fetch, serve }));
     sockets.admit();
     return open;
   } catch (error) {

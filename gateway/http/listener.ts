@@ -21,8 +21,8 @@ export interface ListenerOptions {
   readonly at: { readonly host: string; readonly port: number } | { readonly socket: string };
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Of requests with files. */
-  readonly uploadTimeoutMs: number;
+  /** For the slowest of all requests to arrive. */
+  readonly longestArrivalMs: number;
   readonly keepAliveTimeoutMs: number;
   readonly headersMaxBytes: number;
   readonly maxConnections: number;
@@ -143,8 +143,8 @@ const listen = (server: Server, { at, setting, log }: ListenerOptions): Promise<
 const nodeOptions = (options: ListenerOptions): ServerOptions => ({
   maxHeaderSize: options.headersMaxBytes,
   headersTimeout: Math.min(options.headersTimeoutMs, options.requestTimeoutMs),
-  // Those who read bodies know which are uploads and time each, and they shall strike first.
-  requestTimeout: Math.max(options.requestTimeoutMs, options.uploadTimeoutMs) + CHECK_EVERY_MS,
+  // Those who read bodies time each, and they shall strike first.
+  requestTimeout: options.longestArrivalMs + CHECK_EVERY_MS,
   // By `endIdle`.
   keepAliveTimeout: 0,
   // How late a time limit may strike; Node's default is 30 s.

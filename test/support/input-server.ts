@@ -88,6 +88,7 @@ export const inputServer = async (
   });
   const listener = await openListener({
     ...settings.http,
+    longestArrivalMs: settings.http.uploadTimeoutMs,
     at: { host: '127.0.0.1', port: 0 },
     setting: 'test',
     log: silentLog,
