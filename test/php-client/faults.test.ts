@@ -201,6 +201,24 @@ describe('time', () => {
     },
   );
 
+  test.each(['tcp://127.0.0.1:0', 'unix://%s/full.sock'])(
+    'a gateway that takes no connection is waited for as long as that may take: %s',
+    async (target) => {
+      const local = target.replace('%s', temporaryFolder());
+      // Nobody accepts, and what the system keeps waiting is full.
+      const body = `$server = stream_socket_server('${local}', $n, $t, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, stream_context_create(['socket' => ['backlog' => 0]]));
+        $name = stream_socket_get_name($server, false); $at = $name[0] === '/' ? "unix://$name" : "tcp://$name";
+        for ($i = 0; $i < 5; $i++) { $filling[] = @stream_socket_client($at, $n, $t, 0.05, STREAM_CLIENT_CONNECT | STREAM_CLIENT_ASYNC_CONNECT); }
+        $client = Client::connect($name[0] === '/' ? "unix:$name" : "http://$name", connectTimeoutMs: 60);
+        return told(fn () => $client->invoke('f'));`;
+      expect(await php('', body)).toMatchObject({
+        failureCode: 'network-failed',
+        executed: 'no',
+        detail: expect.stringContaining('connectTimeoutMs, 60 ms'),
+      });
+    },
+  );
+
   test('a signal does not disturb a call', async () => {
     const pid = Promise.withResolvers<number>();
     const body = `$signals = 0; pcntl_async_signals(true); pcntl_signal(SIGUSR1, function () use (&$signals) { $signals++; });

@@ -143,15 +143,37 @@ final class Loop
             return;
         }
         if ($connection === null) {
-            $this->waiting->addLater($transfer, self::BUSY_GATEWAY_MS);
+            $this->waitForGateway($transfer);
 
             return;
         }
+        $transfer->refusedSinceMs = null;
         $this->busy[spl_object_id($connection)] = $connection;
         $connection->begin($transfer);
         if ($connection->isReady()) {
             $this->move($connection, false, true);
         }
+    }
+
+    /** It is there, but takes no more connections at this moment. */
+    private function waitForGateway(Transfer $transfer): void
+    {
+        $transfer->refusedSinceMs ??= Deadline::nowMs();
+        if (Deadline::nowMs() - $transfer->refusedSinceMs < $this->options->connectTimeoutMs) {
+            $this->waiting->addLater($transfer, self::BUSY_GATEWAY_MS);
+        } else {
+            $transfer->refusedSinceMs = null;
+            $this->failed($transfer, $this->tooLongToConnect($transfer));
+        }
+    }
+
+    private function tooLongToConnect(Transfer $transfer): CallFailed
+    {
+        return $transfer->failure('network-failed', sprintf(
+            'Cannot connect to %s: it took longer than connectTimeoutMs, %d ms.',
+            $this->options->address->target,
+            $this->options->connectTimeoutMs,
+        ));
     }
 
     private function takeIdle(): ?Connection
@@ -257,7 +279,7 @@ final class Loop
             if ($transfer->endsAtMs() <= $nowMs) {
                 $transfer->fail($this->late($transfer));
             } else {
-                $this->failed($transfer, $transfer->failure('network-failed', sprintf('Cannot connect to %s: it took longer than connectTimeoutMs, %d ms.', $this->options->address->target, $this->options->connectTimeoutMs)));
+                $this->failed($transfer, $this->tooLongToConnect($transfer));
             }
         }
         foreach ($this->waiting->takeLate() as $transfer) {

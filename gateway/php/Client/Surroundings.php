@@ -57,7 +57,7 @@ final class Surroundings
     {
         $address = self::variable('FPMG_GATEWAY');
 
-        return $address !== '' ? $address : throw new \LogicException('FPMG_GATEWAY is not set: only pools that the gateway runs itself have it. Give an attached pool the variable, or use Client::connect() with the address of the gateway.');
+        return $address !== '' ? $address : throw new \LogicException('FPMG_GATEWAY is not set: pools that the gateway runs have it, unless internal.enabled is off. Set it for other PHP, or use Client::connect() with the address of the gateway.');
     }
 
     private static function variable(string $name): string

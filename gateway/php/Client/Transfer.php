@@ -14,6 +14,8 @@ abstract class Transfer
     /** For the gateway's own word on a late call: it knows more of it than the client. */
     private const GRACE_MS = 250.0;
 
+    /** How long the gateway has taken no connection for it. */
+    public ?float $refusedSinceMs = null;
     protected ?Head $head = null;
     /** All of the request is with the system. The gateway runs nothing of one that is not whole. */
     private bool $isSent = false;
