@@ -129,8 +129,8 @@ export class BatchResults {
       .filter(({ index }) => isRepeatable(this.results[index]));
     const deadline = new Deadline(options);
     const onEnd = (index: number, end: ItemEnd): void => {
-      const { item } = items.find((one) => one.index === index) ?? {};
-      if (item !== undefined) this.results[index] = { ...end, index, function: item.function, id: item.id };
+      const { function: name = '', id } = this.#items[index] ?? {};
+      this.results[index] = { ...end, index, function: name, id };
     };
     try {
       await run(this.#parts, { items, options, deadline, onEnd });
