@@ -23,7 +23,10 @@ export interface ClientOptions {
   readonly url: string;
   /** For every request, such as a credential of a proxy in front; a function is asked before each. */
   readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>);
-  /** For every call that says nothing else; default none but the function's own limits. */
+  /**
+   * For every call, and item of a batch, that says nothing else; default none but the function's own limits. Streams
+   * have a limit only where it is given to them.
+   */
   readonly timeoutMs?: number;
   readonly retry?: RetryOptions;
   /** Calls of one tick go as one batch; default false. */

@@ -214,6 +214,24 @@ describe('options', () => {
     expect(() => createClient({ url: 'http://x', batching: { maxItems: 0.5 } })).toThrow(/batching.maxItems is 0.5/);
   });
 
+  test('the limit of a client is for calls and items, not for batches and streams', async () => {
+    const seen: unknown[] = [];
+    const url = await fakeGateway(({ path, headers, body, answer }) => {
+      const item = path === '/batch' ? JSON.parse(body).timeoutMs : undefined;
+      seen.push([path, headers['x-request-timeout-ms'] !== undefined, item]);
+      answer({ 'content-type': 'text/event-stream' }).end('event: end\ndata: {}\n\n');
+    });
+    const own = createClient<TestFunctions>({ url, timeoutMs: 60_000 });
+    await own.tryCall('greet', { name: 'Ada' });
+    await own.batch([{ function: 'greet', input: { name: 'Ada' } }]);
+    for await (const _ of own.stream('count', { to: 1 }));
+    expect(seen).toEqual([
+      ['/functions/greet', true, undefined],
+      ['/batch', false, 60_000],
+      ['/functions/count', false, undefined],
+    ]);
+  });
+
   test('headers in any spelling do not double ours', async () => {
     let accept: unknown;
     const url = await fakeGateway(({ headers, json }) => {
