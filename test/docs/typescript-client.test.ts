@@ -26,7 +26,7 @@ beforeAll(async () => {
     /^\/\/ (\S+)/.exec(text)?.[1] ?? 'unnamed',
     text.replaceAll('http://127.0.0.1:8080', server.url),
   ]);
-  folder = writeProject({ ...Object.fromEntries(programs), 'functions.d.ts': generated }, lifetime);
+  folder = writeProject({ ...Object.fromEntries(programs), 'generated/functions.d.ts': generated }, lifetime);
   cpSync(join(root, 'schemas'), join(folder, 'schemas'), { recursive: true });
 });
 
