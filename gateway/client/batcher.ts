@@ -88,7 +88,7 @@ export class Batcher {
   readonly #wire: Wire;
   readonly #limits: Required<BatchingOptions>;
   #waiting: WaitingCall[] = [];
-  #bytes = 0;
+  #characters = 0;
 
   constructor(wire: Wire, limits: Required<BatchingOptions>) {
     this.#wire = wire;
@@ -98,13 +98,13 @@ export class Batcher {
   /** Files go alone, and what is too long for a batch. */
   async call(attempt: Attempt): Promise<Answer> {
     const { body } = attempt;
-    const { maxItems, maxBytes } = this.#limits;
-    if (body.kind !== 'json' || body.text.length > maxBytes) return await callAlone(this.#wire, attempt);
-    if (this.#bytes + body.text.length > maxBytes) this.#flush();
+    const { maxItems, maxCharacters } = this.#limits;
+    if (body.kind !== 'json' || body.text.length > maxCharacters) return await callAlone(this.#wire, attempt);
+    if (this.#characters + body.text.length > maxCharacters) this.#flush();
     const call = new WaitingCall(attempt, body.text);
     if (this.#waiting.length === 0) queueMicrotask(() => this.#flush());
     this.#waiting.push(call);
-    this.#bytes += body.text.length;
+    this.#characters += body.text.length;
     if (this.#waiting.length >= maxItems) this.#flush();
     return await call.answer;
   }
@@ -112,7 +112,7 @@ export class Batcher {
   #flush(): void {
     const calls = this.#waiting.filter(({ isOpen }) => isOpen);
     this.#waiting = [];
-    this.#bytes = 0;
+    this.#characters = 0;
     const [first] = calls;
     if (first === undefined) return;
     void (calls.length > 1 ? this.#send(calls) : first.sendAlone(this.#wire));

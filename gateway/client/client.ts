@@ -1,6 +1,7 @@
 /** `createClient`: the functions of one gateway, typed. What it does is in the files below; here are its types. */
 
-import type { BatchOptions, RetryFailedOptions } from './batch.ts';
+import type { RetryFailedOptions } from './batch-results.ts';
+import type { BatchOptions } from './batch-run.ts';
 import type { ItemFacts } from './batch-wire.ts';
 import type { CallErrorOf } from './call-error.ts';
 import { makeClient } from './make-client.ts';

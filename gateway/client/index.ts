@@ -1,5 +1,6 @@
 /** `fpm-gateway/client`: calls functions from Node, browsers, Bun and Deno. Types come from contracts; zod does not. */
-export type { BatchOptions, RetryFailedOptions } from './batch.ts';
+export type { RetryFailedOptions } from './batch-results.ts';
+export type { BatchOptions } from './batch-run.ts';
 export { CallError, type CallErrorOf, type ClientCode, type GatewayCode, isCallError } from './call-error.ts';
 export {
   type Batch,

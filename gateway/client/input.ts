@@ -12,9 +12,10 @@ const isFile = (value: unknown): value is Blob => value instanceof Blob;
 
 const hasFile = (value: unknown): boolean => isFile(value) || (Array.isArray(value) && value.some(isFile));
 
-/** The names of PHP's arrays: `lines[0][price]`. */
+/** The names of PHP's arrays: `lines[0][price]`. `value` is JSON. */
 const addText = (form: FormData, name: string, value: unknown): void => {
-  if (value === undefined) return;
+  // As text it could be taken for the word.
+  if (value === null) throw new TypeError(`${name} is null, which a form has no word for; leave it out.`);
   if (Array.isArray(value)) value.forEach((each, at) => void addText(form, `${name}[${at}]`, each));
   else if (isObject(value)) for (const [key, member] of Object.entries(value)) addText(form, `${name}[${key}]`, member);
   else form.append(name, String(value));
@@ -24,32 +25,38 @@ const addText = (form: FormData, name: string, value: unknown): void => {
 const addMember = (form: FormData, name: string, value: unknown): void => {
   if (isFile(value)) form.append(name, value);
   else if (Array.isArray(value) && value.some(isFile)) for (const each of value) addListed(form, name, each);
-  else addText(form, name, isObject(value) ? JSON.parse(JSON.stringify(value)) : value);
+  else if (value !== undefined) addText(form, name, asJson(value));
 };
 
 const addListed = (form: FormData, name: string, value: unknown): void => {
   if (isFile(value)) form.append(`${name}[]`, value);
-  else addText(form, `${name}[]`, value);
+  else addText(form, `${name}[]`, asJson(value));
 };
 
-const toJson = (functionName: string, input: unknown): string => {
-  try {
-    const text: string | undefined = JSON.stringify(input);
-    if (text !== undefined) return text;
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw clientError('unsendable-input', functionName, `The input is no JSON: ${why}`, { cause });
-  }
-  throw clientError('unsendable-input', functionName, `The input is a ${typeof input}, which JSON has no word for.`);
+/** What JSON makes of it, so that a date is the same text with files as without. */
+const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? 'null');
+
+const toJson = (input: unknown): string => {
+  const text: string | undefined = JSON.stringify(input);
+  if (text === undefined) throw new TypeError(`JSON has no word for a ${typeof input}.`);
+  return text;
+};
+
+const encode = (input: unknown): InputBody => {
+  if (input === undefined) return { kind: 'json', text: '{}' };
+  if (isFile(input)) return { kind: 'file', file: input };
+  if (!isObject(input) || !Object.values(input).some(hasFile)) return { kind: 'json', text: toJson(input) };
+  const form = new FormData();
+  for (const [name, value] of Object.entries(input)) addMember(form, name, value);
+  return { kind: 'form', form };
 };
 
 /** Throws `unsendable-input`. No input is an empty object: a function whose members are all optional needs none. */
 export const encodeInput = (functionName: string, input: unknown): InputBody => {
-  if (input === undefined) return { kind: 'json', text: '{}' };
-  if (isFile(input)) return { kind: 'file', file: input };
-  if (!isObject(input) || !Object.values(input).some(hasFile))
-    return { kind: 'json', text: toJson(functionName, input) };
-  const form = new FormData();
-  for (const [name, value] of Object.entries(input)) addMember(form, name, value);
-  return { kind: 'form', form };
+  try {
+    return encode(input);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw clientError('unsendable-input', functionName, `The input cannot be sent: ${why}`, { cause });
+  }
 };

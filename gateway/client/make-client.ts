@@ -1,5 +1,6 @@
 /** What stands behind the types of a client: options in order, then one of three ways to the gateway. */
-import { type AnyItem, Batch, type BatchOptions } from './batch.ts';
+import { Batch } from './batch.ts';
+import type { AnyItem, BatchOptions } from './batch-run.ts';
 import { Batcher } from './batcher.ts';
 import { CallError, isCallError } from './call-error.ts';
 import { Deadline } from './deadline.ts';
@@ -32,7 +33,7 @@ export const makeClient = (options: ClientOptions): AnyClient => {
   assertTimeout(options.timeoutMs);
 
   /** One call, with everything that is settled before its first attempt. */
-  const begin = (name: string, input: unknown, { timeoutMs = options.timeoutMs, signal }: CallOptions): Attempt => {
+  const begin = (name: string, input: unknown, { timeoutMs, signal }: CallOptions): Attempt => {
     assertTimeout(timeoutMs);
     const body = encodeInput(name, input);
     return { name, body, traceparent: activeTraceparent(), deadline: new Deadline({ timeoutMs, signal }) };
@@ -47,7 +48,8 @@ export const makeClient = (options: ClientOptions): AnyClient => {
     });
 
   const answer = async (name: string, input: unknown, own: CallOptions): Promise<Answer> => {
-    const attempt = begin(name, input, own);
+    const { timeoutMs = options.timeoutMs, ...others } = own;
+    const attempt = begin(name, input, timeoutMs === undefined ? others : { ...others, timeoutMs });
     try {
       const isAlone = batcher === undefined || own.batching === false;
       return await repeat(() => (isAlone ? callAlone(wire, attempt) : batcher.call(attempt)), attempt, own);
@@ -81,8 +83,9 @@ export const makeClient = (options: ClientOptions): AnyClient => {
     },
 
     batch: (items, own = {}) => {
-      const { timeoutMs = options.timeoutMs } = own;
-      return new Batch({ wire, budget, retry }, items, timeoutMs === undefined ? own : { ...own, timeoutMs });
+      // A limit for calls is none for all of them together.
+      const limited = items.map((item) => ({ ...item, timeoutMs: item.timeoutMs ?? options.timeoutMs }));
+      return new Batch({ wire, budget, retry }, limited, own);
     },
 
     isErrorOf: (name, error) => error instanceof CallError && error.function === name,

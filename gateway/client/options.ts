@@ -14,8 +14,8 @@ export interface RetryOptions {
 export interface BatchingOptions {
   /** More calls make another batch. Default 100. */
   readonly maxItems?: number;
-  /** Of the inputs of one batch; a call with more goes alone. Default 256 KiB. */
-  readonly maxBytes?: number;
+  /** Of all inputs of one batch, as JSON; a call with more goes alone. Default 250,000. */
+  readonly maxCharacters?: number;
 }
 
 export interface ClientOptions {
@@ -23,7 +23,10 @@ export interface ClientOptions {
   readonly url: string;
   /** For every request, such as a credential of a proxy in front; a function is asked before each. */
   readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>);
-  /** For every call that says nothing else; default none but the function's own limits. */
+  /**
+   * For every call, and item of a batch, that says nothing else; default none but the function's own limits. Streams
+   * have a limit only where it is given to them.
+   */
   readonly timeoutMs?: number;
   readonly retry?: RetryOptions;
   /** Calls of one tick go as one batch; default false. */
@@ -46,9 +49,9 @@ export interface CallOptions {
 export type RetryPolicy = Required<RetryOptions>;
 
 const RETRY: RetryPolicy = { attempts: 3, baseMs: 50, maxMs: 1_000 };
-const BATCHING: Required<BatchingOptions> = { maxItems: 100, maxBytes: 262_144 };
-/** What a timer can hold, and the gateway's own limit for a time is below it. */
-const MS_MAX = 2_147_483_647;
+const BATCHING: Required<BatchingOptions> = { maxItems: 100, maxCharacters: 250_000 };
+/** Below what a timer can hold, with the time behind a limit. */
+const MS_MAX = 2_147_000_000;
 
 export const assertWhole = (name: string, value: number | undefined, least: number): void => {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= MS_MAX)) return;
@@ -72,7 +75,7 @@ export const batchingLimits = (batching: ClientOptions['batching']): Required<Ba
   if (batching === undefined || batching === false) return undefined;
   const limits = batching === true ? BATCHING : { ...BATCHING, ...given(batching) };
   assertWhole('batching.maxItems', limits.maxItems, 1);
-  assertWhole('batching.maxBytes', limits.maxBytes, 1);
+  assertWhole('batching.maxCharacters', limits.maxCharacters, 1);
   return limits;
 };
 

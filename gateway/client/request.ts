@@ -27,6 +27,10 @@ export interface Post {
   readonly deadline: Deadline;
 }
 
+/** In lower case: `fetch` would join a name in two spellings into one header of both values. */
+const lowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+
 const headersOf = ({ contentType, accept, traceparent, deadline }: Post): Record<string, string> => {
   const remainingMs = deadline.remainingMs();
   return {
@@ -95,7 +99,7 @@ export const post = async (wire: Wire, request: Post): Promise<Response> => {
   const { path, functionName, body, deadline } = request;
   const before = deadline.failure(functionName, false);
   if (before !== undefined) throw before;
-  const headers = { ...wire.headers(), ...headersOf(request) };
+  const headers = { ...lowerCase(wire.headers()), ...headersOf(request) };
   let response: Response;
   try {
     response = await wire.transport.send(path, { headers, body, signal: deadline.signal });

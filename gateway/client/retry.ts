@@ -90,10 +90,11 @@ export const withRetries = async <T>(run: () => Promise<T>, retries: Retries): P
     } catch (thrown) {
       if (!(thrown instanceof CallError)) throw thrown;
       const error = afterAttempts(thrown, mayHaveRun);
+      mayHaveRun ||= thrown.executed !== 'no';
       const question = { policy, idempotent, attempt, remainingMs: deadline.remainingMs(), random: Math.random() };
       const delayMs = retryDelayMs({ ...question, error: thrown });
-      if (delayMs === undefined || !budget.withdraw() || !(await wait(delayMs, deadline))) throw error;
-      mayHaveRun ||= thrown.executed !== 'no';
+      if (delayMs === undefined || !budget.withdraw()) throw error;
+      if (!(await wait(delayMs, deadline))) throw deadline.failure(error.function, mayHaveRun) ?? error;
     }
   }
 };

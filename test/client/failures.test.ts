@@ -164,11 +164,13 @@ describe('trying again', () => {
 
   test('an abort ends the wait', async () => {
     const controller = new AbortController();
-    const { url } = await scripted(({ problem }) => {
+    const { url, count } = await scripted(({ problem }) => {
       problem(BUSY, { 'retry-after': '20' });
       setImmediate(() => controller.abort());
     });
-    expect((await greet(url, { signal: controller.signal })).ok).toBe(false);
+    const { error } = await greet(url, { signal: controller.signal });
+    expect(error).toMatchObject({ code: 'aborted' });
+    expect(count()).toBe(1);
   });
 
   test('a client that only fails soon stops repeating', async () => {
@@ -212,6 +214,34 @@ describe('options', () => {
     expect(() => createClient({ url: 'http://x', batching: { maxItems: 0.5 } })).toThrow(/batching.maxItems is 0.5/);
   });
 
+  test('the limit of a client is for calls and items, not for batches and streams', async () => {
+    const seen: unknown[] = [];
+    const url = await fakeGateway(({ path, headers, body, answer }) => {
+      const item = path === '/batch' ? JSON.parse(body).timeoutMs : undefined;
+      seen.push([path, headers['x-request-timeout-ms'] !== undefined, item]);
+      answer({ 'content-type': 'text/event-stream' }).end('event: end\ndata: {}\n\n');
+    });
+    const own = createClient<TestFunctions>({ url, timeoutMs: 60_000 });
+    await own.tryCall('greet', { name: 'Ada' });
+    await own.batch([{ function: 'greet', input: { name: 'Ada' } }]);
+    for await (const _ of own.stream('count', { to: 1 }));
+    expect(seen).toEqual([
+      ['/functions/greet', true, undefined],
+      ['/batch', false, 60_000],
+      ['/functions/count', false, undefined],
+    ]);
+  });
+
+  test('headers in any spelling do not double ours', async () => {
+    let accept: unknown;
+    const url = await fakeGateway(({ headers, json }) => {
+      accept = headers.accept;
+      json({ hello: 'Ada' });
+    });
+    await createClient<TestFunctions>({ url, headers: { Accept: 'text/html' } }).call('greet', { name: 'Ada' });
+    expect(accept).toBe('*/*');
+  });
+
   test('headers go with every request, and are asked for anew', async () => {
     const seen: unknown[] = [];
     const url = await fakeGateway(({ headers, json }) => {
@@ -239,5 +269,38 @@ describe('options', () => {
       },
     });
     await expect(own.call('greet', { name: 'Ada' })).rejects.toThrow(RangeError);
+  });
+});
+
+describe('inputs', () => {
+  test('are the same texts beside a file as without one', async () => {
+    let form = '';
+    const url = await fakeGateway(({ body, json }) => {
+      form = body;
+      json(1);
+    });
+    type Any = Record<'any', { kind: 'json'; input: unknown; output: unknown; errors: object }>;
+    const own = createClient<Any>({ url });
+    const at = new Date(0);
+    await own.call('any', {
+      file: new Blob(['x']),
+      at,
+      list: [at, true, 1.5],
+      gone: undefined,
+      deep: { at, no: undefined },
+    });
+    const fields = [
+      ...form.matchAll(/name="([^"]+)"(?:; filename="blob")?\r\n(?:content-type: \S+\r\n)?\r\n(.*)\r\n/gi),
+    ];
+    expect(fields.map(([, name, text]) => [name, text])).toEqual([
+      ['file', 'x'],
+      ['at', '1970-01-01T00:00:00.000Z'],
+      ['list[0]', '1970-01-01T00:00:00.000Z'],
+      ['list[1]', 'true'],
+      ['list[2]', '1.5'],
+      ['deep[at]', '1970-01-01T00:00:00.000Z'],
+    ]);
+    const { error } = await own.tryCall('any', { file: new Blob(['x']), nothing: null });
+    expect(error).toMatchObject({ code: 'unsendable-input', message: expect.stringContaining('nothing is null') });
   });
 });

@@ -2,9 +2,11 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createClient } from '../../gateway/client/index.ts';
-import type { TestFunctions } from '../support/client.ts';
+import { clientFiles, type TestFunctions } from '../support/client.ts';
 import { type Asked, fakeGateway } from '../support/fake-gateway.ts';
+import { startTestServer } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/lifetime.ts';
+import { writeProject } from '../support/project.ts';
 
 test('calls, forms, files and streams go over a unix socket as over the network', async () => {
   const seen: unknown[] = [];
@@ -30,6 +32,18 @@ test('calls, forms, files and streams go over a unix socket as over the network'
     ['/functions/archive', 'application/pdf', true],
     ['/functions/count', 'application/json', true],
   ]);
+  client.close();
+});
+
+test('the gateway itself listens there', async () => {
+  const socket = join(temporaryFolder(), 'g.sock');
+  const folder = writeProject(clientFiles);
+  await startTestServer(folder, { env: { FPMG_HTTP__SOCKET: socket } });
+  const client = createClient<TestFunctions>({ url: `unix:${socket}` });
+  expect(await client.call('greet', { name: 'Ada' })).toEqual({ hello: 'Ada' });
+  const { results } = await client.batch([{ function: 'pixel', input: { size: 3 } }]);
+  expect(results[0].output?.size).toBe(3);
+  for await (const { n } of client.stream('count', { to: 100_000_000 })) if (n === 3) break;
   client.close();
 });
 

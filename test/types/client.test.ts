@@ -1,7 +1,8 @@
 /** What must and must not compile for those who use the client; `npm run check` compiles it. */
 import { expectTypeOf, test } from 'vitest';
 import type { BatchResults, CallError, Client, ItemResult } from '../../gateway/client/index.ts';
-import type { FunctionShape, InputOf, KindOf, OutputOf } from '../../gateway/client/types.ts';
+import type { ErrorsOf, FunctionShape, InputOf, KindOf, OutputOf } from '../../gateway/client/types.ts';
+import type { Functions as Generated } from '../codegen/golden/examples/generated/functions.d.ts';
 import type { TestFunctions } from '../support/client.ts';
 
 interface Contracts {
@@ -39,7 +40,22 @@ test('outputs are what callers get', () => {
   expectTypeOf<OutputOf<Contracts['export-csv']>>().toEqualTypeOf<Uint8Array>();
 });
 
+test('a generated file gives the types of its contracts', () => {
+  expectTypeOf<{ [N in keyof Contracts]: KindOf<Generated[N]> }>().toEqualTypeOf<{
+    [N in keyof Contracts]: KindOf<Contracts[N]>;
+  }>();
+  expectTypeOf<InputOf<Generated['echo']>>().toEqualTypeOf<InputOf<Contracts['echo']>>();
+  expectTypeOf<InputOf<Generated['upload-avatar']>>().toEqualTypeOf<InputOf<Contracts['upload-avatar']>>();
+  expectTypeOf<{ [N in keyof Contracts]: OutputOf<Generated[N]> }>().toExtend<{
+    [N in keyof Contracts]: OutputOf<Contracts[N]>;
+  }>();
+  expectTypeOf<{ [N in keyof Contracts]: ErrorsOf<Generated[N]> }>().toExtend<{
+    [N in keyof Contracts]: ErrorsOf<Contracts[N]>;
+  }>();
+});
+
 test('a generated file has the shape the client reads', () => {
+  expectTypeOf<Generated[keyof Generated]>().toExtend<FunctionShape>();
   expectTypeOf<TestFunctions[keyof TestFunctions]>().toExtend<FunctionShape>();
 });
 

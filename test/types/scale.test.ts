@@ -83,7 +83,7 @@ describe('each function of a generated file costs', () => {
   test('the same, among many as among few, where it is called', async () => {
     const few = await growth((count) => flat(count, count), 50, 250);
     const many = await growth((count) => flat(count, count), 500, 1_000);
-    expect(few).toBeLessThan(250);
+    expect(few).toBeLessThan(200);
     expect(many).toBeLessThan(1.1 * few);
   });
 });
@@ -91,6 +91,6 @@ describe('each function of a generated file costs', () => {
 test('a contract given straight costs little more than zod does', async () => {
   const few = await growth((count) => straight(count, 10), 20, 60);
   const many = await growth((count) => straight(count, 10), 100, 200);
-  expect(few).toBeLessThan(600);
+  expect(few).toBeLessThan(300);
   expect(many).toBeLessThan(1.1 * few);
 });
