@@ -1,6 +1,6 @@
 /**
- * Gives every object, enum and definition its name. Names follow from contracts alone: another function, or another
- * member, changes none of those there are. Pure.
+ * Gives every object, enum and definition its name. Names follow from the places in the contracts; a type moves aside
+ * only where two would have the same. Pure.
  */
 import type { StartupProblem } from '../startup.ts';
 import { stepTo } from './name-parts.ts';
