@@ -9,8 +9,8 @@ import {
 } from '../invoke/function.ts';
 import type { Node } from './node.ts';
 import { readSchema } from './read-schema.ts';
+import type { Role, Root } from './roots.ts';
 import { steady } from './steady.ts';
-import type { Role, Root } from './type-names.ts';
 import { studly } from './words.ts';
 
 export interface FunctionTypes {

@@ -1,12 +1,11 @@
 /** `fromArray` of a class, and `matches` where its data must be told from others. Pure. */
 import type { ObjectNode } from './node.ts';
 import { extraVariable } from './php-members.ts';
-import type { PhpContext } from './php-node.ts';
+import { nullable, type PhpContext } from './php-node.ts';
 import type { PresentMember } from './php-presence.ts';
 import { readsAsIs, readValue } from './php-read.ts';
 import { testValue } from './php-test.ts';
 import { grouped, phpString } from './php-text.ts';
-import { nativeType } from './php-type.ts';
 import { indent } from './text.ts';
 
 /** The argument for one member, from `$data`. */
@@ -15,8 +14,7 @@ const argument = ({ property, presence, defaultsTo }: PresentMember, context: Ph
   const value = `$data[${key}]`;
   const read = readValue(property.node, value, context);
   if (presence === 'required') return read;
-  const mayBeNull = / \| null$|^\?|\|null$|^mixed$/.test(nativeType(property.node, context, []));
-  if (mayBeNull) return `array_key_exists(${key}, $data) ? ${grouped(read)} : ${defaultsTo}`;
+  if (nullable(property.node).isNullable) return `array_key_exists(${key}, $data) ? ${grouped(read)} : ${defaultsTo}`;
   if (readsAsIs(property.node)) return `${value} ?? ${defaultsTo}`;
   return `isset(${value}) ? ${grouped(read)} : ${defaultsTo}`;
 };

@@ -7,10 +7,20 @@ import { phpClass, phpEnum } from './php-class.ts';
 import { CLIENT_CLASS, methodProblems, phpClient } from './php-client.ts';
 import { type PhpContext, plain } from './php-node.ts';
 import { phpFile, phpHead, phpString } from './php-text.ts';
+import type { Root } from './roots.ts';
 import { shapeOf } from './shape.ts';
 import type { GeneratedFile } from './text.ts';
-import { type Root, TypeNames } from './type-names.ts';
+import { TypeNames } from './type-names.ts';
 import { discriminatorOf } from './union.ts';
+
+/** What no class may be called. */
+const KEYWORDS = (
+  'abstract and array as bool break callable case catch class clone const continue declare default die do echo else ' +
+  'elseif empty enddeclare endfor endforeach endif endswitch endwhile enum eval exit extends false final finally float ' +
+  'fn for foreach function global goto if implements include include_once instanceof insteadof int interface isset ' +
+  'iterable list match mixed namespace never new null object or parent print private protected public readonly require ' +
+  'require_once return self static string switch throw trait true try unset use var void while xor yield'
+).split(' ');
 
 const isSame = (one: Node, other: Node): boolean =>
   shapeOf(one, { lenient: true }) === shapeOf(other, { lenient: true });
@@ -28,7 +38,7 @@ export const phpRoots = (functions: readonly FunctionTypes[]): Root[] =>
 
 export const phpNames = (roots: readonly Root[]): TypeNames =>
   new TypeNames(roots, {
-    reserved: [CLIENT_CLASS, 'Absent'],
+    reserved: [CLIENT_CLASS, 'Absent', 'autoload', ...KEYWORDS],
     names: (node) => 'kind' in node,
     sameness: (definition) => shapeOf(definition.node, { lenient: true }),
   });

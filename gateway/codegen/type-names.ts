@@ -1,26 +1,13 @@
 /**
- * Gives every object, enum and definition its name. Names follow from contracts alone: another function, or another
- * member, changes none of those there are. Pure.
+ * Gives every object, enum and definition its name. Names follow from the places in the contracts; a type moves aside
+ * only where two would have the same. Pure.
  */
 import type { StartupProblem } from '../startup.ts';
+import { stepTo } from './name-parts.ts';
 import type { Definition, EnumNode, Node, ObjectNode } from './node.ts';
-import { childrenOf, isNull, resolved } from './node.ts';
-import { discriminatorOf, valuesOf } from './union.ts';
+import { childrenOf } from './node.ts';
+import { ROLES, type Role, type Root, sharedUses, type Use } from './roots.ts';
 import { studly } from './words.ts';
-
-/** What a schema is for; a shared type that is not the same for all is named after it. The first keeps the plain name. */
-const ROLES = ['Output', 'Error', 'Parsed', 'Result', 'Input'] as const;
-
-export type Role = (typeof ROLES)[number];
-
-/** A schema of a contract. */
-export interface Root {
-  readonly name: string;
-  readonly role: Role;
-  readonly node: Node;
-  /** `schemas/create-pdf.ts` */
-  readonly file: string;
-}
 
 export type Nameable = ObjectNode | EnumNode | Definition;
 
@@ -31,17 +18,12 @@ export interface NamedType {
 }
 
 export interface NamingRules {
-  /** Names this language has another use for. */
+  /** Words this language has another use for, in letters of any case. */
   readonly reserved: readonly string[];
   /** Whether a node gets a name at all. */
   readonly names: (node: Nameable) => boolean;
   /** Definitions of one key with the same text are one type. */
   readonly sameness: (definition: Definition, role: Role) => string;
-}
-
-interface Use {
-  readonly definition: Definition;
-  readonly root: Root;
 }
 
 export class TypeNames {
@@ -53,13 +35,14 @@ export class TypeNames {
   readonly #walked = new Set<Definition>();
   readonly #byPath = new Map<string, string>();
   /** In lower case, as PHP compares class names and some file systems compare files. */
-  readonly #taken = new Map<string, Root | undefined>();
+  readonly #taken = new Map<string, Root>();
+  readonly #reserved: ReadonlySet<string>;
 
   constructor(roots: readonly Root[], rules: NamingRules) {
     this.#rules = rules;
+    this.#reserved = new Set(rules.reserved.map((name) => name.toLowerCase()));
     const types: NamedType[] = [];
     const problems: StartupProblem[] = [];
-    for (const name of rules.reserved) this.#taken.set(name.toLowerCase(), undefined);
     const shared = sharedUses(roots);
     const top = roots.filter(({ node }) => this.#isTop(node));
     for (const root of top) this.#claimFixed(root.name, root, problems);
@@ -85,10 +68,10 @@ export class TypeNames {
 
   #claimFixed(name: string, root: Root, problems: StartupProblem[]): void {
     const key = name.toLowerCase();
-    if (this.#taken.has(key)) {
-      const other = this.#taken.get(key);
-      const whose = other === undefined ? 'the generated client' : other.file;
-      problems.push({ file: root.file, detail: `Its type ${name} has the same name as one of ${whose}: rename one.` });
+    const other = this.#taken.get(key);
+    if (other !== undefined) {
+      const detail = `Its type ${name} has the same name as one of ${other.file}: rename one.`;
+      problems.push({ file: root.file, detail });
     }
     this.#taken.set(key, root);
     this.#byPath.set(`fixed ${name}`, name);
@@ -99,7 +82,9 @@ export class TypeNames {
     const fixed = this.#byPath.get(`fixed ${hint}`);
     if (fixed !== undefined && (path === hint || path === `shared ${hint}`)) return fixed;
     let name = hint;
-    for (let count = 2; this.#taken.has(name.toLowerCase()); count += 1) name = `${hint}_${count}`;
+    const isFree = (text: string): boolean =>
+      !this.#taken.has(text.toLowerCase()) && !this.#reserved.has(text.toLowerCase());
+    for (let count = 2; !isFree(name); count += 1) name = `${hint}_${count}`;
     this.#taken.set(name.toLowerCase(), root);
     return name;
   }
@@ -113,9 +98,14 @@ export class TypeNames {
         Math.min(...variant.map(({ root }) => ROLES.indexOf(root.role)));
       const variants = [...byShape.values()].sort((a, b) => roleOf(a) - roleOf(b));
       for (const [at, variant] of variants.entries())
-        named.set(`${studly(key)}${at === 0 ? '' : ROLES[roleOf(variant)]}`, variant);
+        named.set(this.#sharedName(`${studly(key)}${at === 0 ? '' : ROLES[roleOf(variant)]}`), variant);
     }
     return named;
+  }
+
+  /** An id may be any text, also a word of the language. */
+  #sharedName(id: string): string {
+    return id === '' || this.#reserved.has(id.toLowerCase()) ? `${id}Type` : id;
   }
 
   #name(node: Nameable, hint: string, path: string, root: Root, types: NamedType[]): void {
@@ -157,48 +147,3 @@ export class TypeNames {
     }
   }
 }
-
-const sharedUses = (roots: readonly Root[]): ReadonlyMap<string, readonly Use[]> => {
-  const uses: Use[] = [];
-  for (const root of roots) {
-    const seen = new Set<Definition>();
-    const visit = (node: Node): void => {
-      if (node.kind === 'ref' && !seen.has(node.target)) {
-        seen.add(node.target);
-        if (node.target.shared) uses.push({ definition: node.target, root });
-        visit(node.target.node);
-      }
-      childrenOf(node).forEach(visit);
-    };
-    visit(root.node);
-  }
-  const byKey = Map.groupBy(uses, ({ definition }) => definition.key);
-  return new Map([...byKey].sort(([a], [b]) => (a < b ? -1 : 1)));
-};
-
-/** Behind the name of the whole a digit may stand. */
-const step = (text: string): string => studly(text).replace(/^_/, '');
-
-/** What the name of a part adds to the name of the whole. */
-const stepTo = (node: Node, child: Node, at: number): string => {
-  switch (node.kind) {
-    case 'object':
-      return step(node.properties[at]?.name ?? 'Extra') || `Member${at + 1}`;
-    case 'list':
-      return 'Item';
-    case 'tuple':
-      return at < node.items.length ? `Item${at + 1}` : 'Rest';
-    case 'record':
-      return 'Value';
-    case 'union': {
-      const member = discriminatorOf(node.of);
-      if (member !== undefined && !isNull(child)) return step(String(valuesOf(child, member)[0])) || `Option${at + 1}`;
-      const objects = node.of.filter((branch) =>
-        ['object', 'list', 'tuple', 'record', 'enum'].includes(resolved(branch).kind),
-      );
-      return objects.length < 2 ? '' : `Option${at + 1}`;
-    }
-    default:
-      return '';
-  }
-};

@@ -1,9 +1,10 @@
 /** All functions as one flat `.d.ts`: plain interfaces, nothing to infer, nothing to import. Pure. */
 import { callerRoots, type FunctionTypes } from './function-types.ts';
 import type { Definition, Node } from './node.ts';
+import type { Role } from './roots.ts';
 import { shapeOf } from './shape.ts';
 import { comment, docTags, type GeneratedFile, indent, MARK } from './text.ts';
-import { type NamedType, type Role, TypeNames } from './type-names.ts';
+import { type NamedType, TypeNames } from './type-names.ts';
 import { memberKey, membersOf, type TypeScriptContext, typeOf } from './typescript-type.ts';
 
 /** Names that would hide what generated types use. */

@@ -95,7 +95,7 @@ const OBJECTS = [
   'numbered',
 ] as const;
 
-test.each(OBJECTS)('input of %s', (name) => {
+test.each([...OBJECTS, 'keywords'])('input of %s', (name) => {
   const { fn, parsed, prefix } = functions.get(name) as FunctionTypes;
   const tasks = validValues(parsed, fn.input).map((data) => ({ class: `${prefix}Input`, data }));
   assertRoundTrip(tasks, inPhp(tasks));

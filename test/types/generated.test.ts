@@ -3,6 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import type { z } from 'zod';
+import { generator } from '../../gateway/codegen/generate.ts';
+import type { GatewayFunction } from '../../gateway/invoke/function.ts';
+import { moduleImporter } from '../../gateway/modules.ts';
+import { loadProject } from '../../gateway/project.ts';
 import type createPdf from '../../schemas/create-pdf.ts';
 import type exportCsv from '../../schemas/export-csv.ts';
 import type legacyForm from '../../schemas/legacy-form.ts';
@@ -23,6 +27,10 @@ import type recursive from '../codegen/golden/features/schemas/recursive.ts';
 import type scalars from '../codegen/golden/features/schemas/scalars.ts';
 import type unions from '../codegen/golden/features/schemas/unions.ts';
 import type watch from '../codegen/golden/features/schemas/watch.ts';
+import { root } from '../support/doc-blocks.ts';
+import { writeProject } from '../support/project.ts';
+
+const TSC = join(root, 'node_modules', '.bin', 'tsc');
 
 /** Without what differs on purpose: lists that callers give may be read-only, and undefined is no JSON. */
 type Normal<T> = T extends Blob
@@ -96,11 +104,43 @@ test('kinds, bytes, files and declared errors', () => {
   expectTypeOf<Features['shop/admin/orders.php']['input']>().toEqualTypeOf<{ year?: number }>();
 });
 
+/** Counts, not times: what the compiler makes of a program that uses two functions. */
+test('1,000 functions cost the compiler what 10 cost', async () => {
+  const { registry } = await loadProject({ folder: root, env: {}, importModule: moduleImporter(0) });
+  const echo = registry.functions.get('echo') as GatewayFunction;
+  const costs = [10, 1000].map((count) => {
+    const functions = Array.from({ length: count }, (_, at) => ({ ...echo, name: `echo-${at}` }));
+    const [file] = generator(functions).typeScript();
+    const folder = writeProject({
+      'functions.d.ts': file?.text ?? '',
+      'main.ts': `
+        import type { Functions } from './functions.d.ts';
+        export const first: Functions['echo-0']['input']['name'] = 'Ada';
+        export const last: Functions['echo-${count - 1}']['output']['hello'] = 'Ada';`,
+    });
+    const options = ['--noEmit', '--strict', '--skipLibCheck', '--ignoreConfig', '--allowImportingTsExtensions'];
+    const modules = ['--target', 'es2024', '--module', 'nodenext', '--moduleResolution', 'nodenext'];
+    const args = [
+      ...options,
+      ...modules,
+      '--lib',
+      'es2024,dom',
+      '--types',
+      '',
+      '--extendedDiagnostics',
+      join(folder, 'main.ts'),
+    ];
+    const { stdout } = spawnSync(TSC, args, { encoding: 'utf8' });
+    return /^Types:\s+(\d+)$/m.exec(stdout)?.[1] ?? stdout;
+  });
+  expect(costs[0]).toMatch(/^\d+$/);
+  expect(costs[1]).toBe(costs[0]);
+});
+
 test.each(['features', 'examples'])('the file of %s compiles alone, as strictly as can be', (name) => {
-  const root = join(import.meta.dirname, '..', '..');
   const file = join(root, 'test', 'codegen', 'golden', name, 'generated', 'functions.d.ts');
   const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--ignoreConfig'];
   const args = [...options, '--lib', 'es2024,dom', '--types', '', file];
-  const { status, stdout } = spawnSync(join(root, 'node_modules', '.bin', 'tsc'), args, { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(TSC, args, { encoding: 'utf8' });
   expect([status, stdout]).toEqual([0, '']);
 });

@@ -45,6 +45,12 @@ export interface Functions {
     output: EitherOutputA | EitherOutputB | null;
     errors: {};
   };
+  keywords: {
+    kind: 'json';
+    input: KeywordsInput;
+    output: List[];
+    errors: {};
+  };
   names: {
     kind: 'json';
     input: NamesInput;
@@ -159,6 +165,8 @@ export interface AnythingOutput {
 }
 
 export type AnythingOutputJson = string | number | boolean | AnythingOutputJson[] | { [key: string]: AnythingOutputJson } | null;
+
+export type BlobType = 'a' | 'b';
 
 export interface ChangedInput {
   flag: string;
@@ -461,6 +469,22 @@ export interface EitherOutputB {
   s: string;
 }
 
+export interface KeywordsInput {
+  list: List;
+  blob: BlobType;
+  signs: Type;
+  lower: ShopLineItem;
+  function: KeywordsInputFunction;
+}
+
+export interface KeywordsInputFunction {
+  self: number;
+}
+
+export interface List {
+  class: number;
+}
+
 /** An amount of money */
 export interface Money {
   cents: number;
@@ -708,9 +732,17 @@ export interface ShopInput {
   year?: number;
 }
 
+export interface ShopLineItem {
+  a: number;
+}
+
 export type Size = 'S' | 'M' | 'L';
 
 export type Sku = string;
+
+export interface Type {
+  n: number;
+}
 
 export interface UnionsInput {
   shape: UnionsInputShapeCircle | UnionsInputShapeSquare;

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/create-pdf. */
+/** Data of an error of create-pdf. */
 final class CreatePdfErrorNoLines implements \JsonSerializable
 {
     /**

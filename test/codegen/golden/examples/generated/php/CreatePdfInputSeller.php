@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/create-pdf. */
+/** Part of CreatePdfInput. */
 final class CreatePdfInputSeller implements \JsonSerializable
 {
     /**

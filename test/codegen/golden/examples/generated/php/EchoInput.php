@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/echo. */
+/** Input of echo. */
 final class EchoInput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/echo. */
+/** Output of echo. */
 final class EchoOutput implements \JsonSerializable
 {
     /**

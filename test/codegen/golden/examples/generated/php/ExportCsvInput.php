@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/export-csv. */
+/** Input of export-csv. */
 final class ExportCsvInput implements \JsonSerializable
 {
     public function __construct(

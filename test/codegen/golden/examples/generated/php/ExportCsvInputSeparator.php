@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/export-csv. */
+/** Part of ExportCsvInput. */
 enum ExportCsvInputSeparator: string
 {
     case Comma = ',';

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/legacy-form. */
+/** Input of legacy-form. */
 final class LegacyFormInput implements \JsonSerializable
 {
     /**

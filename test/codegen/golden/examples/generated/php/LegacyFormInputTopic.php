@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/legacy-form. */
+/** Part of LegacyFormInput. */
 enum LegacyFormInputTopic: string
 {
     case Question = 'question';

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/resize-image. */
+/** Data of an error of resize-image. */
 final class ResizeImageErrorImageTooLarge implements \JsonSerializable
 {
     /**

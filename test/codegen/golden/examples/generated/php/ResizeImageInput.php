@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/resize-image. */
+/** Input of resize-image. */
 final class ResizeImageInput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/resize-image. */
+/** Part of ResizeImageInput. */
 enum ResizeImageInputFormat: string
 {
     case Jpeg = 'jpeg';

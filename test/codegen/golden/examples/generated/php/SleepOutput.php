@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/sleep. */
+/** Output of sleep. */
 final class SleepOutput implements \JsonSerializable
 {
     /**

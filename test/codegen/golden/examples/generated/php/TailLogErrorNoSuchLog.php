@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/tail-log. */
+/** Data of an error of tail-log. */
 final class TailLogErrorNoSuchLog implements \JsonSerializable
 {
     public function __construct(

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/tail-log. */
+/** Input of tail-log. */
 final class TailLogInput implements \JsonSerializable
 {
     /**

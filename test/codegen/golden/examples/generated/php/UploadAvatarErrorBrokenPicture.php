@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/upload-avatar. */
+/** Data of an error of upload-avatar. */
 final class UploadAvatarErrorBrokenPicture implements \JsonSerializable
 {
     public function __construct(

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/upload-avatar. */
+/** Input of upload-avatar. */
 final class UploadAvatarInput implements \JsonSerializable
 {
     /**

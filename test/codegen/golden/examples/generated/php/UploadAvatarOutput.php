@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/upload-avatar. */
+/** Output of upload-avatar. */
 final class UploadAvatarOutput implements \JsonSerializable
 {
     /**

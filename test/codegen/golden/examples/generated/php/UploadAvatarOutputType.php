@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/upload-avatar. */
+/** Part of UploadAvatarOutput. */
 enum UploadAvatarOutputType: string
 {
     case ImagePng = 'image/png';

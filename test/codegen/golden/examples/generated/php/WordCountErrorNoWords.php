@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/word-count. */
+/** Data of an error of word-count. */
 final class WordCountErrorNoWords implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/word-count. */
+/** Input of word-count. */
 final class WordCountInput implements \JsonSerializable
 {
     /**

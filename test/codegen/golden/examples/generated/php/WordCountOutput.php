@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/word-count. */
+/** Output of word-count. */
 final class WordCountOutput implements \JsonSerializable
 {
     /**

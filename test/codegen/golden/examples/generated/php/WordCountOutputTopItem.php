@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/word-count. */
+/** Part of WordCountOutput. */
 final class WordCountOutputTopItem implements \JsonSerializable
 {
     /**

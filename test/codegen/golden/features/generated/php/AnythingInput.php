@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/anything. */
+/** Input of anything. */
 final class AnythingInput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/anything. */
+/** Output of anything. */
 final class AnythingOutput implements \JsonSerializable
 {
     /**

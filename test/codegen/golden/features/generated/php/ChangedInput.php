@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/changed. */
+/** Input of changed. */
 final class ChangedInput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/changed. */
+/** Output of changed. */
 final class ChangedOutput implements \JsonSerializable
 {
     public function __construct(

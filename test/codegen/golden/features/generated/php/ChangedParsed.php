@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/changed. */
+/** What the handler of changed gets. */
 final class ChangedParsed implements \JsonSerializable
 {
     /**

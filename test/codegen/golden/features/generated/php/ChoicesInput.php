@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/choices. */
+/** Input of choices. */
 final class ChoicesInput implements \JsonSerializable
 {
     /**

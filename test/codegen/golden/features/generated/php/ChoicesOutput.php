@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/choices. */
+/** Output of choices. */
 final class ChoicesOutput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/choices. */
+/** Part of ChoicesOutput. */
 enum ChoicesOutputSeveralItem: string
 {
     case R = 'r';

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/collections. */
+/** Part of CollectionsInput. */
 final class CollectionsInputItemPairItem3Item implements \JsonSerializable
 {
     /**

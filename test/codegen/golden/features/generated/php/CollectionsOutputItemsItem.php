@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/collections. */
+/** Part of CollectionsOutput. */
 final class CollectionsOutputItemsItem implements \JsonSerializable
 {
     /**

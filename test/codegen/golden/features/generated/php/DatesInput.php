@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/dates. */
+/** Input of dates. */
 final class DatesInput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/dates. */
+/** Output of dates. */
 final class DatesOutput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/either. */
+/** Part of EitherInput. */
 final class EitherInputB implements \JsonSerializable
 {
     /**

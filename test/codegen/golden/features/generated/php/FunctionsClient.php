@@ -77,6 +77,17 @@ final class FunctionsClient
         };
     }
 
+    /**
+     * @return list<ListType>
+     * @throws \FpmGateway\Client\CallFailed
+     */
+    public function keywords(KeywordsInput $input, ?int $timeoutMs = null): array
+    {
+        $output = $this->client->invoke('keywords', $input, timeoutMs: $timeoutMs);
+
+        return array_map(ListType::fromArray(...), $output);
+    }
+
     /** @throws \FpmGateway\Client\CallFailed */
     public function names(NamesInput $input, ?int $timeoutMs = null): NamesOutput
     {

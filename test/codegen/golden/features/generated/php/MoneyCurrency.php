@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/order. */
+/** For every function whose contract names it. */
 enum MoneyCurrency: string
 {
     case EUR = 'EUR';

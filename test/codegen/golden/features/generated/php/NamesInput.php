@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/names. */
+/** Input of names. */
 final class NamesInput implements \JsonSerializable
 {
     public function __construct(

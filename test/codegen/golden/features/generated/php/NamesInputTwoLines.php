@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/names. */
+/** Part of NamesInput. */
 final class NamesInputTwoLines implements \JsonSerializable
 {
     public function __construct(

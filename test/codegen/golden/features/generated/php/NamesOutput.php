@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/names. */
+/** Output of names. */
 final class NamesOutput implements \JsonSerializable
 {
     public function __construct(

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/names. */
+/** Part of NamesOutput. */
 final class NamesOutputTwoLines implements \JsonSerializable
 {
     public function __construct(

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/numbered. */
+/** Input of numbered. */
 final class NumberedInput implements \JsonSerializable
 {
     public function __construct(

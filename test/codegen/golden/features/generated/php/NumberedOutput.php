@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/numbered. */
+/** Output of numbered. */
 final class NumberedOutput implements \JsonSerializable
 {
     public function __construct(

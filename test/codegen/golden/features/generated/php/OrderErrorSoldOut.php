@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/order. */
+/** Data of an error of order. */
 final class OrderErrorSoldOut implements \JsonSerializable
 {
     public function __construct(

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/order. */
+/** Input of order. */
 final class OrderInput implements \JsonSerializable
 {
     /**

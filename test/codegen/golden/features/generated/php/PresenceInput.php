@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/presence. */
+/** Input of presence. */
 final class PresenceInput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/presence. */
+/** Part of PresenceInput. */
 final class PresenceInputPoint implements \JsonSerializable
 {
     public function __construct(

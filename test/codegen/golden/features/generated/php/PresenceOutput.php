@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/presence. */
+/** Output of presence. */
 final class PresenceOutput implements \JsonSerializable
 {
     /**

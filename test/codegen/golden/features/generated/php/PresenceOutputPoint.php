@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/presence. */
+/** Part of PresenceOutput. */
 final class PresenceOutputPoint implements \JsonSerializable
 {
     public function __construct(

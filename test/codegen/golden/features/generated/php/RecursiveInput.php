@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/recursive. */
+/** Input of recursive. */
 final class RecursiveInput implements \JsonSerializable
 {
     public function __construct(

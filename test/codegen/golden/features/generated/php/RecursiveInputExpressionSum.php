@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/recursive. */
+/** Part of RecursiveInput. */
 final class RecursiveInputExpressionSum implements \JsonSerializable
 {
     /**

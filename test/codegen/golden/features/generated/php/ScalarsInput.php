@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/scalars. */
+/** Input of scalars. */
 final class ScalarsInput implements \JsonSerializable
 {
     /**

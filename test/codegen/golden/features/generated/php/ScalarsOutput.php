@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/scalars. */
+/** Output of scalars. */
 final class ScalarsOutput implements \JsonSerializable
 {
     /**

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/shop. */
+/** Input of shop. */
 final class ShopInput implements \JsonSerializable
 {
     /**

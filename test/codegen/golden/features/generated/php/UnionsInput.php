@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/unions. */
+/** Input of unions. */
 final class UnionsInput implements \JsonSerializable
 {
     /**

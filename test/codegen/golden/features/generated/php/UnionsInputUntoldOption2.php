@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/unions. */
+/** Part of UnionsInput. */
 final class UnionsInputUntoldOption2 implements \JsonSerializable
 {
     public function __construct(

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/unions. */
+/** Part of UnionsOutput. */
 final class UnionsOutputShapeByNameValueSquare implements \JsonSerializable
 {
     public function __construct(

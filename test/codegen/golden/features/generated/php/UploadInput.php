@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/upload. */
+/** Input of upload. */
 final class UploadInput implements \JsonSerializable
 {
     /**

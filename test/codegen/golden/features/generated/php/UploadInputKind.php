@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/upload. */
+/** Part of UploadInput. */
 enum UploadInputKind: string
 {
     case Draft = 'draft';

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/watch. */
+/** Data of an error of watch. */
 final class WatchErrorNoSuchLog implements \JsonSerializable
 {
     public function __construct(

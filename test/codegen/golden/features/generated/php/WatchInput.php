@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/watch. */
+/** Input of watch. */
 final class WatchInput implements \JsonSerializable
 {
     public function __construct()

@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace App\Functions;
 
-/** From schemas/watch. */
+/** Output of watch. */
 final class WatchItem implements \JsonSerializable
 {
     public function __construct(
