@@ -14,8 +14,8 @@ export interface Ancestry {
 export const CALLER_HEADER = 'fpm-gateway-caller';
 
 const CALL_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** More than any limits.callDepthMax: a longer one is no path of ours. */
-const PATH_MAX = 100;
+/** As much as limits.callDepthMax may be: a longer one is no path of ours, and no text to keep. */
+const PATH_MAX = 32;
 
 /** `<call id> <function>,<function>…`. Throws `bad-request`. */
 export const parseCaller = (text: string, awaited: boolean): Ancestry => {

@@ -154,6 +154,9 @@ export class Nesting {
   holds(call: OpenCall, pool: PoolCalls, held: Held): void {
     call.held = held;
     call.workers += 1;
+    // What an earlier attempt waited for, this one does not.
+    call.children = undefined;
+    call.first = undefined;
     pool.holders.set(held, call);
   }
 

@@ -129,6 +129,8 @@ export class Line {
     return (
       this.#shared &&
       !this.#stopping &&
+      // Its first call takes as long as another one does.
+      !this.#rests &&
       this.#places < LINE_MAX_CALLS &&
       this.#expectedMs <= maxMs &&
       (this.#calls.length === 0 || nowMs - this.sinceMs < MOVING_MAX_MS) &&

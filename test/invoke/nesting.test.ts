@@ -187,6 +187,20 @@ describe('who is helped', () => {
     expect(helped).toEqual([]);
   });
 
+  test('what an earlier attempt waited for is nothing to the next one', () => {
+    const { told, helped, begin, run, wait } = make();
+    const a = begin('a', undefined);
+    run(a);
+    const left = begin('left behind', 'a');
+    run(left);
+    run(a);
+    run(begin('b', undefined));
+    wait(begin('in left', 'left behind'));
+    wait(begin('in b', 'b'));
+    expect(helped).toEqual([]);
+    expect(told).toEqual(['a rests', 'left behind rests', 'b rests']);
+  });
+
   test('a stream goes on only as its reader does', () => {
     const { nesting, helped, begin, run, wait } = make();
     run(begin('reader', undefined));
