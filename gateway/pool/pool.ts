@@ -138,8 +138,14 @@ export class Pool {
   }
 
   /** A worker for this call, or a place behind others, or undefined: it has to wait. */
-  take(placed: Placed, onFreed: () => void): Slot | undefined {
-    if (!placed.workload.isSlow) this.#quickAtMs = performance.now();
+  take(placed: Placed, whenFreed: () => void): Slot | undefined {
+    const { workload } = placed;
+    // One that was never measured may be slow: the first 19 of a fan-out kept a worker from the 81 behind them.
+    if (workload.wallMs > 0) this.#noteQuick(workload);
+    const onFreed = (): void => {
+      this.#noteQuick(workload);
+      whenFreed();
+    };
     const backend = this.#roomiest();
     if (backend === undefined) return undefined;
     const near = backend.takeBehind(placed, WAKE_UP_MS, onFreed);
@@ -157,6 +163,10 @@ export class Pool {
   /** Why such a call would have to wait now. */
   lacks(placed: Placed): Lacks {
     return this.#roomiest()?.lacks(placed, this.#quickCallsAround) ?? 'worker';
+  }
+
+  #noteQuick(workload: Placed['workload']): void {
+    if (!workload.isSlow) this.#quickAtMs = performance.now();
   }
 
   get #quickCallsAround(): boolean {
