@@ -179,12 +179,14 @@ function missingExtensions(php) {
 const compiler = { gcc: '/usr/bin/gcc', 'libc6-dev': '/usr/include/stdio.h' };
 const filesOf = {
   start: {},
-  // One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser, scripts against nginx.
+  // One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser, scripts against nginx,
+  // the PHP client in programs of its own.
   test: {
     ...compiler,
     'libfcgi-dev': '/usr/include/fcgiapp.h',
     chromium: '/usr/bin/chromium',
     'nginx-light': '/usr/sbin/nginx',
+    'php-cli': '/usr/bin/php',
   },
   // Those to compare with and what makes the load. apache2-bin is the program without Debian's service and sites.
   bench: {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { codes } from '../../gateway/errors.ts';
 import { block, readPage, root, tableRows } from '../support/doc-blocks.ts';
 import { errorRows, settingRows } from '../support/doc-tables.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway, startTestServer } from '../support/gateway.ts';
 import { functionsProject, writeProject } from '../support/project.ts';
 
 const run = promisify(execFile);
@@ -52,6 +52,25 @@ test('the function of the README works as shown', async () => {
   const args = [...node, join(root, 'gateway/cli/main.ts'), '--project', project, 'call', 'greet', input, '--local'];
   const { stdout } = await run(process.execPath, args);
   expect(stdout).toBe(block('README.md', 'json', 'Bonjour'));
+});
+
+test('programs in TypeScript and PHP, and a batch, call the function of the README as shown', async () => {
+  const page = 'README.md';
+  const project = writeProject({
+    'schemas/greet.ts': block(page, 'ts', 'nobody-there'),
+    'functions/greet.php': block(page, 'php', 'nobody-there'),
+  });
+  const { url } = await startTestServer(project);
+  const here = (text: string): string => text.replaceAll('http://127.0.0.1:8080', url);
+  writeFileSync(join(project, 'caller.ts'), `${here(block(page, 'ts', 'createClient'))} console.log(greeting);`);
+  expect((await run(process.execPath, [...node, join(project, 'caller.ts')])).stdout).toBe('Hello Ada\n');
+  const php = `require '${root}/gateway/php/autoload.php'; ${here(block(page, 'php', 'Client::connect'))}`;
+  const { stdout } = await run('php', ['-r', php]);
+  expect(stdout.split('\n').sort()).toEqual(['', 'Bonjour Bob', 'Hello Ada']);
+  const batch = await run('sh', ['-c', here(block(page, 'sh', '/batch'))]);
+  expect(batch.stdout.match(/"greeting":"Hello \w+"/g)?.sort()).toEqual(
+    ['Ada', 'Bob', 'Eve'].map((name) => `"greeting":"Hello ${name}"`),
+  );
 });
 
 test('the FastCGI client is used as its page shows', async () => {
