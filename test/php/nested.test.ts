@@ -32,17 +32,18 @@ test('a script is told its call and its own name, in getenv() alone', async () =
       export default defineFunction({ script: 'page.php', input: z.any(), output: z.any() });`,
     'functions/page.php': `<?php
       header('content-type: application/json');
-      echo json_encode([getenv('FPMG_FUNCTION'), explode(' ', getenv('FPMG_CALL')), preg_grep('/^FPMG_/', array_keys($_SERVER))]);`,
+      echo json_encode([getenv('FPMG_FUNCTION'), explode(' ', getenv('FPMG_CALL')), preg_grep('/^FPMG_/', array_keys($_SERVER)), getenv('FPMG_GATEWAY')]);`,
   });
   const gateway = await startGateway(POOL, { project });
-  const [status, [name, [budgetMs, traceparent, outer], inServer]] = (await gateway.invoke('a', null)) as [
+  const [status, [name, [budgetMs, traceparent, outer], inServer, address]] = (await gateway.invoke('a', null)) as [
     number,
-    [string, [string, string, string], object],
+    [string, [string, string, string], object, string],
   ];
   expect([status, name, outer]).toEqual([200, 'page', 'a']);
   expect(Number(budgetMs)).toBeGreaterThan(0);
   expect(traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/);
-  expect(Object.values(inServer).filter((found) => found !== 'FPMG_GATEWAY')).toEqual([]);
+  expect(inServer).toEqual([]);
+  expect(address).toMatch(/^unix:\/.*internal.*\.sock$/);
 });
 
 test('nested calls are of one trace, each with its path', async () => {
