@@ -14,6 +14,8 @@ import { reason } from './rounds.ts';
 import { batchSection, runBatch } from './sections/batch.ts';
 import { batchDelaySection, runBatchDelay } from './sections/batch-delay.ts';
 import { batchMemorySection, runBatchMemory } from './sections/batch-memory.ts';
+import { clientSection, runClient } from './sections/client.ts';
+import { fanOutSection, runFanOut } from './sections/fan-out.ts';
 import { functionsSection, runFunctions } from './sections/functions.ts';
 import { httpSection, megabyteSection, runHttp, runMegabyte } from './sections/http.ts';
 import { inflightSection, runInflight } from './sections/inflight.ts';
@@ -31,8 +33,10 @@ const SECTIONS: readonly (readonly [Section, (bench: Bench) => Promise<SectionRe
   [inflightSection, runInflight],
   [functionsSection, runFunctions],
   [batchSection, runBatch],
+  [clientSection, runClient],
   [batchMemorySection, runBatchMemory],
   [batchDelaySection, runBatchDelay],
+  [fanOutSection, runFanOut],
 ];
 
 const paint: Paint = process.stdout.isTTY ? (style, text) => styleText(style, text) : plain;

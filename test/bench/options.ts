@@ -8,8 +8,10 @@ export const SECTIONS = [
   'inflight',
   'functions',
   'batch',
+  'client',
   'batch-memory',
   'batch-delay',
+  'fan-out',
 ] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
