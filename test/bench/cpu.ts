@@ -1,5 +1,5 @@
 /** CPU time and memory of processes, from /proc. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 /** USER_HZ, which Linux shows to programs whatever the kernel's own. The sums behind it are exact. */
@@ -94,3 +94,19 @@ const statusMb = (pid: number, field: string): number => {
 export const rssMb = (pid: number): number => statusMb(pid, 'VmRSS');
 /** The most it ever had. */
 export const peakRssMb = (pid: number): number => statusMb(pid, 'VmHWM');
+/** `peakRssMb` is of what follows. */
+export const forgetPeakRss = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
+
+/** Samples until the first call of what it gives, which gives them each time. */
+export const watchRss = (pid: number, everyMs: number): (() => readonly number[]) => {
+  const samples: number[] = [];
+  const sample = (): void => {
+    // One that has ended has no memory; why it did is told by what it was to do.
+    if (existsSync(`/proc/${pid}`)) samples.push(rssMb(pid));
+  };
+  const timer = setInterval(sample, everyMs);
+  return () => {
+    clearInterval(timer);
+    return samples;
+  };
+};

@@ -11,6 +11,11 @@ import { Progress } from './progress.ts';
 import { type Paint, plain, renderRun } from './report.ts';
 import { parseRun, type RunResult, type SectionResult } from './result.ts';
 import { reason } from './rounds.ts';
+import { batchSection, runBatch } from './sections/batch.ts';
+import { batchDelaySection, runBatchDelay } from './sections/batch-delay.ts';
+import { batchMemorySection, runBatchMemory } from './sections/batch-memory.ts';
+import { clientSection, runClient } from './sections/client.ts';
+import { fanOutSection, runFanOut } from './sections/fan-out.ts';
 import { functionsSection, runFunctions } from './sections/functions.ts';
 import { httpSection, megabyteSection, runHttp, runMegabyte } from './sections/http.ts';
 import { inflightSection, runInflight } from './sections/inflight.ts';
@@ -27,6 +32,11 @@ const SECTIONS: readonly (readonly [Section, (bench: Bench) => Promise<SectionRe
   [tracingSection, runTracing],
   [inflightSection, runInflight],
   [functionsSection, runFunctions],
+  [batchSection, runBatch],
+  [clientSection, runClient],
+  [batchMemorySection, runBatchMemory],
+  [batchDelaySection, runBatchDelay],
+  [fanOutSection, runFanOut],
 ];
 
 const paint: Paint = process.stdout.isTTY ? (style, text) => styleText(style, text) : plain;
@@ -76,7 +86,7 @@ const measure = async (
   return { run, failed };
 };
 
-const list = (): string => SECTIONS.map(([{ name, about }]) => `${name.padEnd(10)} ${about}`).join('\n');
+const list = (): string => SECTIONS.map(([{ name, about }]) => `${name.padEnd(14)} ${about}`).join('\n');
 
 const measureOnce = async (options: Options): Promise<{ run: RunResult; failed: boolean }> => {
   const life = new Life();

@@ -1,5 +1,18 @@
 /** The words behind `npm run bench --`. Pure: every mistake names the option, the value and what is allowed. */
-export const SECTIONS = ['http', 'megabyte', 'latency', 'pool', 'tracing', 'inflight', 'functions'] as const;
+export const SECTIONS = [
+  'http',
+  'megabyte',
+  'latency',
+  'pool',
+  'tracing',
+  'inflight',
+  'functions',
+  'batch',
+  'client',
+  'batch-memory',
+  'batch-delay',
+  'fan-out',
+] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 export interface Options {

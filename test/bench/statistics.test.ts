@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bestOf, closedSystemMs, median, ratios, rotated } from './statistics.ts';
+import { bestOf, closedSystemMs, median, mostOfHalves, percentile, ratios, rotated } from './statistics.ts';
 
 describe('median', () => {
   test.each([
@@ -38,6 +38,30 @@ test('the best of several is chosen anew in each round, whoever was measured in 
     ),
   ).toEqual([1, 4]);
   expect(bestOf([])).toEqual([]);
+});
+
+describe('percentile', () => {
+  const hundred = Array.from({ length: 100 }, (_, at) => 100 - at);
+
+  test.each([
+    [hundred, 0.5, 50],
+    [hundred, 0.99, 99],
+    [hundred, 1, 100],
+    [[7], 0.99, 7],
+    [[3, 1], 0, 1],
+  ])('of %j at %d is %d', (values, share, expected) => {
+    expect(percentile(values, share)).toBe(expected);
+  });
+
+  test('of nothing is not a number', () => {
+    expect(percentile([], 0.5)).toBeNaN();
+  });
+});
+
+test('what grows has its largest values in the second half', () => {
+  expect(mostOfHalves([1, 5, 2, 3])).toEqual([5, 3]);
+  expect(mostOfHalves([1, 2, 9])).toEqual([1, 9]);
+  expect(mostOfHalves([4])).toEqual([Number.NaN, 4]);
 });
 
 test('every peer begins a round in its turn', () => {

@@ -29,6 +29,19 @@ export const bestOf = (
   });
 };
 
+/** The smallest value that is not below so much of all (0.99: p99); NaN of none. */
+export const percentile = (values: readonly number[], share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+};
+
+/** The largest of the first half and of the second, which has the one in the middle. */
+export const mostOfHalves = (values: readonly number[]): readonly [number, number] => {
+  const middle = values.length >> 1;
+  const most = (half: readonly number[]): number => (half.length === 0 ? Number.NaN : Math.max(...half));
+  return [most(values.slice(0, middle)), most(values.slice(middle))];
+};
+
 /** Every peer is first, second, … as often as the others: whoever follows a hot or noisy one is not always the same. */
 export const rotated = <T>(items: readonly T[], round: number): T[] => {
   const start = items.length === 0 ? 0 : round % items.length;

@@ -8,7 +8,20 @@ import type { Peer } from './peer.ts';
 export const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
 const MAIN = join(REPOSITORY, 'gateway', 'cli', 'main.ts');
 const PROJECT = join(import.meta.dirname, '..', 'project');
+/** The classes of the PHP client. */
+export const PHP_AUTOLOAD = join(REPOSITORY, 'gateway', 'php', 'autoload.php');
 const START_MAX_MS = 60_000;
+
+/** For 10,000 calls at once, which wait for each other. */
+export const MANY_CALLS: Readonly<Record<string, string>> = {
+  FPMG_HTTP__MAX_CONNECTIONS: '20000',
+  FPMG_POOLS__DEFAULT__QUEUE_MAX: '20000',
+  FPMG_DEFAULTS__QUEUE_TIMEOUT_MS: '60000',
+  FPMG_DEFAULTS__TIMEOUT_MS: '60000',
+  // On a slow machine 10,000 requests that come at once are not read within the usual 30 s.
+  FPMG_HTTP__REQUEST_TIMEOUT_MS: '120000',
+  FPMG_HTTP__HEADERS_TIMEOUT_MS: '120000',
+};
 
 export interface GatewayOptions {
   readonly name?: string;

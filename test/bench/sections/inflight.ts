@@ -2,7 +2,7 @@
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { peakRssMb, rssMb } from '../cpu.ts';
 import { whatFailed } from '../load.ts';
-import { type GatewayPeer, startGateway } from '../peers/gateway.ts';
+import { type GatewayPeer, MANY_CALLS, startGateway } from '../peers/gateway.ts';
 import { proveAnswer } from '../peers/peer.ts';
 import type { Column, SectionResult } from '../result.ts';
 import { rowOf, valuesOf } from '../result.ts';
@@ -16,15 +16,6 @@ const MOST = COUNTS[COUNTS.length - 1] ?? 0;
 /** Of the service time, with as many calls in flight as workers, before and after. */
 const serviceTurnMs = (quick: boolean): number => (quick ? 400 : 1000);
 const MIN_MS = 1000;
-const ENV = {
-  FPMG_HTTP__MAX_CONNECTIONS: '20000',
-  FPMG_POOLS__DEFAULT__QUEUE_MAX: '20000',
-  FPMG_DEFAULTS__QUEUE_TIMEOUT_MS: '60000',
-  FPMG_DEFAULTS__TIMEOUT_MS: '60000',
-  // On a slow machine 10,000 requests that come at once are not read within the usual 30 s.
-  FPMG_HTTP__REQUEST_TIMEOUT_MS: '120000',
-  FPMG_HTTP__HEADERS_TIMEOUT_MS: '120000',
-};
 
 const COLUMNS: readonly Column[] = [
   { key: 'perSecond', header: 'calls/s', digits: 0 },
@@ -55,7 +46,7 @@ export const inflightSection: Section = {
 /** A gateway of its own for each turn: memory that another turn needed would still be counted. */
 const turnOf = async (bench: Bench, inFlight: number): Promise<Record<string, number>> => {
   const { life, folder } = bench;
-  const gateway = await startGateway(life, folder, { workers: WORKERS, env: ENV });
+  const gateway = await startGateway(life, folder, { workers: WORKERS, env: MANY_CALLS });
   try {
     await proveAnswer(gateway, SLEEP);
     return await measure(bench, gateway, inFlight);
