@@ -18,8 +18,10 @@ import { encodeFunctionParams } from './invoke/function-params.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker, type Target } from './invoke/invoke.ts';
 import { Nesting } from './invoke/nesting.ts';
+import { stopping } from './invoke/refusals.ts';
 import type { Registry } from './invoke/registry.ts';
 import { RetryBudget } from './invoke/retry.ts';
+import { Turns } from './invoke/turns.ts';
 import { type Log, silentLog } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { checkHandlers, InputClasses } from './pool/check.ts';
@@ -152,6 +154,7 @@ class RunningGateway implements Gateway {
   readonly #nesting = new Nesting();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
+  readonly #stopBatches: App['stopBatches'];
   #listeners: readonly Listener[] = [];
   #ending: Promise<void> | undefined;
 
@@ -192,11 +195,16 @@ class RunningGateway implements Gateway {
     this.#spool = new Spool(join(instance.spool, 'gateway'), spoolLimits);
     const spool = this.#spool;
     const invoker = this.#invoker;
-    const common = { functions: this.functions, invoker, tracer, spool, info, log, notReady };
+    const turns = new Turns();
+    const common = { functions: this.functions, invoker, tracer, spool, turns, info, log, notReady };
     const app = createApp({ ...common, settings });
     this.fetch = app.fetch;
     this.serve = app.serve;
     this.internal = createApp({ ...common, settings: forLocalPeers(settings) });
+    this.#stopBatches = (error) => {
+      app.stopBatches(error);
+      this.internal.stopBatches(error);
+    };
   }
 
   async invoke(name: string, input: unknown, options: InvokeOptions = {}): Promise<unknown> {
@@ -262,6 +270,7 @@ class RunningGateway implements Gateway {
     const { pools, settings } = this.#parts;
     const { shutdownGraceMs } = settings;
     for (const admission of this.#admissions.values()) admission.close();
+    this.#stopBatches(stopping());
     const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);
     // Those that run may call functions of any pool until the last of them has ended.
     await this.#nesting.emptied();

@@ -9,6 +9,7 @@ import { type Gateway, openGateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
 import type { App } from './http/app.ts';
 import { longestArrivalMs } from './http/body.ts';
+import type { HttpEnv } from './http/context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import type { Log } from './log.ts';
@@ -52,12 +53,13 @@ class Release {
     this.gateway = gateway;
   }
 
-  async fetch(way: Way, request: Request, env: object): Promise<Response> {
+  async fetch(way: Way, request: Request, env: HttpEnv['Bindings']): Promise<Response> {
     this.#inside += 1;
     try {
       return await this.#app(way).fetch(request, env);
     } finally {
-      this.#leave();
+      if (env.lasts === undefined) this.#leave();
+      else void env.lasts.finally(this.#leave);
     }
   }
 
@@ -71,7 +73,7 @@ class Release {
     return served;
   }
 
-  #app(way: Way): App {
+  #app(way: Way): Pick<App, 'fetch' | 'serve'> {
     return way === 'public' ? this.gateway : this.gateway.internal;
   }
 

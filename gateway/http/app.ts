@@ -4,6 +4,7 @@ import type { Settings } from '../config.ts';
 import { type Code, codes, GatewayError, isCode, toGatewayError } from '../errors.ts';
 import type { FunctionOutput, GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
+import type { Turns } from '../invoke/turns.ts';
 import type { Log } from '../log.ts';
 import type { Spool } from '../spool.ts';
 import type { Tracer } from '../trace/tracer.ts';
@@ -28,6 +29,7 @@ export interface AppOptions {
   readonly tracer: Tracer;
   readonly settings: Settings;
   readonly spool: Spool;
+  readonly turns: Turns;
   readonly info: OpenApiInfo;
   readonly log: Log;
   /** Why calls would not work now, or undefined when they would. */
@@ -64,6 +66,8 @@ export interface App {
   readonly fetch: (request: Request, env?: object) => Response | Promise<Response>;
   /** Answers a plain call over a socket without router and web objects; undefined for the rest, which `fetch` answers. */
   readonly serve: (exchange: Exchange) => Promise<void> | undefined;
+  /** Batches that still arrive or run end with this. */
+  readonly stopBatches: (error: GatewayError) => void;
 }
 
 /** What the router would take for a host without a second look. */
@@ -97,8 +101,11 @@ export const createApp = (options: AppOptions): App => {
     const allow = [...offeredMethods(fn), 'OPTIONS'].join(', ');
     return c.body(null, 204, { allow, 'accept-post': acceptedTypes(fn).join(', ') });
   });
-  const batch = async (c: HttpContext): Promise<Response> =>
-    toResponse((await batches.handle(callRequest(c), c.req.param('name'))).answer);
+  const batch = async (c: HttpContext): Promise<Response> => {
+    const { answer, ended } = await batches.handle(callRequest(c), c.req.param('name'));
+    if (c.env !== undefined) c.env.lasts = ended;
+    return toResponse(answer);
+  };
   app.all('/batch', batch);
   app.all('/functions/:name/batch', batch);
   app.all('/functions/:name', call);
@@ -128,7 +135,7 @@ export const createApp = (options: AppOptions): App => {
     return problemResponse(error, { callId: undefined, traceId: undefined, expose: settings.exposeErrors }, {});
   });
   const serveBatch = (exchange: Exchange, url: string): Promise<void> | undefined => {
-    const path = plainBatchPath(url);
+    const path = plainBatchPath(url, functions);
     if (path === undefined) return undefined;
     return batches.handle(new SocketRequest(exchange, path), path.ofFunction).then(async ({ answer, ended }) => {
       writeAnswer(answer, exchange.outgoing, exchange.keepAlive);
@@ -136,6 +143,7 @@ export const createApp = (options: AppOptions): App => {
     });
   };
   return {
+    stopBatches: (error) => batches.stop(error),
     fetch: (request, env) => app.fetch(request, env),
     serve: (exchange) => {
       const { method, url = '', headers } = exchange.incoming;

@@ -49,6 +49,7 @@ export class BatchBody {
   #isFirst = true;
   #closingSent = false;
   #wake: (() => void) | undefined;
+  readonly #onRoom: (() => void)[] = [];
   #conclude: (error: GatewayError | undefined) => void = () => {};
   /** Resolves when its reader has all of it, or with why it never will. */
   readonly concluded: Promise<GatewayError | undefined>;
@@ -94,12 +95,24 @@ export class BatchBody {
   }
 
   mayStart(index: number): boolean {
-    const { order, store, keptMaxBytes } = this.#options;
+    const { order } = this.#options;
+    // Nothing is kept for a reader that has left.
+    if (this.#left) return true;
     if (this.#arrived && this.#readyBytes >= READY_MAX_BYTES) return false;
-    if (order === 'finish') return !store.isFull(keptMaxBytes);
-    // The one that is due next gets everything on its way again.
-    if (index === this.#dueIndex) return true;
-    return index - this.#dueIndex < AHEAD_MAX_ITEMS && !store.isFull(keptMaxBytes);
+    if (order === 'finish') return !this.#isFull;
+    // Where nothing is ready, it is the one that is due that everything waits for.
+    if (index === this.#dueIndex) return this.#readyBytes === 0 || !this.#isFull;
+    return index - this.#dueIndex < AHEAD_MAX_ITEMS && !this.#isFull;
+  }
+
+  /** Resolves when there is room for the results of items that need not be called; undefined: now. */
+  room(): Promise<void> | undefined {
+    if (this.#left || !this.#isFull || (this.#options.order === 'input' && this.#readyBytes === 0)) return undefined;
+    return new Promise((resolve) => this.#onRoom.push(resolve));
+  }
+
+  get #isFull(): boolean {
+    return this.#options.store.isFull(this.#options.keptMaxBytes);
   }
 
   /** To a socket. Never rejects. */
@@ -115,7 +128,7 @@ export class BatchBody {
       for (let part = await this.#next(); part !== undefined; part = await this.#next()) {
         if (outgoing.write(part)) continue;
         const drained = new Promise<boolean>((resolve) => outgoing.once('drain', () => resolve(true)));
-        const watch = this.#watch(outgoing);
+        const watch = this.#watch(() => unsentBytes(outgoing));
         const isOpen = await Promise.race([drained, closed]);
         clearInterval(watch);
         if (!isOpen || this.#left) return;
@@ -127,19 +140,34 @@ export class BatchBody {
     }
   }
 
-  /** For those that read it in process. */
+  /** For those that read it in process, or by way of the router. */
   readable(): ReadableStream<Uint8Array> {
+    let watch: NodeJS.Timeout | undefined;
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
-      const part = await this.#next();
-      if (part === undefined) controller.close();
-      else controller.enqueue(part);
+      clearInterval(watch);
+      try {
+        const part = await this.#next();
+        if (part === undefined) {
+          controller.close();
+        } else {
+          controller.enqueue(part);
+          watch = this.#watch(() => 0);
+        }
+      } catch (thrown) {
+        this.#cutOff(toGatewayError(thrown));
+        if (this.#options.cut === undefined) controller.error(thrown);
+      }
     };
-    return new ReadableStream<Uint8Array>({ pull, cancel: () => this.#leave(readerLeft()) }, { highWaterMark: 0 });
+    const cancel = (): void => {
+      clearInterval(watch);
+      this.#leave(readerLeft());
+    };
+    return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
   }
 
   #queue(kept: Kept): void {
     this.#ready.push(kept);
-    this.#readyBytes += kept.size;
+    this.#readyBytes += sizeOf(kept);
   }
 
   #wakeUp(): void {
@@ -165,7 +193,7 @@ export class BatchBody {
       bytes += text.length;
       pieces.push(...this.#framed(text));
     }
-    this.#options.onRoom();
+    this.#tellRoom();
     if (pieces.length > 0) return Buffer.concat(pieces);
     if (this.#options.format === 'array' && !this.#closingSent) {
       this.#closingSent = true;
@@ -176,11 +204,16 @@ export class BatchBody {
     return undefined;
   }
 
+  #tellRoom(): void {
+    for (const resolve of this.#onRoom.splice(0)) resolve();
+    this.#options.onRoom();
+  }
+
   #shift(): Kept | undefined {
     const kept = this.#ready[this.#readyAt];
     if (kept === undefined) return undefined;
     this.#readyAt += 1;
-    this.#readyBytes -= kept.size;
+    this.#readyBytes -= sizeOf(kept);
     if (this.#readyAt === this.#ready.length) {
       this.#ready = [];
       this.#readyAt = 0;
@@ -199,17 +232,19 @@ export class BatchBody {
   }
 
   /** A reader that takes nothing is waited for while its request arrives, and there is room; else not for long. */
-  #watch(outgoing: ServerResponse): NodeJS.Timeout {
-    const { idleWriteTimeoutMs, store, keptMaxBytes } = this.#options;
-    let unsent = unsentBytes(outgoing);
-    return setInterval(() => {
-      const now = unsentBytes(outgoing);
-      const mayWait = (!this.#arrived && !store.isFull(keptMaxBytes)) || now < unsent;
-      unsent = now;
-      if (mayWait) return;
+  #watch(unsentBytes: () => number | undefined): NodeJS.Timeout {
+    const { idleWriteTimeoutMs } = this.#options;
+    let unsent = unsentBytes();
+    const timer = setInterval(() => {
+      const before = unsent;
+      unsent = unsentBytes();
+      const isTaken = before === undefined || unsent === undefined || unsent < before;
+      if (isTaken || this.#left || (!this.#arrived && !this.#isFull)) return;
+      clearInterval(timer);
       const detail = `The reader took nothing for ${idleWriteTimeoutMs} ms: http.idleWriteTimeoutMs.`;
       this.#cutOff(new GatewayError('slow-reader', detail));
     }, idleWriteTimeoutMs);
+    return timer;
   }
 
   #cutOff(error: GatewayError): void {
@@ -224,12 +259,17 @@ export class BatchBody {
     void this.#options.store.close();
     this.#conclude(error);
     this.#wakeUp();
+    this.#tellRoom();
   }
 }
 
 const readerLeft = (): GatewayError =>
   new GatewayError('client-closed', 'The caller left before all of its batch had run.', { executed: 'no' });
 
-/** Of what was written last, as Node's own timeouts of sockets count it. */
-const unsentBytes = ({ socket, writableLength }: ServerResponse): number =>
-  writableLength + ((socket as { _handle?: { writeQueueSize?: number } | null } | null)?._handle?.writeQueueSize ?? 0);
+const sizeOf = (kept: Kept): number => (kept.kind === 'memory' ? kept.bytes.length : kept.size);
+
+/** Not sent yet. Undefined: answers before it on its connection are not out, and it has no socket so far. */
+const unsentBytes = ({ socket, writableLength }: ServerResponse): number | undefined => {
+  if (socket === null) return undefined;
+  return writableLength + ((socket as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0);
+};

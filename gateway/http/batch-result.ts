@@ -39,4 +39,4 @@ export const malformedText = (
   context: ResultContext,
 ): string =>
   `{"id":${id === undefined ? 'null' : JSON.stringify(id)},"index":${index ?? null},"status":"failed",` +
-  `"error":${problem(error, context, undefined)},"executed":"no","attempts":0,"timing":null,"spanId":null}`;
+  `"error":${problem(error, context, undefined)},"executed":"${error.executed}","attempts":0,"timing":null,"spanId":null}`;

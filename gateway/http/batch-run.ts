@@ -12,7 +12,7 @@ import { BatchBody } from './batch-body.ts';
 import { readItem } from './batch-item.ts';
 import type { BatchRequest } from './batch-options.ts';
 import { malformedText, type ResultContext, resultText } from './batch-result.ts';
-import { ArraySplitter, LineSplitter, type Sent, type Splitter } from './batch-splitter.ts';
+import { ArraySplitter, type Give, LineSplitter, type Sent, type Splitter } from './batch-splitter.ts';
 import { bodyTooLarge, receive } from './body.ts';
 import type { CallRequest } from './call-request.ts';
 import { ResultStore } from './result-store.ts';
@@ -42,6 +42,8 @@ export interface BatchCounts {
 
 /** A caller that sends nothing before it has seen the head of the answer gets that after a while. */
 const HEAD_WAIT_MS = 1000;
+/** How long items are read in one go, ms. */
+const SLICE_MS = 5;
 
 export class BatchRun {
   readonly body: BatchBody;
@@ -51,7 +53,11 @@ export class BatchRun {
   readonly #splitter: Splitter;
   readonly #deadline: Deadline;
   readonly #ids = new Set<string>();
+  /** Found in the body, not looked at yet. */
+  #sent: Sent[] = [];
   #bytes = 0;
+  #isClosed = false;
+  #close: (error: GatewayError) => void = () => {};
   #begun: () => void = () => {};
 
   constructor(options: BatchRunOptions) {
@@ -76,6 +82,7 @@ export class BatchRun {
       concurrency,
       stopOnError,
       deadline: this.#deadline,
+      tooLate: () => tooLate(asked.timeoutMs),
       functions,
       calls,
       onEnded: (ended) => this.#ended(ended),
@@ -89,7 +96,11 @@ export class BatchRun {
    */
   async begin(): Promise<{ readonly ended: Promise<GatewayError | undefined> }> {
     const begun = new Promise<void>((resolve) => (this.#begun = resolve));
-    const received = this.#receive();
+    const closed = new Promise<GatewayError>((resolve) => (this.#close = resolve));
+    const received = Promise.race([this.#receive(), closed]).finally(() => {
+      this.body.arrived();
+      this.#batch.goOn();
+    });
     const first = await within(Promise.race([begun, received]), HEAD_WAIT_MS);
     // Broken off with items is told behind their results.
     if (first !== LATE && first !== undefined && this.counts.items === 0) {
@@ -97,6 +108,13 @@ export class BatchRun {
       throw first;
     }
     return { ended: this.#end(received) };
+  }
+
+  /** What has not begun never will, and no more is read: the answer ends when what runs has ended. */
+  close(error: GatewayError): void {
+    this.#isClosed = true;
+    this.#batch.stop(error);
+    this.#close(error);
   }
 
   async #end(received: Promise<GatewayError | undefined>): Promise<GatewayError | undefined> {
@@ -109,10 +127,13 @@ export class BatchRun {
     await this.#batch.ended();
     clearTimeout(timer);
     caller.whenLeft(undefined);
-    const text = broken && malformedText({ id: undefined, index: undefined, error: broken }, context);
-    this.body.end(text);
+    // Whoever sends all of it again runs again what ran.
+    const error = broken?.afterAttempt(this.counts.items > 0 ? 'yes' : 'no');
+    this.body.end(error && malformedText({ id: undefined, index: undefined, error }, context));
     const undelivered = await this.body.concluded;
-    return broken ?? this.#batch.stopped ?? undelivered;
+    // Its connection is cut then, which looks like a caller that left.
+    if (undelivered?.code === 'slow-reader') return undelivered;
+    return error ?? this.#batch.stopped ?? undelivered;
   }
 
   /** Resolves when nothing more is read, with why if that is not the end of the body. */
@@ -123,7 +144,7 @@ export class BatchRun {
         timeoutMs: this.#deadline.remainingMs(),
         take: (chunk) => this.#take(chunk),
       });
-      this.#splitter.end((sent) => this.#read(sent));
+      await this.#find((give) => this.#splitter.end(give));
       return undefined;
     } catch (thrown) {
       const error = toGatewayError(thrown);
@@ -131,18 +152,48 @@ export class BatchRun {
       if (error.code !== 'request-timeout') return error;
       this.#batch.stop(tooLate(asked.timeoutMs));
       return tooLate(asked.timeoutMs);
-    } finally {
-      this.body.arrived();
-      this.#batch.goOn();
     }
   }
 
-  #take(chunk: Buffer): Promise<void> | undefined {
+  #take(chunk: Buffer): Promise<void> {
     const { maxBytes } = this.#options.settings.batch;
     this.#bytes += chunk.length;
-    if (this.#bytes > maxBytes) throw tooMany(`more than ${maxBytes} bytes; batch.maxBytes is ${maxBytes}`);
-    this.#splitter.push(chunk, (sent) => this.#read(sent));
-    return this.#batch.room();
+    const isTooMuch = this.#bytes > maxBytes;
+    if (this.#isClosed) throw callerLeft();
+    return this.#find((give) => {
+      if (isTooMuch) throw tooMany(`more than ${maxBytes} bytes; batch.maxBytes is ${maxBytes}`);
+      this.#splitter.push(chunk, give);
+    });
+  }
+
+  /** Reads the items that are found, up to where that fails, and rejects with why. */
+  async #find(find: (give: Give) => void): Promise<void> {
+    let failure: unknown;
+    try {
+      find((sent) => this.#sent.push(sent));
+    } catch (thrown) {
+      failure = thrown;
+    }
+    await this.#readAll();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** 64 kB may hold 32,000 items, and each may fail at once: others have their turn in between. */
+  async #readAll(): Promise<void> {
+    let sinceMs = performance.now();
+    for (const sent of this.#sent.splice(0)) {
+      for (let room = this.#room(); room !== undefined; room = this.#room()) await room;
+      if (performance.now() - sinceMs > SLICE_MS) {
+        await new Promise((resolve) => setImmediate(resolve));
+        sinceMs = performance.now();
+      }
+      if (this.#isClosed) return;
+      this.#read(sent);
+    }
+  }
+
+  #room(): Promise<void> | undefined {
+    return this.#batch.room() ?? this.body.room();
   }
 
   #read(sent: Sent): void {
@@ -175,7 +226,17 @@ export class BatchRun {
   #ended(ended: EndedItem): void {
     this.counts[ended.status] += 1;
     this.#options.onEnded(ended);
-    this.body.add(ended.item.index, resultText(ended, this.#options.context));
+    this.body.add(ended.item.index, this.#textOf(ended));
+  }
+
+  #textOf(ended: EndedItem): string {
+    const { context } = this.#options;
+    try {
+      return resultText(ended, context);
+    } catch (thrown) {
+      const { id, index } = ended.item;
+      return malformedText({ id, index, error: toGatewayError(thrown) }, context);
+    }
   }
 }
 
@@ -185,8 +246,7 @@ const callerLeft = (): GatewayError =>
 const tooLate = (timeoutMs: number): GatewayError =>
   new GatewayError('deadline-exceeded', `The batch had not ended within its ${timeoutMs} ms.`);
 
-const tooMany = (met: string): GatewayError =>
-  new GatewayError('batch-too-large', `The batch has ${met}. What came before was called.`);
+const tooMany = (met: string): GatewayError => new GatewayError('batch-too-large', `The batch has ${met}.`);
 
 const twice = (id: string): GatewayError =>
   new GatewayError('duplicate-id', `Another item of this batch has the id ${JSON.stringify(id)}.`);

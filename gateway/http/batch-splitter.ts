@@ -60,7 +60,8 @@ export class LineSplitter implements Splitter {
   push(chunk: Buffer, give: Give): void {
     let start = 0;
     for (let end = chunk.indexOf(LINE_END); end !== -1; end = chunk.indexOf(LINE_END, start)) {
-      this.#item.add(chunk.subarray(start, end));
+      // Lines without anything would be pieces that nobody takes.
+      if (end > start) this.#item.add(chunk.subarray(start, end));
       this.end(give);
       start = end + 1;
     }

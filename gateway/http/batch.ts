@@ -34,12 +34,24 @@ interface Whole {
   readonly request: CallRequest;
   readonly trace: CallTrace;
   readonly trusted: boolean;
+  /** As OpenTelemetry wants it: one name for all functions. */
+  readonly httpRoute: string;
   failuresInRing: number;
   failuresLogged: number;
 }
 
+interface Begun {
+  readonly run: BatchRun;
+  readonly mediaType: string;
+  /** A function that runs has made it, and waits for it. */
+  readonly isNested: boolean;
+}
+
 export class BatchHandler {
   readonly #route: FunctionsRoute;
+  /** Those that end when the gateway does. */
+  readonly #open = new Set<BatchRun>();
+  #stopped: GatewayError | undefined;
 
   constructor(route: FunctionsRoute) {
     this.#route = route;
@@ -52,15 +64,21 @@ export class BatchHandler {
     const trusted = trustsPeer(request.peer);
     const caller = parseTraceparent(request.header('traceparent'));
     const trace = tracer.begin({ callId, function: 'batch', caller, trusted });
-    const whole: Whole = { request, trace, trusted, failuresInRing: 0, failuresLogged: 0 };
+    const httpRoute = functionName === undefined ? '/batch' : '/functions/{name}/batch';
+    const whole: Whole = { request, trace, trusted, httpRoute, failuresInRing: 0, failuresLogged: 0 };
     const headers = ['trace-id', trace.traceId, 'request-id', requestIdOf(request, callId)];
     const protocol = request.header(PROTOCOL_HEADER);
     if (protocol !== undefined) headers.push(PROTOCOL_HEADER, PROTOCOL_VERSION);
     try {
       assertProtocol(protocol);
-      const { run, mediaType } = this.#run(whole, functionName);
+      const { run, mediaType, isNested } = this.#run(whole, functionName);
       const { ended } = await run.begin();
-      const over = ended.then((broken) => this.#end(whole, run.counts, 200, broken));
+      if (!isNested) this.#open.add(run);
+      if (this.#stopped !== undefined && !isNested) run.close(this.#stopped);
+      const over = ended.then((broken) => {
+        this.#open.delete(run);
+        this.#end(whole, run.counts, 200, broken);
+      });
       const own = ['content-type', mediaType, 'cache-control', 'no-store', 'x-content-type-options', 'nosniff'];
       return { answer: { status: 200, headers: [...own, ...headers], body: run.body }, ended: over };
     } catch (thrown) {
@@ -72,8 +90,14 @@ export class BatchHandler {
     }
   }
 
-  #run(whole: Whole, functionName: string | undefined): { readonly run: BatchRun; readonly mediaType: string } {
-    const { functions, settings, spool, invoker } = this.#route;
+  /** From now on nothing of a batch begins, but of those that functions under way have made. */
+  stop(error: GatewayError): void {
+    this.#stopped = error;
+    for (const run of this.#open) run.close(error);
+  }
+
+  #run(whole: Whole, functionName: string | undefined): Begun {
+    const { functions, settings, spool, invoker, turns } = this.#route;
     const { request, trace, trusted } = whole;
     assertRequest(request, settings.http.allowedHosts);
     assertMethod(request.method, ['POST']);
@@ -88,11 +112,11 @@ export class BatchHandler {
       functions,
       settings,
       spool,
-      calls: { invoker, outer, begin: (item) => this.#beginItem(whole, item) },
+      calls: { invoker, outer, turns, begin: (item) => this.#beginItem(whole, item) },
       context: { traceId: trace.traceId, expose: settings.exposeErrors },
       onEnded: (ended) => this.#endItem(whole, ended),
     });
-    return { run, mediaType: mediaTypeOf(asked.answered) };
+    return { run, mediaType: mediaTypeOf(asked.answered), isNested: outer !== undefined };
   }
 
   #beginItem({ trace, trusted }: Whole, { function: name, caller, index }: BatchItem): CallTrace {
@@ -124,7 +148,8 @@ export class BatchHandler {
     let inRing = item.index < IN_RING_MAX;
     if (error !== undefined) {
       trace.recordError(error);
-      if (whole.trace.sampled) trace.keep();
+      // In another's trace it is that one's word.
+      if (whole.trace.sampled && trace.traceId === whole.trace.traceId) trace.keep();
       whole.failuresInRing += 1;
       inRing ||= whole.failuresInRing <= IN_RING_MAX;
     }
@@ -152,13 +177,18 @@ export class BatchHandler {
     else log.warn(line, 'item of a batch refused');
   }
 
-  #end({ request, trace }: Whole, counts: BatchCounts, status: number, error: GatewayError | undefined): void {
+  #end(
+    { request, trace, httpRoute }: Whole,
+    counts: BatchCounts,
+    status: number,
+    error: GatewayError | undefined,
+  ): void {
     const { tracer, log } = this.#route;
     if (trace.recording) {
       trace.set({
         'http.request.method': request.method,
         'url.scheme': request.scheme,
-        'http.route': '/batch',
+        'http.route': httpRoute,
         'url.path': request.path,
         'http.response.status_code': status,
         'client.address': request.peer,

@@ -30,6 +30,9 @@ export interface Arrival {
   readonly take: (chunk: Buffer) => Promise<void> | undefined;
 }
 
+/** Emitted by the listener on a request whose body cannot be parsed on, with a GatewayError. */
+export const BROKEN_BODY = 'brokenBody';
+
 const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival): Promise<void> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail(tooSlow(timeoutMs)), timeoutMs);
@@ -37,7 +40,7 @@ const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival
     const fail = (error: unknown): void => {
       failed = true;
       clearTimeout(timer);
-      incoming.off('data', onData).pause();
+      incoming.off('data', onData).off(BROKEN_BODY, fail).pause();
       reject(error);
     };
     let taken: Promise<void> | undefined;
@@ -65,6 +68,7 @@ const receiveIncoming = (incoming: IncomingMessage, { timeoutMs, take }: Arrival
     };
     incoming.once('error', onEnd);
     incoming.once('close', onEnd);
+    incoming.once(BROKEN_BODY, fail);
   });
 
 const receiveRequest = async ({ body }: Request, { timeoutMs, take }: Arrival): Promise<void> => {

@@ -37,18 +37,20 @@ export const plainCallPath = (
   return { path, functionName, script };
 };
 
-const BATCH_PATH = /^(?:\/functions\/([a-z0-9-]+))?\/batch(?:\?|$)/;
+const BATCH_PATH = /^(?:\/functions\/([\w.-]+))?\/batch(?:\?|$)/;
 
-/** For a request target that names a batch, the plain way only; `functionName` undefined: of any functions. */
+/** For a request target that names a batch, the plain way only; `ofFunction` undefined: each item names its own. */
 export const plainBatchPath = (
   target: string,
+  functions: ReadonlyMap<string, GatewayFunction>,
 ): (CallPath & { readonly ofFunction: string | undefined }) | undefined => {
-  if (!target.startsWith('/batch') && !target.includes('/batch')) return undefined;
+  if (!target.includes('/batch')) return undefined;
   const found = BATCH_PATH.exec(target);
   if (found === null) return undefined;
+  const fn = found[1] === undefined ? undefined : functions.get(found[1]);
+  if (found[1] !== undefined && fn === undefined) return undefined;
   const path = copyOf(target.split('?', 1)[0] ?? '');
-  const name = found[1];
-  return { path, functionName: name === undefined ? '' : copyOf(name), script: '', ofFunction: name };
+  return { path, functionName: fn?.name ?? '', script: '', ofFunction: fn?.name };
 };
 
 const hasScript = ({ code }: GatewayFunction, script: string): boolean =>

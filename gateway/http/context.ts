@@ -9,7 +9,7 @@ import type { RequestHead } from './request-rules.ts';
 
 export interface HttpEnv {
   /** The listener gives the whole exchange; in process there is none. */
-  Bindings: Partial<Pick<Exchange, 'incoming' | 'peer' | 'cut'>>;
+  Bindings: Partial<Pick<Exchange, 'incoming' | 'peer' | 'cut' | 'lasts'>>;
 }
 
 export type HttpContext = Context<HttpEnv>;

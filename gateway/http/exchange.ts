@@ -11,6 +11,8 @@ export class Exchange implements Caller {
   readonly peer: string | undefined;
   /** What its caller may be told of how long the connection is kept. */
   readonly keepAlive: string | undefined;
+  /** What it began runs on behind the head of its answer, until then. */
+  lasts: Promise<void> | undefined = undefined;
   #hasLeft = false;
   /** One call waits for one thing at a time. */
   #listener: LeaveListener | undefined;

@@ -6,6 +6,7 @@ import type { Output } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import { scriptUrl } from '../invoke/function-params.ts';
 import type { Call, Invoker } from '../invoke/invoke.ts';
+import type { Turns } from '../invoke/turns.ts';
 import { type Log, writes } from '../log.ts';
 import type { Spool } from '../spool.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
@@ -20,7 +21,7 @@ import { originOf } from './origin.ts';
 import { assertAnswerable, offeredMethods, outputAnswer } from './output-response.ts';
 import type { TrustsPeer } from './peer.ts';
 import { type ProblemContext, problemAnswer } from './problem.ts';
-import { assertProtocol, PROTOCOL_HEADER, PROTOCOL_VERSION } from './protocol.ts';
+import { assertProtocol, OUTPUT_HEADER, PROTOCOL_HEADER, PROTOCOL_VERSION } from './protocol.ts';
 import { assertMethod, assertRequest, timeoutHint } from './request-rules.ts';
 import { requestView } from './script-view.ts';
 
@@ -31,6 +32,7 @@ export interface FunctionsRoute {
   readonly settings: Settings;
   readonly trustsPeer: TrustsPeer;
   readonly spool: Spool;
+  readonly turns: Turns;
   readonly log: Log;
 }
 
@@ -67,7 +69,11 @@ export class FunctionsHandler {
       assertProtocol(protocol);
       const output = await this.#call(request, fn, trace, trusted);
       const headers = ['trace-id', trace.traceId, 'request-id', requestId];
-      if (protocol !== undefined) headers.push(PROTOCOL_HEADER, PROTOCOL_VERSION);
+      if (protocol !== undefined) {
+        headers.push(PROTOCOL_HEADER, PROTOCOL_VERSION);
+        // Bytes may have the media type of JSON: only the contract tells them from a value.
+        if (output.kind === 'binary') headers.push(OUTPUT_HEADER, 'bytes');
+      }
       const { serverTiming: show } = settings.http;
       if (show === 'always' || (show === 'trusted' && trusted)) headers.push('server-timing', trace.serverTiming());
       const answer = outputAnswer(request, fn?.name ?? '', output, { headers, problem, http: settings.http });

@@ -6,6 +6,7 @@ import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
+import { BROKEN_BODY } from './body.ts';
 import type { HttpEnv } from './context.ts';
 import { Connection, Exchange } from './exchange.ts';
 import { writeAnswer } from './http-answer.ts';
@@ -98,6 +99,10 @@ const onParserError = (error: NodeJS.ErrnoException, socket: Socket, connection:
   } else if (unanswered.length === 1 && !last.headersSent) {
     // The error is in the body of this very request.
     answerRaw(socket, parserError(error));
+  } else if (unanswered.length === 1 && last.req.listenerCount(BROKEN_BODY) > 0) {
+    // Whoever reads it while it answers already says so, and then nothing can follow.
+    last.once('close', () => closeSoftly(socket));
+    last.req.emit(BROKEN_BODY, parserError(error));
   } else {
     closeSoftly(socket);
   }

@@ -6,6 +6,8 @@ import { GatewayError } from '../errors.ts';
 
 export const PROTOCOL_HEADER = 'fpm-gateway-protocol';
 export const PROTOCOL_VERSION = '1';
+/** On answers to our clients: `bytes` where the contract says `binary()`. */
+export const OUTPUT_HEADER = 'fpm-gateway-output';
 
 /** Throws `protocol-mismatch`. `sent`: undefined by whom is no client of ours. */
 export const assertProtocol = (sent: string | undefined): void => {

@@ -4,6 +4,7 @@ import type { CgiResponse } from '../fastcgi/index.ts';
 import { assertIJson } from '../ijson.ts';
 import type { Envelope, Meta, PhpException } from '../pool/envelope.ts';
 import type { GatewayFunction, WholeOutput } from './function.ts';
+import { outputJson } from './output-json.ts';
 import type { OutputStream } from './output-stream.ts';
 import { validate } from './validate.ts';
 
@@ -181,6 +182,8 @@ const declaredError = (
     const subject = `data of the error ${meta.code} of ${fn.name}`;
     const options = { code: 'invalid-function-output', subject, issuesMax: limits.issuesMax } as const;
     const data = validate(declared.schema, parseJson(fn, payload), options);
+    // What transforms make of it has to be written, too.
+    outputJson(fn.name, data);
     return GatewayError.declared({
       code: meta.code,
       status: declared.status,

@@ -30,8 +30,10 @@ export interface BatchOptions {
   readonly concurrency: number;
   /** An item that fails keeps those that have not begun from running. */
   readonly stopOnError: boolean;
-  readonly deadline: Deadline;
-  readonly functions: ReadonlyMap<string, GatewayFunction>;
+  readonly deadline: Pick<Deadline, 'remainingMs'>;
+  /** What stops it when that has passed. */
+  readonly tooLate: () => GatewayError;
+  readonly functions: ReadonlyMap<string, Pick<GatewayFunction, 'concurrency'>>;
   readonly calls: ItemCalls;
   /** Told of each item once, in the order in which they end. */
   readonly onEnded: (ended: EndedItem) => void;
@@ -57,8 +59,9 @@ interface Lane {
 
 export class Batch {
   readonly #options: BatchOptions;
-  /** Those with items first in turn first. */
   readonly #lanes = new Map<string, Lane>();
+  /** Those with items that are held, first in turn first. */
+  readonly #ready = new Set<Lane>();
   readonly #running = new Set<ItemCall>();
   #held = 0;
   #heldBytes = 0;
@@ -71,8 +74,9 @@ export class Batch {
     this.#options = options;
   }
 
-  /** Why nothing begins any more. */
+  /** Why nothing begins any more. What its time ends may hear of that before the timer of the batch does. */
   get stopped(): GatewayError | undefined {
+    if (this.#stopped === undefined && this.#options.deadline.remainingMs() === 0) this.stop(this.#options.tooLate());
     return this.#stopped;
   }
 
@@ -83,6 +87,7 @@ export class Batch {
     }
     const lane = this.#laneOf(item.function);
     lane.held.add(item);
+    this.#ready.add(lane);
     this.#held += 1;
     this.#heldBytes += item.bytes;
     this.#pump();
@@ -103,10 +108,11 @@ export class Batch {
   stop(error: GatewayError): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = error;
-    for (const { held } of this.#lanes.values()) {
+    for (const { held } of this.#ready) {
       for (const item of held) this.#cancel(item, error);
       held.clear();
     }
+    this.#ready.clear();
     this.#held = 0;
     this.#heldBytes = 0;
     for (const call of this.#running) call.leave();
@@ -122,12 +128,14 @@ export class Batch {
     return this.#held < HELD_MAX && this.#heldBytes < HELD_MAX_BYTES;
   }
 
+  /** Names nobody knows share one: as many as callers write would have to be looked at for each item. */
   #laneOf(name: string): Lane {
-    let lane = this.#lanes.get(name);
+    const fn = this.#options.functions.get(name);
+    const key = fn === undefined ? '' : name;
+    let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      const cap = this.#options.functions.get(name)?.concurrency ?? Number.POSITIVE_INFINITY;
-      lane = { cap, held: new Set(), inFlight: 0, waiting: 0 };
-      this.#lanes.set(name, lane);
+      lane = { cap: fn?.concurrency ?? Number.POSITIVE_INFINITY, held: new Set(), inFlight: 0, waiting: 0 };
+      this.#lanes.set(key, lane);
     }
     return lane;
   }
@@ -143,16 +151,14 @@ export class Batch {
 
   /** The first item of the lane whose turn it is. */
   #next(): { readonly item: BatchItem; readonly lane: Lane } | undefined {
-    for (const [name, lane] of this.#lanes) {
+    for (const lane of this.#ready) {
       const [item] = lane.held;
       if (item === undefined || lane.inFlight >= lane.cap || lane.waiting >= WAITING_MAX) continue;
       if (!this.#options.mayStart(item.index)) continue;
       lane.held.delete(item);
       // The others have their turn before it has another.
-      if (this.#lanes.size > 1) {
-        this.#lanes.delete(name);
-        this.#lanes.set(name, lane);
-      }
+      this.#ready.delete(lane);
+      if (lane.held.size > 0) this.#ready.add(lane);
       return { item, lane };
     }
     return undefined;
@@ -167,16 +173,27 @@ export class Batch {
       // Told in the middle of admission, which must not be entered anew from there.
       if (!waits) this.#pumpSoon();
     };
-    const call = new ItemCall(item, this.#options.calls, { deadline: this.#options.deadline, onWaiting });
+    const { calls, deadline } = this.#options;
+    const call = new ItemCall(item, calls, { deadline, stopped: () => this.stopped, onWaiting });
     this.#running.add(call);
-    void call.run(() => this.#stopped).then((ended) => this.#ended(call, lane, ended));
+    void call.run().then((ended) => this.#ended(call, lane, ended));
   }
 
   #ended(call: ItemCall, lane: Lane, ended: EndedItem): void {
     this.#running.delete(call);
     lane.inFlight -= 1;
-    this.#options.onEnded(ended);
-    if (ended.status === 'failed') this.#stopAfterError(ended.item.index);
+    const { onEnded, calls } = this.#options;
+    try {
+      onEnded(ended);
+    } finally {
+      // What failed at the deadline failed for that.
+      if (ended.status === 'failed' && this.stopped === undefined) this.#stopAfterError(ended.item.index);
+      if (calls.turns.pass(ended.item.function)) setImmediate(() => this.#goOn());
+      else this.#goOn();
+    }
+  }
+
+  #goOn(): void {
     if (this.#stopped === undefined) this.#pump();
     this.#tell();
   }

@@ -1,6 +1,6 @@
 /** One item of a batch on its way: its trace, its turn, its result. */
 import type { Caller, LeaveListener } from '../caller.ts';
-import type { Deadline } from '../deadline.ts';
+import { Deadline } from '../deadline.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { giveBack } from '../fastcgi/index.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
@@ -10,6 +10,7 @@ import type { BatchItem } from './batch.ts';
 import { inProcessRequest, resultOf } from './in-process.ts';
 import type { Invoker } from './invoke.ts';
 import { outputJson } from './output-json.ts';
+import type { Turns } from './turns.ts';
 
 /** Where items are called, and how their traces begin. */
 export interface ItemCalls {
@@ -17,6 +18,8 @@ export interface ItemCalls {
   readonly begin: (item: BatchItem) => CallTrace;
   /** The call whose PHP made the batch; undefined: none did. */
   readonly outer: Ancestry | undefined;
+  /** Of all batches. */
+  readonly turns: Turns;
 }
 
 export type EndedItem = { readonly item: BatchItem; readonly trace: CallTrace | undefined } & (
@@ -27,7 +30,9 @@ export type EndedItem = { readonly item: BatchItem; readonly trace: CallTrace | 
 
 interface Turn {
   /** Of the whole batch. */
-  readonly deadline: Deadline;
+  readonly deadline: Pick<Deadline, 'remainingMs'>;
+  /** Why nothing begins any more, if so. */
+  readonly stopped: () => GatewayError | undefined;
   /** It begins to wait for a worker, or has one or nothing to wait for any more. */
   readonly onWaiting: (waits: boolean) => void;
 }
@@ -43,6 +48,8 @@ export class ItemCall implements Caller {
   readonly #item: BatchItem;
   readonly #calls: ItemCalls;
   readonly #turn: Turn;
+  /** Its own, which does not begin anew where it has to wait for its turn. */
+  readonly #deadline: Deadline;
   #hasLeft = false;
   #listener: LeaveListener | undefined;
 
@@ -50,6 +57,8 @@ export class ItemCall implements Caller {
     this.#item = item;
     this.#calls = calls;
     this.#turn = turn;
+    const { timeoutMs = Number.POSITIVE_INFINITY } = item;
+    this.#deadline = new Deadline(Math.min(timeoutMs, turn.deadline.remainingMs()));
   }
 
   get hasLeft(): boolean {
@@ -70,48 +79,54 @@ export class ItemCall implements Caller {
     this.#listener?.callerLeft();
   }
 
-  /** Never rejects. `stopped`: why the batch has ended, once it has. */
-  async run(stopped: () => GatewayError | undefined): Promise<EndedItem> {
+  /** Never rejects. */
+  async run(): Promise<EndedItem> {
     const item = this.#item;
     const trace = this.#calls.begin(item);
     try {
-      const output = await this.#output(trace, stopped);
+      const output = await this.#output(trace);
       return { item, trace, status: 'succeeded', ...encoded(item.function, output) };
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      const why = error.executed === 'no' ? stopped() : undefined;
+      const why = error.executed === 'no' ? this.#turn.stopped() : undefined;
       return why === undefined
         ? { item, trace, status: 'failed', error }
         : { item, trace, status: 'cancelled', error: why };
     }
   }
 
-  async #output(trace: CallTrace, stopped: () => GatewayError | undefined): Promise<Output> {
+  async #output(trace: CallTrace): Promise<Output> {
     for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs)) {
       try {
         return await this.#invoke(trace);
       } catch (thrown) {
         const error = toGatewayError(thrown);
-        if (!isRefusal(error) || stopped() !== undefined || this.#turn.deadline.remainingMs() <= pauseMs) throw error;
+        if (!this.#mayWaitOn(error, pauseMs)) throw error;
         await this.#pause(pauseMs * (0.5 + Math.random() / 2));
       }
     }
   }
 
+  /** Not where a call with a worker waits for this one: nobody would see that it waits, and free that worker. */
+  #mayWaitOn(error: GatewayError, pauseMs: number): boolean {
+    if (!isRefusal(error) || this.#calls.outer !== undefined) return false;
+    return this.#turn.stopped() === undefined && this.#deadline.remainingMs() > pauseMs;
+  }
+
   async #invoke(trace: CallTrace): Promise<Output> {
-    const { function: name, script, input, timeoutMs } = this.#item;
+    const { function: name, script, input } = this.#item;
     const fn = this.#calls.invoker.function(name);
     if (script !== '' && fn.code.kind === 'handler') throw new GatewayError('not-found', `${name} has no scripts.`);
     if (fn.output.kind === 'stream') {
       const detail = `${name} answers with a stream, which a batch cannot carry: call it by itself.`;
       throw new GatewayError('not-acceptable', detail, { executed: 'no' });
     }
-    const remainingMs = this.#turn.deadline.remainingMs();
+    const remainingMs = this.#deadline.remainingMs();
     return await this.#calls.invoker.invoke({
       ...inProcessRequest(fn, input, script),
       name,
       trace,
-      timeoutMs: Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, remainingMs),
+      timeoutMs: remainingMs,
       // Waiting is what most items of a batch do: it ends with the batch.
       queueTimeoutMs: remainingMs,
       caller: this,
@@ -119,16 +134,17 @@ export class ItemCall implements Caller {
     });
   }
 
-  /** Until that time has passed, or the batch has ended. */
+  /** Until that time has passed, somebody's item of this function has ended, or the batch has. */
   async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.whenLeft({
-        callerLeft: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-      });
+      const goOn = (): void => {
+        clearTimeout(timer);
+        giveUp();
+        resolve();
+      };
+      const timer = setTimeout(goOn, ms);
+      const giveUp = this.#calls.turns.wait(this.#item.function, goOn);
+      this.whenLeft({ callerLeft: goOn });
     });
     this.whenLeft(undefined);
   }

@@ -5,6 +5,7 @@ import { type Deadline, Deadline as NewDeadline } from '../../gateway/deadline.t
 import { GatewayError } from '../../gateway/errors.ts';
 import { Batch, type BatchItem } from '../../gateway/invoke/batch.ts';
 import type { EndedItem, ItemCalls } from '../../gateway/invoke/item-call.ts';
+import { Turns } from '../../gateway/invoke/turns.ts';
 import { TraceRing } from '../../gateway/trace/ring.ts';
 import { isThinned } from '../../gateway/trace/thinning.ts';
 import { parentBasedAlwaysOn, Tracer } from '../../gateway/trace/tracer.ts';
@@ -46,7 +47,7 @@ const callsOf = (
   const invoker = { invoke, function: () => fn as never };
   const begin: ItemCalls['begin'] = ({ index }) =>
     tracer.beginPart({ callId: `${index}`, function: 'f', whole, caller: undefined, thinned: false });
-  return { calls: { invoker, begin, outer: undefined }, inside };
+  return { calls: { invoker, begin, outer: undefined, turns: new Turns() }, inside };
 };
 
 const itemOf = ({ fn }: Plan, index: number): BatchItem => ({
@@ -76,7 +77,17 @@ test('each item ends once, no more run at once than may, and what is stopped has
       const deadline: Deadline = new NewDeadline(60_000);
       const functions = new Map([['capped', { concurrency: CAP }]]) as never;
       const onEnded = (item: EndedItem): void => void ended.push(item);
-      const batch = new Batch({ concurrency, stopOnError, deadline, functions, calls, onEnded, mayStart: () => true });
+      const tooLate = (): GatewayError => new GatewayError('deadline-exceeded', 'late');
+      const batch = new Batch({
+        concurrency,
+        stopOnError,
+        deadline,
+        tooLate,
+        functions,
+        calls,
+        onEnded,
+        mayStart: () => true,
+      });
       for (const [index, one] of plans.entries()) {
         if (index === leavesAt) batch.stop(new GatewayError('client-closed', 'left'));
         await batch.room();
