@@ -66,6 +66,7 @@ export class Pool {
   readonly #uploads: UploadNeeds;
   #facts: PrimedMeta | undefined;
   #quickAtMs = Number.NEGATIVE_INFINITY;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions) {
     const { name, settings, paths, log } = options;
@@ -150,7 +151,9 @@ export class Pool {
     if (backend === undefined) return undefined;
     const near = backend.takeBehind(placed, WAKE_UP_MS, onFreed);
     if (near !== undefined) return near;
-    if (backend.lacks(placed, this.#quickCallsAround) === 'nothing') return backend.take(placed, onFreed);
+    const lacking = backend.lacks(placed, this.#quickCallsAround);
+    if (lacking === 'nothing') return backend.take(placed, onFreed);
+    if (lacking === 'kept') this.#lookAgain();
     return backend.takeBehind(placed, LINE_MAX_MS, onFreed);
   }
 
@@ -173,6 +176,17 @@ export class Pool {
     return performance.now() - this.#quickAtMs < QUICK_AROUND_MS;
   }
 
+  /** When quick calls have stayed away for long enough: nothing else may happen until then. */
+  #lookAgain(): void {
+    if (this.#again !== undefined) return;
+    const sinceMs = performance.now() - this.#quickAtMs;
+    this.#again = setTimeout(() => {
+      this.#again = undefined;
+      this.onFree();
+    }, QUICK_AROUND_MS - sinceMs);
+    this.#again.unref();
+  }
+
   #roomiest(): Backend | undefined {
     let best: Backend | undefined;
     for (const backend of this.#backends) {
@@ -188,10 +202,12 @@ export class Pool {
 
   /** Refuses nothing itself (admission does): waits for running calls, then stops. */
   async close(graceMs: number): Promise<void> {
+    clearTimeout(this.#again);
     await Promise.all([this.#managed?.close(graceMs), ...this.#attached.map((backend) => backend.close())]);
   }
 
   async destroy(): Promise<void> {
+    clearTimeout(this.#again);
     for (const backend of this.#attached) backend.destroy();
     await this.#managed?.destroy();
   }

@@ -195,6 +195,19 @@ test('a slow function that fills its pool leaves one worker for quick calls', as
   expect(await Promise.all(calls)).toEqual(calls.map(() => OK));
 });
 
+test('the worker that is kept for quick calls goes to slow ones when none has come for a while', async () => {
+  const gateway = await start({ slow: [`usleep(100_000);${WAITS[0]}`, CONTRACT], quick: 'return 7;' });
+  await teach(gateway, 'slow');
+  expect(await gateway.invoke('quick', null)).toBe(7);
+  const signal = new Signal();
+  const calls = send(gateway, 'slow', signal, WORKERS);
+  await signal.begun(WORKERS - 1);
+  expect(functionOf(gateway, 'slow')).toMatchObject({ waiting: 1, waitsFor: expect.stringContaining('kept') });
+  await signal.begun(WORKERS);
+  signal.give();
+  expect(await Promise.all(calls)).toEqual(calls.map(() => OK));
+});
+
 describe('standing behind', () => {
   const pools = { default: { workers: 1, connectTimeoutMs: 60_000 } };
   const SMALL = 'strlen(json_encode($input));';
