@@ -1,8 +1,8 @@
 <?php
 
 /**
- * FastCGI as PHP applications speak it: a new connection for each call, a wave of asynchronous requests, and
- * `stream_select` until all of the wave are answered.
+ * FastCGI as PHP applications speak it: a new connection for each call, asynchronous requests, and `stream_select` until
+ * they are answered; a wave of them at once.
  */
 
 declare(strict_types=1);
@@ -20,7 +20,7 @@ final class PendingCall
     private string $received = '';
     private string $output = '';
 
-    public function __construct(string $path, string $request, private readonly string $answer)
+    public function __construct(string $path, string $request)
     {
         $socket = stream_socket_client("unix://{$path}", $code, $message, 5);
         if ($socket === false) {
@@ -57,11 +57,12 @@ final class PendingCall
         return false;
     }
 
-    public function isRight(): bool
+    /** Headers and body of the answer. */
+    public function end(): string
     {
         fclose($this->socket);
 
-        return str_ends_with($this->output, $this->answer);
+        return $this->output;
     }
 }
 
@@ -76,7 +77,7 @@ function request(string $script, string $body): string
     $params = '';
     foreach ([
         'SCRIPT_FILENAME' => $script,
-        'SCRIPT_NAME' => '/echo.php',
+        'SCRIPT_NAME' => '/' . basename($script),
         'REQUEST_METHOD' => 'POST',
         'SERVER_PROTOCOL' => 'HTTP/1.1',
         'CONTENT_TYPE' => 'application/json',
@@ -97,10 +98,12 @@ function request(string $script, string $body): string
 function wave(string $path, string $script, array $names): array
 {
     $pending = [];
+    $answers = [];
     foreach ($names as $name) {
         $body = json_encode(['name' => $name]);
-        $call = new PendingCall($path, request($script, $body), json_encode(['hello' => $name]));
+        $call = new PendingCall($path, request($script, $body));
         $pending[(int) $call->socket] = $call;
+        $answers[(int) $call->socket] = json_encode(['hello' => $name]);
     }
     $right = 0;
     while ($pending !== []) {
@@ -113,7 +116,7 @@ function wave(string $path, string $script, array $names): array
             $call = $pending[(int) $socket];
             if ($call->read()) {
                 unset($pending[(int) $socket]);
-                $right += (int) $call->isRight();
+                $right += (int) str_ends_with($call->end(), $answers[(int) $socket]);
             }
         }
     }

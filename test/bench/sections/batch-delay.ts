@@ -1,7 +1,9 @@
-/** From the end of an item's function to its line at the caller. */
+/** From the end of an item's function to its line at the caller, beside the same by FastCGI without a gateway. */
 import { join } from 'node:path';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { parseCounted } from '../counted.ts';
+import { cpuBetween, cpuTimes } from '../cpu.ts';
+import { type Fpm, startFpm } from '../peers/fpm.ts';
 import { type GatewayPeer, startGateway } from '../peers/gateway.ts';
 import { proveAnswer } from '../peers/peer.ts';
 import type { Column, SectionResult } from '../result.ts';
@@ -22,6 +24,8 @@ const COLUMNS: readonly Column[] = [
   { key: 'p50Ms', header: 'p50 ms', digits: 2 },
   { key: 'p99Ms', header: 'p99 ms', digits: 2 },
   { key: 'maxMs', header: 'max ms', digits: 1 },
+  { key: 'serverUs', header: 'gateway µs/item', digits: 0 },
+  { key: 'phpUs', header: 'php-fpm µs/item', digits: 0 },
 ];
 
 const turnSeconds = (options: Bench['options']): number => itemsEach(options) * 0.03 + 0.3;
@@ -29,7 +33,7 @@ const turnSeconds = (options: Bench['options']): number => itemsEach(options) * 
 export const batchDelaySection: Section = {
   name: 'batch-delay',
   about: 'from the end of an item’s function to its line at the caller, 10 and 100 in flight',
-  plannedSeconds: (options) => options.rounds * IN_FLIGHT.length * turnSeconds(options) + 8,
+  plannedSeconds: (options) => options.rounds * 2 * IN_FLIGHT.length * turnSeconds(options) + 8,
 };
 
 interface Said {
@@ -37,46 +41,62 @@ interface Said {
   readonly delaysMs: readonly number[];
 }
 
-const measure = async (
-  bench: Bench,
-  gateway: GatewayPeer,
-  items: number,
-  inFlight: number,
-): Promise<readonly number[]> =>
-  parseCounted<Said>(
-    await bench.life.run({
-      command: 'php',
-      args: [join(bench.root, 'batch-delay.php'), ...[gateway.port, items, inFlight].map(String)],
-    }),
-  ).delaysMs;
+type Measure = (items: number, inFlight: number) => Promise<readonly number[]>;
 
-const turnOf = async (bench: Bench, gateway: GatewayPeer, inFlight: number): Promise<Record<string, number>> => {
-  const all = await measure(bench, gateway, inFlight * itemsEach(bench.options), inFlight);
-  return { p50Ms: percentile(all, 0.5), p99Ms: percentile(all, 0.99), maxMs: percentile(all, 1) };
-};
+const measureBy =
+  ({ life, root }: Bench, script: string, ...words: readonly (string | number)[]): Measure =>
+  async (items, inFlight) => {
+    const args = [join(root, script), ...[...words, items, inFlight].map(String)];
+    return parseCounted<Said>(await life.run({ command: 'php', args })).delaysMs;
+  };
 
-const nameOf = (inFlight: number): string => `${inFlight} in flight`;
+const byBatch = (bench: Bench, { port }: GatewayPeer): Measure => measureBy(bench, 'batch-delay.php', port);
+
+const byFastCgi = (bench: Bench, { socket }: Fpm): Measure =>
+  measureBy(bench, 'fastcgi-delay.php', socket, join(bench.root, 'sleep-finish.php'));
+
+const nameOf = (what: string, inFlight: number): string => `${what}, ${inFlight} in flight`;
+
+const contestantsOf = ({ options }: Bench, what: string, pids: readonly number[], measure: Measure): Contestant[] =>
+  IN_FLIGHT.map((inFlight) => ({
+    name: nameOf(what, inFlight),
+    turn: async () => {
+      const before = cpuTimes(pids);
+      const all = await measure(inFlight * itemsEach(options), inFlight);
+      const { serverMs, phpMs } = cpuBetween(before, cpuTimes(pids));
+      return {
+        p50Ms: percentile(all, 0.5),
+        p99Ms: percentile(all, 0.99),
+        maxMs: percentile(all, 1),
+        serverUs: (serverMs * 1000) / all.length,
+        phpUs: (phpMs * 1000) / all.length,
+      };
+    },
+  }));
 
 export const runBatchDelay = async (bench: Bench): Promise<SectionResult> => {
   const { life, folder, options } = bench;
   const gateway = await startGateway(life, folder, { workers: WORKERS });
+  const fpm = await startFpm(life, folder, 'delay', WORKERS);
   try {
     await proveAnswer(gateway, ECHO);
-    await measure(bench, gateway, options.quick ? 1000 : WARMUP_ITEMS, MOST);
-    const contestants: Contestant[] = IN_FLIGHT.map((inFlight) => ({
-      name: nameOf(inFlight),
-      turn: () => turnOf(bench, gateway, inFlight),
-    }));
+    const batch = byBatch(bench, gateway);
+    await batch(options.quick ? 1000 : WARMUP_ITEMS, MOST);
+    const contestants = [
+      ...contestantsOf(bench, 'batch', gateway.pids, batch),
+      ...contestantsOf(bench, 'FastCGI, no gateway', [fpm.pid], byFastCgi(bench, fpm)),
+    ];
     const before = announcing(bench, batchDelaySection.name, options.rounds, turnSeconds(options));
     const rows = await takeTurns(contestants, options.rounds, before);
     const title = `items that sleep for 1 to 50 ms, ${WORKERS} workers`;
     const note = 'From the handler’s last act, which reads the clock, to the read() of its caller that had the line.';
-    const table = { name: batchDelaySection.name, title, rowHeader: 'batch', columns: COLUMNS, rows, note };
-    const values = valuesOf(rowOf(table, nameOf(MOST)), 'p99Ms');
-    const figure = `p99 from an item’s end to its line, ${nameOf(MOST)}`;
+    const table = { name: batchDelaySection.name, title, rowHeader: 'caller', columns: COLUMNS, rows, note };
+    const values = valuesOf(rowOf(table, nameOf('batch', MOST)), 'p99Ms');
+    const figure = `p99 from an item’s end to its line, ${MOST} in flight`;
     const goal = { figure, relation: '≤', limit: 10, unit: 'ms', values } as const;
     return { name: batchDelaySection.name, tables: [table], goals: [goal], facts: {} };
   } finally {
     await gateway.stop();
+    await fpm.running.stop();
   }
 };

@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { parseCounted } from '../counted.ts';
-import { type GatewayPeer, PHP_AUTOLOAD, startGateway } from '../peers/gateway.ts';
+import { CONNECTIONS } from '../load.ts';
+import { startFpm } from '../peers/fpm.ts';
+import { PHP_AUTOLOAD, startGateway } from '../peers/gateway.ts';
 import { proveAnswer } from '../peers/peer.ts';
 import type { Column, Goal, SectionResult, Table } from '../result.ts';
 import { rowOf, valuesOf } from '../result.ts';
@@ -33,17 +35,27 @@ const COLUMNS: readonly Column[] = [
   { key: 'toTheory', header: '× theory', digits: 2 },
 ];
 
+/** What the machine itself makes of them. */
+const BARE = 'a PHP script by FastCGI, no gateway';
+
+/** While quick calls are around, as those of the warm-up, slow ones leave a worker to them: 19 instead of 20. */
+const QUICK_GONE_MS = 10_500;
 const TURN_SECONDS = 0.9;
 
 export const fanOutSection: Section = {
   name: 'fan-out',
   about: `${CALLS} calls of ${SLEEP_MS} ms on ${WORKERS} workers by the PHP client, from a script and inside of a function`,
-  plannedSeconds: ({ rounds }) => rounds * CALLERS.length * TURN_SECONDS + 6,
+  plannedSeconds: ({ rounds }, { firstWarmupMs }) =>
+    rounds * (CALLERS.length + 1) * TURN_SECONDS + (CALLERS.length * firstWarmupMs + QUICK_GONE_MS) / 1000 + 6,
 };
 
-const turnOf = async (bench: Bench, gateway: GatewayPeer, where: string): Promise<Record<string, number>> => {
-  const words = [PHP_AUTOLOAD, gateway.port, where, CALLS, SLEEP_MS * 1000].map(String);
-  const said = await bench.life.run({ command: 'php', args: [join(bench.root, 'fan-out.php'), ...words] });
+const turnOf = async (
+  { life, root }: Bench,
+  script: string,
+  words: readonly (string | number)[],
+): Promise<Record<string, number>> => {
+  const args = [join(root, script), ...[...words, CALLS, SLEEP_MS * 1000].map(String)];
+  const said = await life.run({ command: 'php', args });
   const { elapsedMs } = parseCounted<{ readonly failed: number; readonly elapsedMs: number }>(said);
   return { elapsedMs, toTheory: elapsedMs / THEORY_MS };
 };
@@ -52,10 +64,24 @@ const contestantFor = async (bench: Bench, { name, where, workers }: Caller): Pr
   try {
     const gateway = await startGateway(bench.life, bench.folder, { workers });
     await proveAnswer(gateway, ECHO);
-    return { name, turn: () => turnOf(bench, gateway, where) };
+    // 100 calls are few: cold, they would be a measure of Node's compiler.
+    const durationMs = bench.times.firstWarmupMs;
+    bench.progress.step(`${fanOutSection.name} · warming up`, durationMs / 1000);
+    await bench.load.generate(gateway.target(ECHO), { connections: CONNECTIONS, durationMs });
+    const turn = (): Promise<Record<string, number>> =>
+      turnOf(bench, 'fan-out.php', [PHP_AUTOLOAD, gateway.port, where]);
+    // A function that was never called counts as quick.
+    await turn();
+    return { name, turn };
   } catch (error) {
     return { name, failure: reason(error), turn: async () => ({}) };
   }
+};
+
+const bareContestant = async (bench: Bench): Promise<Contestant> => {
+  const { socket } = await startFpm(bench.life, bench.folder, 'fan-out', WORKERS);
+  const words = [socket, join(bench.root, 'sleep-5ms.php')];
+  return { name: BARE, turn: () => turnOf(bench, 'fastcgi-fan-out.php', words) };
 };
 
 const goalsOf = (table: Table): Goal[] =>
@@ -71,6 +97,9 @@ export const runFanOut = async (bench: Bench): Promise<SectionResult> => {
   const { rounds } = bench.options;
   const contestants: Contestant[] = [];
   for (const caller of CALLERS) contestants.push(await contestantFor(bench, caller));
+  contestants.push(await bareContestant(bench));
+  bench.progress.step(`${fanOutSection.name} · until no quick calls are around`, QUICK_GONE_MS / 1000);
+  await new Promise((resolve) => setTimeout(resolve, QUICK_GONE_MS));
   const rows = await takeTurns(contestants, rounds, announcing(bench, fanOutSection.name, rounds, TURN_SECONDS));
   const table: Table = {
     name: fanOutSection.name,
