@@ -141,7 +141,7 @@ export class Batch {
   }
 
   #pump(): void {
-    while (this.#running.size < this.#options.concurrency) {
+    while (this.#stopped === undefined && this.#running.size < this.#options.concurrency) {
       const next = this.#next();
       if (next === undefined) break;
       this.#begin(next.item, next.lane);
@@ -170,7 +170,6 @@ export class Batch {
     lane.inFlight += 1;
     const onWaiting = (waits: boolean): void => {
       lane.waiting += waits ? 1 : -1;
-      // Told in the middle of admission, which must not be entered anew from there.
       if (!waits) this.#pumpSoon();
     };
     const { calls, deadline } = this.#options;
@@ -188,14 +187,9 @@ export class Batch {
     } finally {
       // What failed at the deadline failed for that.
       if (ended.status === 'failed' && this.stopped === undefined) this.#stopAfterError(ended.item.index);
-      if (calls.turns.pass(ended.item.function)) setImmediate(() => this.#goOn());
-      else this.#goOn();
+      calls.turns.pass(ended.item.function);
+      this.#pumpSoon();
     }
-  }
-
-  #goOn(): void {
-    if (this.#stopped === undefined) this.#pump();
-    this.#tell();
   }
 
   /** For an item that could not even be read, too. */
@@ -212,12 +206,16 @@ export class Batch {
     this.#options.onEnded({ item, status: 'cancelled', error, trace: undefined });
   }
 
+  /**
+   * Behind all that has come from PHP by now: whoever else waits has had its turn, what has ended is on its way to the
+   * caller, and what begins goes to PHP in fewer writes.
+   */
   #pumpSoon(): void {
     if (this.#pumpIsDue) return;
     this.#pumpIsDue = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#pumpIsDue = false;
-      if (this.#held > 0) this.#pump();
+      this.#pump();
     });
   }
 

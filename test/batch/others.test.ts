@@ -205,7 +205,7 @@ describe('requests behind a batch on its connection', () => {
         rawPost('/batch', body, { 'content-type': NDJSON }),
       ]),
     );
-    await until('the batch has run', () => runs.count === before + 40);
+    await until('the batch runs', () => runs.count > before);
     // Longer than a reader may take nothing.
     await one.started();
     const startedMs = performance.now();
