@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=16
 /** The `fpm-gateway` command: its table of commands and options. */
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';

@@ -51,7 +51,16 @@ export const startGateway = async (life: Life, folder: string, options: GatewayO
   const startedMs = performance.now();
   const running = life.start({
     command: process.execPath,
-    args: ['--conditions=fpm-gateway-source', MAIN, '--project', project, 'start', '--json'],
+    // As `npm start` does.
+    args: [
+      '--max-semi-space-size=16',
+      '--conditions=fpm-gateway-source',
+      MAIN,
+      '--project',
+      project,
+      'start',
+      '--json',
+    ],
     cwd: project,
     env: {
       PORT: '0',
