@@ -38,8 +38,10 @@ const jsonLog = (level: string): ProcessLog => {
   const options = { dest: 1, sync: false, minLength: 4096, maxLength: 8 * 1_048_576, periodicFlush: 200 };
   const stream = pino.destination(options);
   stream.on('error', () => {});
+  const flush = (): Promise<void> => new Promise((resolve) => stream.flush(() => resolve()));
   const end = async (): Promise<void> => {
-    await within(new Promise<void>((resolve) => stream.flush(() => resolve())), LOG_END_MS);
+    // Twice: where a write is under way, the first resolves when that is done, with later lines still unwritten.
+    await within(flush().then(flush), LOG_END_MS);
     // Else it would flush in the exit handler, and wait there for a reader that does not come.
     stream.destroy();
   };
