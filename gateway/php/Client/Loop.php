@@ -136,9 +136,11 @@ final class Loop
             return;
         }
         try {
-            $connection = ($fresh ? null : $this->takeIdle()) ?? Connection::open($this->options);
+            $connection = ($fresh ? null : $this->takeIdle()) ?? Connection::open($this->options, $transfer->endsAtMs() - Deadline::nowMs());
         } catch (Broken $broken) {
-            $this->failed($transfer, $transfer->failure('network-failed', $broken->getMessage(), $broken));
+            // PHP may give up connecting within the last millisecond.
+            $failure = $transfer->endsAtMs() <= Deadline::nowMs() + 1 ? $this->late($transfer) : $transfer->failure('network-failed', $broken->getMessage(), $broken);
+            $this->failed($transfer, $failure);
 
             return;
         }
