@@ -181,6 +181,15 @@ describe('time', () => {
     expect(gateway.requests).toHaveLength(1);
   });
 
+  test('a call that waits for its place gets it, too, when a callback cancels the calls that had it', async () => {
+    const body = `$client->send('f')->onResult(function () use (&$held) { $held->cancel(); });
+      $held = $client->send('held'); $queued = $client->send('f'); return $queued->wait();`;
+    const answer = (request: ScriptedRequest): void =>
+      request.head.includes('/held') ? undefined : says(answerOf(1))(request);
+    // Longer than a test may take.
+    expect((await ask(answer, { body, options: 'concurrency: 1, timeoutMs: 600_000' })).said).toBe(1);
+  });
+
   test('without a limit of its own the client leaves it to the gateway', async () => {
     const { said, gateway } = await ask(says(answerOf(1)), { options: 'timeoutMs: 0' });
     expect(said).toBe(1);
