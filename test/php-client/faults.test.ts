@@ -300,6 +300,14 @@ describe('kept connections', () => {
     expect(gateway.requests).toHaveLength(requests);
   });
 
+  test('that die with a call on them: what its second sending says is no proof for the first', async () => {
+    const body = `$client->invoke('f'); return told(fn () => $client->invoke('f', idempotent: true, attempts: 3));`;
+    const refused = says(problemOf(503, { code: 'overloaded', executed: 'no', retryable: true }));
+    const { said, gateway } = await ask(inTurn(says(answerOf(1)), close, refused), { body });
+    expect(said).toMatchObject({ failureCode: 'overloaded', status: 503, executed: 'unknown', retryable: false });
+    expect(gateway.requests).toHaveLength(3);
+  });
+
   test('that die twice are not tried for ever, and a fresh one that dies not at all', async () => {
     const body = `$client->invoke('f'); return [told(fn () => $client->invoke('f', idempotent: true)), told(fn () => $client->invoke('f', idempotent: true))];`;
     const { said, gateway } = await ask(inTurn(says(answerOf(1)), close), { body });

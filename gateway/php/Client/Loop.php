@@ -252,6 +252,7 @@ final class Loop
 
     private function failed(Transfer $transfer, CallFailed $failure): void
     {
+        $failure = $transfer->ofAll($failure);
         $delayMs = $transfer->isOver() ? null : $transfer->retryAfterMs($failure);
         if ($delayMs === null) {
             $transfer->fail($failure);
