@@ -178,6 +178,22 @@ test('over TLS, too, other calls go on while one connects', async () => {
   expect(said).toEqual({ mistake: 'it is back' });
 });
 
+test('over TLS, too, a child of the process has none of its connections, and ends none', async () => {
+  const { cert, key, ca } = await certificate();
+  let held: ScriptedRequest | undefined;
+  const answer = (request: ScriptedRequest): void => {
+    if (request.head.includes('/held')) held = request;
+    else request.socket.write(answerOf(1));
+    if (request.head.includes('/cancelled')) held?.socket.write(answerOf('held'));
+  };
+  const gateway = await scriptedGateway(answer, { tls: { cert, key } });
+  const body = `$held = $client->send('held'); $client->invoke('f'); $pid = pcntl_fork();
+    if ($pid === 0) { $client->invoke(told(fn () => $held->wait())['failureCode']); posix_kill(getmypid(), SIGKILL); }
+    pcntl_waitpid($pid, $status); return [told(fn () => $held->wait()), $client->invoke('f')];`;
+  expect(await php(gateway.address, body, { options: `tls: ['cafile' => '${ca}']` })).toEqual(['held', 1]);
+  expect(gateway.requests.map(({ connection }) => connection)).toEqual([1, 2, 3, 1]);
+});
+
 test('of a name with several addresses the next is tried when one refuses', async () => {
   const gateway = await scriptedGateway(({ socket }) => void socket.write(answerOf(1)), { tcp: true });
   // As PHP does where `localhost` is ::1 first, and nobody listens there: asynchronously it takes the first alone.

@@ -34,6 +34,8 @@ final class Connection
     private bool $isDeaf = false;
     private bool $isReused = false;
     private int $readBytes = 0;
+    /** @var list<resource> of the parent of this process */
+    private static array $inherited = [];
     private float $keptUntilMs = INF;
 
     /** @param resource $socket */
@@ -234,6 +236,17 @@ final class Connection
         $this->transfer = $this->reader = $this->pieces = null;
         if (is_resource($this->socket)) {
             fclose($this->socket);
+        }
+    }
+
+    /** It is of the parent of this process. Closing it would end TLS for the parent, too. */
+    public function leave(): void
+    {
+        if ($this->isSecure()) {
+            self::$inherited[] = $this->socket;
+            $this->transfer = $this->reader = $this->pieces = null;
+        } else {
+            $this->close();
         }
     }
 

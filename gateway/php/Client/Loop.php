@@ -342,7 +342,7 @@ final class Loop
         $transfers = array_map(static fn (Connection $connection): ?Transfer => $connection->transfer(), $this->busy);
         array_push($transfers, ...$this->waiting->takeAll());
         foreach ([...$this->busy, ...$this->idle] as $connection) {
-            $connection->close();
+            $connection->leave();
         }
         $this->busy = $this->idle = [];
         foreach ($transfers as $transfer) {
