@@ -238,6 +238,14 @@ describe('many calls', () => {
     expect(await run(body)).toEqual(['first', 'inner', 'no-lines']);
   });
 
+  test('results that callbacks were told are not kept for somebody who asks', async () => {
+    const body = `$told = 0; $count = function () use (&$told) { $told++; };
+      $client->send('echo', 1)->onResult($count); $client->send('declared')->onFailure($count); $client->send('echo', 2)->onFailure($count);
+      while ($told < 2 || count($client->ready()) < 1) { $client->ready(waitMs: 10); }
+      return array_map(fn ($call) => $call->wait(), array_values($client->ready()));`;
+    expect(await run(body)).toEqual([2]);
+  });
+
   test('settle() throws the failure that no callback was told, once all have ended', async () => {
     const body = `$done = 0; $count = function () use (&$done) { $done++; };
       $client->send('declared')->onResult($count); $client->send('echo', 1)->onResult($count); $client->send('strict')->onFailure($count);
