@@ -68,9 +68,33 @@ describe('answers that are right are read however they come', () => {
     expect((await ask(drip, { tcp: true })).said).toEqual(value);
   });
 
-  test.each(['HTTP/1.1 200 OK', 'HTTP/1.0 200 OK'])('until the connection ends: %s', async (line) => {
-    const text = `${line}\r\nfpm-gateway-protocol: 1\r\ncontent-type: application/json\r\n\r\n${json}`;
-    expect((await ask(says(text, { end: true }))).said).toEqual(value);
+  const unframed = `200 OK\r\nfpm-gateway-protocol: 1\r\ncontent-type: application/json\r\n\r\n${json}`;
+
+  test('until the connection ends, of a proxy that speaks HTTP/1.0', async () => {
+    expect((await ask(says(`HTTP/1.0 ${unframed}`, { end: true }))).said).toEqual(value);
+  });
+
+  test('but not until it is reset, and never so of HTTP/1.1', async () => {
+    const resetting = ({ socket }: ScriptedRequest): void =>
+      void socket.write(`HTTP/1.0 ${unframed}`, () => socket.resetAndDestroy());
+    expect((await ask(resetting, { tcp: true })).said).toMatchObject({ failureCode: 'network-failed' });
+    expect((await ask(says(`HTTP/1.1 ${unframed}`, { end: true }))).said).toMatchObject({
+      failureCode: 'bad-answer',
+      executed: 'yes',
+      detail: expect.stringContaining('neither a length nor chunks'),
+    });
+  });
+
+  test.each([
+    ['bytes whatever their type, where the gateway says so', 'application/json', 'fpm-gateway-output: bytes\r\n'],
+    ['bytes of any type but application/json', 'application/geo+json', ''],
+  ])('%s', async (_, type, headers) => {
+    const body = `$bytes = $client->invoke('f'); return [$bytes instanceof Binary, $bytes->bytes, $bytes->mediaType];`;
+    expect((await ask(says(answerOf({ a: 1 }, { type: `${type}; x=y`, headers })), { body })).said).toEqual([
+      true,
+      '{"a":1}',
+      `${type}; x=y`,
+    ]);
   });
 });
 

@@ -190,7 +190,8 @@ final class Connection
             $bytes = @fread($this->socket, self::READ_BYTES);
             if ($bytes === false || $bytes === '') {
                 // After a signal, too, there is just nothing: only the end of the connection is one.
-                if (feof($this->socket) && !$this->reader->end()) {
+                // False is an error, such as a reset: it is no end of an answer that has no other.
+                if (feof($this->socket) && ($bytes === false || !$this->reader->end())) {
                     throw new Broken($this->transfer?->executed() === 'yes' ? 'The connection broke in the middle of the answer.' : 'The connection broke before the answer.');
                 }
 
