@@ -391,6 +391,12 @@ describe('attempts', () => {
     expect([said, gateway.requests.length]).toEqual([expect.objectContaining({ failureCode: 'overloaded' }), 1]);
   });
 
+  test('are not made where the gateway asks for more than 30 s', async () => {
+    const later = says(problemOf(503, { code: 'overloaded', executed: 'no', retryable: true }, 'retry-after: 31\r\n'));
+    const { said, gateway } = await ask(later, { options: 'attempts: 5, timeoutMs: 0' });
+    expect([said, gateway.requests.length]).toEqual([expect.objectContaining({ failureCode: 'overloaded' }), 1]);
+  });
+
   test('wait for a gateway that is just starting', async () => {
     const path = join(temporaryFolder(), 'late.sock');
     const server = createServer((socket) => socket.once('data', () => socket.write(answerOf('up'))));
