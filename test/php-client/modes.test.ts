@@ -358,6 +358,12 @@ describe('files', () => {
     ]);
   });
 
+  test('stand beside values that are objects, as those do in JSON', async () => {
+    const body = `eval('enum Title: string { case Terms = "The terms"; }');
+      return $client->invoke('attach', ['title' => Title::Terms, 'one' => File::of('x', 'x.txt', 'text/plain')])[0];`;
+    expect(await run(body)).toBe('The terms');
+  });
+
   test('that lie too deep, or are not there, are told before anything is sent', async () => {
     const body = `return [told(fn () => $client->invoke('attach', ['deep' => ['n' => File::of('x', 'y')]])), told(fn () => File::at("$folder/none"))];`;
     expect(await run(body)).toEqual([
