@@ -136,7 +136,7 @@ describe('answers that are wrong', () => {
     ['a chunk longer than it says', `${chunkedHead()}2\r\n{}{}\r\n`],
     ['a head without end', `HTTP/1.1 200 OK\r\n${`x: ${'y'.repeat(1000)}\r\n`.repeat(70)}`],
     ['another protocol from now on', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
-    ['a result that is no JSON', answerOf('{"a":', { type: 'application/vnd.x+json' })],
+    ['a result that is no JSON', answerOf('{"a":', { type: 'application/json; charset=utf-8' })],
   ])('%s', async (_, text) => {
     const { said } = await ask(says(text));
     expect(said).toMatchObject({ failureCode: 'bad-answer', retryable: false });

@@ -25,6 +25,8 @@ beforeAll(async () => {
         "return new Binary(\"%PDF\\0\\xff\" . $input['n'], 'application/pdf');",
         "output: binary('application/pdf')",
       ],
+      map: [`return new Binary('{"type":"Point"}', 'application/geo+json');`, "output: binary('application/geo+json')"],
+      rows: ["return new Binary('[1]', 'application/json');", "output: binary('application/json')"],
       declared: [
         "throw new Failure('no-lines', ['number' => 'A1'], 'It has none.');",
         "errors: { 'no-lines': z.object({ number: z.string() }) }",
@@ -114,6 +116,16 @@ describe('invoke()', () => {
       [1, 2, 3],
     ];
     expect(await run(body)).toEqual(expected);
+  });
+
+  test('gives a Binary also where the bytes are JSON, whole or as a stream', async () => {
+    const body = `foreach (['map', 'rows'] as $name) { $whole = $client->invoke($name);
+      $got[] = [$whole instanceof Binary, $whole->bytes, $whole->mediaType, implode('', iterator_to_array($client->stream($name), false))]; } return $got;`;
+    const point = '{"type":"Point"}';
+    expect(await run(body)).toEqual([
+      [true, point, 'application/geo+json', point],
+      [true, '[1]', 'application/json', '[1]'],
+    ]);
   });
 
   test('tells all of a failure', async () => {

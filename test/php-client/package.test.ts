@@ -129,6 +129,11 @@ test('over TLS it calls whom it can verify, and nobody else', async () => {
     executed: 'no',
     detail: expect.stringMatching(/CN.*localhost.*127\.0\.0\.1/),
   });
+  expect(
+    await php(elsewhere, `return strlen($client->invoke('f'));`, {
+      options: `tls: ['cafile' => '${ca}', 'peer_name' => 'localhost']`,
+    }),
+  ).toBe(500_001);
   expect(await php(gateway.address, ASK, { options: "tls: ['cafile' => '/no/such.pem']" })).toMatchObject({
     detail: expect.stringContaining('/no/such.pem'),
   });
