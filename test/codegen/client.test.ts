@@ -44,6 +44,8 @@ const FILES = {
   'functions/send.php': handler(`
     $texts = array_map(static fn ($file) => $file->contents(), array_filter([$input['main'] ?? null, ...$input['more']]));
     return new Binary(json_encode([$input['kind'], (object) $input['labels'], $texts]), 'text/plain');`),
+  'schemas/rows.ts': contract('input: z.strictObject({}), output: binary("application/json")'),
+  'functions/rows.php': handler(`return new Binary('[1]', 'application/json');`),
   'schemas/outer.ts': contract('input: z.strictObject({ radius: z.number() }), output: z.number()'),
   'functions/outer.php': `<?php
     declare(strict_types=1);
@@ -128,6 +130,13 @@ describe.runIf(existsSync(join(RUNTIME, 'Client', 'Client.php')))('the generated
       $without = new SendInput(SendInputKind::Draft, [], more: []);
       return [$functions->send($with)->bytes, $functions->send($without)->bytes];`);
     expect(answer).toEqual(['["final",{"a":1},["one","two","three"]]', '["draft",{},[]]']);
+  });
+
+  test('bytes are a Binary also where they are JSON', async () => {
+    expect(await php(`return [$functions->rows()->bytes, $functions->rows()->mediaType];`)).toEqual([
+      '[1]',
+      'application/json',
+    ]);
   });
 
   test('a handler calls another function with classes', async () => {

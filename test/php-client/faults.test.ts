@@ -68,9 +68,33 @@ describe('answers that are right are read however they come', () => {
     expect((await ask(drip, { tcp: true })).said).toEqual(value);
   });
 
-  test.each(['HTTP/1.1 200 OK', 'HTTP/1.0 200 OK'])('until the connection ends: %s', async (line) => {
-    const text = `${line}\r\nfpm-gateway-protocol: 1\r\ncontent-type: application/json\r\n\r\n${json}`;
-    expect((await ask(says(text, { end: true }))).said).toEqual(value);
+  const unframed = `200 OK\r\nfpm-gateway-protocol: 1\r\ncontent-type: application/json\r\n\r\n${json}`;
+
+  test('until the connection ends, of a proxy that speaks HTTP/1.0', async () => {
+    expect((await ask(says(`HTTP/1.0 ${unframed}`, { end: true }))).said).toEqual(value);
+  });
+
+  test('but not until it is reset, and never so of HTTP/1.1', async () => {
+    const resetting = ({ socket }: ScriptedRequest): void =>
+      void socket.write(`HTTP/1.0 ${unframed}`, () => socket.resetAndDestroy());
+    expect((await ask(resetting, { tcp: true })).said).toMatchObject({ failureCode: 'network-failed' });
+    expect((await ask(says(`HTTP/1.1 ${unframed}`, { end: true }))).said).toMatchObject({
+      failureCode: 'bad-answer',
+      executed: 'yes',
+      detail: expect.stringContaining('neither a length nor chunks'),
+    });
+  });
+
+  test.each([
+    ['bytes whatever their type, where the gateway says so', 'application/json', 'fpm-gateway-output: bytes\r\n'],
+    ['bytes of any type but application/json', 'application/geo+json', ''],
+  ])('%s', async (_, type, headers) => {
+    const body = `$bytes = $client->invoke('f'); return [$bytes instanceof Binary, $bytes->bytes, $bytes->mediaType];`;
+    expect((await ask(says(answerOf({ a: 1 }, { type: `${type}; x=y`, headers })), { body })).said).toEqual([
+      true,
+      '{"a":1}',
+      `${type}; x=y`,
+    ]);
   });
 });
 
@@ -112,7 +136,7 @@ describe('answers that are wrong', () => {
     ['a chunk longer than it says', `${chunkedHead()}2\r\n{}{}\r\n`],
     ['a head without end', `HTTP/1.1 200 OK\r\n${`x: ${'y'.repeat(1000)}\r\n`.repeat(70)}`],
     ['another protocol from now on', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
-    ['a result that is no JSON', answerOf('{"a":', { type: 'application/vnd.x+json' })],
+    ['a result that is no JSON', answerOf('{"a":', { type: 'application/json; charset=utf-8' })],
   ])('%s', async (_, text) => {
     const { said } = await ask(says(text));
     expect(said).toMatchObject({ failureCode: 'bad-answer', retryable: false });
@@ -179,6 +203,15 @@ describe('time', () => {
     const { said, gateway } = await ask(() => {}, { body, options: 'concurrency: 1, timeoutMs: 300' });
     expect(said).toMatchObject([{ failureCode: 'client-timeout', executed: 'no' }, 'client-timeout']);
     expect(gateway.requests).toHaveLength(1);
+  });
+
+  test('a call that waits for its place gets it, too, when a callback cancels the calls that had it', async () => {
+    const body = `$client->send('f')->onResult(function () use (&$held) { $held->cancel(); });
+      $held = $client->send('held'); $queued = $client->send('f'); return $queued->wait();`;
+    const answer = (request: ScriptedRequest): void =>
+      request.head.includes('/held') ? undefined : says(answerOf(1))(request);
+    // Longer than a test may take.
+    expect((await ask(answer, { body, options: 'concurrency: 1, timeoutMs: 600_000' })).said).toBe(1);
   });
 
   test('without a limit of its own the client leaves it to the gateway', async () => {
@@ -291,6 +324,14 @@ describe('kept connections', () => {
     expect(gateway.requests).toHaveLength(requests);
   });
 
+  test('that die with a call on them: what its second sending says is no proof for the first', async () => {
+    const body = `$client->invoke('f'); return told(fn () => $client->invoke('f', idempotent: true, attempts: 3));`;
+    const refused = says(problemOf(503, { code: 'overloaded', executed: 'no', retryable: true }));
+    const { said, gateway } = await ask(inTurn(says(answerOf(1)), close, refused), { body });
+    expect(said).toMatchObject({ failureCode: 'overloaded', status: 503, executed: 'unknown', retryable: false });
+    expect(gateway.requests).toHaveLength(3);
+  });
+
   test('that die twice are not tried for ever, and a fresh one that dies not at all', async () => {
     const body = `$client->invoke('f'); return [told(fn () => $client->invoke('f', idempotent: true)), told(fn () => $client->invoke('f', idempotent: true))];`;
     const { said, gateway } = await ask(inTurn(says(answerOf(1)), close), { body });
@@ -347,6 +388,12 @@ describe('attempts', () => {
   test('are not made past the deadline: Retry-After counts', async () => {
     const later = says(problemOf(503, { code: 'overloaded', executed: 'no', retryable: true }, 'retry-after: 9\r\n'));
     const { said, gateway } = await ask(later, { options: 'attempts: 5, timeoutMs: 8000' });
+    expect([said, gateway.requests.length]).toEqual([expect.objectContaining({ failureCode: 'overloaded' }), 1]);
+  });
+
+  test('are not made where the gateway asks for more than 30 s', async () => {
+    const later = says(problemOf(503, { code: 'overloaded', executed: 'no', retryable: true }, 'retry-after: 31\r\n'));
+    const { said, gateway } = await ask(later, { options: 'attempts: 5, timeoutMs: 0' });
     expect([said, gateway.requests.length]).toEqual([expect.objectContaining({ failureCode: 'overloaded' }), 1]);
   });
 

@@ -25,6 +25,8 @@ beforeAll(async () => {
         "return new Binary(\"%PDF\\0\\xff\" . $input['n'], 'application/pdf');",
         "output: binary('application/pdf')",
       ],
+      map: [`return new Binary('{"type":"Point"}', 'application/geo+json');`, "output: binary('application/geo+json')"],
+      rows: ["return new Binary('[1]', 'application/json');", "output: binary('application/json')"],
       declared: [
         "throw new Failure('no-lines', ['number' => 'A1'], 'It has none.');",
         "errors: { 'no-lines': z.object({ number: z.string() }) }",
@@ -114,6 +116,16 @@ describe('invoke()', () => {
       [1, 2, 3],
     ];
     expect(await run(body)).toEqual(expected);
+  });
+
+  test('gives a Binary also where the bytes are JSON, whole or as a stream', async () => {
+    const body = `foreach (['map', 'rows'] as $name) { $whole = $client->invoke($name);
+      $got[] = [$whole instanceof Binary, $whole->bytes, $whole->mediaType, implode('', iterator_to_array($client->stream($name), false))]; } return $got;`;
+    const point = '{"type":"Point"}';
+    expect(await run(body)).toEqual([
+      [true, point, 'application/geo+json', point],
+      [true, '[1]', 'application/json', '[1]'],
+    ]);
   });
 
   test('tells all of a failure', async () => {
@@ -238,6 +250,14 @@ describe('many calls', () => {
     expect(await run(body)).toEqual(['first', 'inner', 'no-lines']);
   });
 
+  test('results that callbacks were told are not kept for somebody who asks', async () => {
+    const body = `$told = 0; $count = function () use (&$told) { $told++; };
+      $client->send('echo', 1)->onResult($count); $client->send('declared')->onFailure($count); $client->send('echo', 2)->onFailure($count);
+      while ($told < 2 || count($client->ready()) < 1) { $client->ready(waitMs: 10); }
+      return array_map(fn ($call) => $call->wait(), array_values($client->ready()));`;
+    expect(await run(body)).toEqual([2]);
+  });
+
   test('settle() throws the failure that no callback was told, once all have ended', async () => {
     const body = `$done = 0; $count = function () use (&$done) { $done++; };
       $client->send('declared')->onResult($count); $client->send('echo', 1)->onResult($count); $client->send('strict')->onFailure($count);
@@ -348,6 +368,12 @@ describe('files', () => {
       5,
       'text/plain',
     ]);
+  });
+
+  test('stand beside values that are objects, as those do in JSON', async () => {
+    const body = `eval('enum Title: string { case Terms = "The terms"; }');
+      return $client->invoke('attach', ['title' => Title::Terms, 'one' => File::of('x', 'x.txt', 'text/plain')])[0];`;
+    expect(await run(body)).toBe('The terms');
   });
 
   test('that lie too deep, or are not there, are told before anything is sent', async () => {

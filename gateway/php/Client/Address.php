@@ -17,12 +17,14 @@ final class Address
      * @param string $target for `stream_socket_client`
      * @param string $host   for the Host header
      * @param string $prefix in front of each path, for gateways in a folder of a proxy; '' or `/folder`
+     * @param bool   $isName of several addresses, perhaps: not an IP address, and not a path
      */
     private function __construct(
         public readonly string $target,
         public readonly string $host,
         public readonly string $prefix,
         public readonly string $kind,
+        public readonly bool $isName,
     ) {
     }
 
@@ -33,7 +35,7 @@ final class Address
             $path = preg_replace('~^//(?=/)~', '', substr($address, 5));
 
             return $path !== null && str_starts_with($path, '/')
-                ? new self("unix://$path", 'localhost', '', 'unix')
+                ? new self("unix://$path", 'localhost', '', 'unix', false)
                 : throw new \InvalidArgumentException(sprintf('The path of the socket in "%s" is not absolute: %s.', $address, self::FORMS));
         }
         $parts = parse_url($address);
@@ -47,10 +49,11 @@ final class Address
         $port = $parts['port'] ?? ($scheme === 'https' ? 443 : 80);
 
         return new self(
-            ($scheme === 'https' ? 'ssl' : 'tcp') . "://{$parts['host']}:$port",
+            "tcp://{$parts['host']}:$port",
             $parts['host'] . (isset($parts['port']) ? ":$port" : ''),
             rtrim($parts['path'] ?? '', '/'),
             $scheme,
+            @inet_pton(trim($parts['host'], '[]')) === false,
         );
     }
 }

@@ -33,7 +33,7 @@ final class Answer
         if (!$head->isSuccess()) {
             throw self::failure($transfer, $head, $body);
         }
-        if (!self::isJson($head)) {
+        if (self::isBytes($head) || $head->mediaType() !== 'application/json') {
             return new Binary($body, $head->header('content-type'));
         }
         try {
@@ -90,6 +90,12 @@ final class Answer
             traceId: $head->header('trace-id'),
             requestId: $transfer->request->requestId,
         );
+    }
+
+    /** The contract says `binary()`: it may be of JSON, and is bytes all the same. */
+    public static function isBytes(Head $head): bool
+    {
+        return $head->header('fpm-gateway-output') === 'bytes';
     }
 
     private static function isJson(Head $head): bool

@@ -110,6 +110,10 @@ final class AnswerReader
         $this->head = $head;
         $this->state = $this->bodyState($head);
         ($this->onHead)($head);
+        // A proxy that speaks HTTP/1.0 may do so, the gateway and HTTP/1.1 do not.
+        if ($this->state === 'close' && $head->isHttp11 && $head->isSuccess()) {
+            throw new \UnexpectedValueException('it has neither a length nor chunks, so that a cut would look like its end');
+        }
 
         return true;
     }

@@ -32,6 +32,12 @@ final class CallFailed extends \RuntimeException
         parent::__construct("$failureCode: $detail", $status, $previous);
     }
 
+    /** @internal the same, where it may have run all the same */
+    public function unproved(): self
+    {
+        return new self($this->failureCode, $this->detail, $this->status, 'unknown', false, $this->errors, $this->data, $this->traceId, $this->requestId, $this->getPrevious());
+    }
+
     /**
      * @internal
      *

@@ -13,6 +13,8 @@ final class CallTransfer extends Transfer
 {
     private const RETRY_BASE_MS = 50.0;
     private const RETRY_MAX_MS = 2_000.0;
+    /** A gateway that asks for more is not back soon: its caller decides. */
+    private const RETRY_AFTER_MAX_S = 30;
 
     private string $body = '';
     private int $attempt = 1;
@@ -68,9 +70,10 @@ final class CallTransfer extends Transfer
             return null;
         }
         $mostMs = min(self::RETRY_MAX_MS, self::RETRY_BASE_MS * 2 ** min(10, $this->attempt - 1));
-        $seconds = $this->head?->header('retry-after') ?? '';
-        $waitMs = (ctype_digit($seconds) ? (int) $seconds * 1000 : 0) + $mostMs * mt_rand() / mt_getrandmax();
-        if ($waitMs >= $this->deadline->leftMs()) {
+        $said = $this->head?->header('retry-after') ?? '';
+        $seconds = preg_match('/^\d+$/D', $said) === 1 ? (int) $said : 0;
+        $waitMs = $seconds * 1000 + $mostMs * mt_rand() / mt_getrandmax();
+        if ($seconds > self::RETRY_AFTER_MAX_S || $waitMs >= $this->deadline->leftMs()) {
             return null;
         }
         ++$this->attempt;

@@ -5,7 +5,8 @@ declare(strict_types=1);
 namespace FpmGateway\Client;
 
 /**
- * One connection to the gateway: a request at a time, written and read without ever waiting.
+ * One connection to the gateway: a request at a time, written and read without ever waiting. To open one of a name is
+ * waited for: see `open()`.
  *
  * @internal
  */
@@ -18,7 +19,8 @@ final class Connection
     private const EAGAIN = 11;
     private const LAST = 'last';
 
-    private bool $isConnecting;
+    /** connecting, securing, ready */
+    private string $state;
     private ?Transfer $transfer = null;
     private ?AnswerReader $reader = null;
     private string $out = '';
@@ -32,39 +34,52 @@ final class Connection
     private bool $isDeaf = false;
     private bool $isReused = false;
     private int $readBytes = 0;
+    /** @var list<resource> of the parent of this process */
+    private static array $inherited = [];
     private float $keptUntilMs = INF;
 
     /** @param resource $socket */
     private function __construct(
         private $socket,
         private readonly Deadline $connectDeadline,
-        private readonly string $kind,
+        private readonly Options $options,
     ) {
-        $this->isConnecting = $kind === 'http';
+        $this->state = $options->address->kind === 'unix' ? 'ready' : 'connecting';
     }
 
-    /** Null: the gateway has more callers than it can take at this moment. @throws Broken why there is none */
-    public static function open(Options $options): ?self
+    /**
+     * Names are connected to before this returns: of their addresses PHP tries the next one only then when one refuses,
+     * as `::1` of `localhost` does where the gateway listens on 127.0.0.1.
+     *
+     * @param float $leftMs to the transfer that needs it
+     *
+     * @return self|null null: the gateway has more callers than it can take at this moment
+     *
+     * @throws Broken why there is none
+     */
+    public static function open(Options $options, float $leftMs): ?self
     {
         $address = $options->address;
         $deadline = Deadline::in($options->connectTimeoutMs);
-        $flags = STREAM_CLIENT_CONNECT | ($address->kind === 'http' ? STREAM_CLIENT_ASYNC_CONNECT : 0);
+        $flags = STREAM_CLIENT_CONNECT | ($address->kind === 'unix' || $address->isName ? 0 : STREAM_CLIENT_ASYNC_CONNECT);
         $context = stream_context_create(['ssl' => $options->tls, 'socket' => ['tcp_nodelay' => true]]);
-        error_clear_last();
-        $socket = @stream_socket_client($address->target, $number, $text, $options->connectTimeoutMs / 1000, $flags, $context);
-        if ($socket === false) {
+        $seconds = max(1.0, min($options->connectTimeoutMs, $leftMs)) / 1000;
+        $warnings = new Warnings();
+        $socket = $warnings->during(static function () use ($address, &$number, &$text, $seconds, $flags, $context): mixed {
+            return stream_socket_client($address->target, $number, $text, $seconds, $flags, $context);
+        });
+        if (!is_resource($socket)) {
             if ($address->kind === 'unix' && $number === self::EAGAIN) {
                 return null;
             }
-            $why = $text !== '' ? $text : preg_replace('/^stream_socket_client\(\): /', '', error_get_last()['message'] ?? 'no reason is known');
 
-            throw new Broken(sprintf('Cannot connect to %s: %s.', $address->target, rtrim((string) $why, '.')));
+            throw new Broken(sprintf('Cannot connect to %s: %s.', $address->target, is_string($text) && $text !== '' ? rtrim($text, '.') : $warnings->first()));
         }
         stream_set_blocking($socket, false);
         stream_set_read_buffer($socket, 0);
         stream_set_chunk_size($socket, self::READ_BYTES);
 
-        return new self($socket, $deadline, $address->kind);
+        return new self($socket, $deadline, $options);
     }
 
     /** @return resource */
@@ -80,7 +95,7 @@ final class Connection
 
     public function isReady(): bool
     {
-        return !$this->isConnecting;
+        return $this->state === 'ready';
     }
 
     /** Since it was opened. */
@@ -106,12 +121,12 @@ final class Connection
 
     public function wantsRead(): bool
     {
-        return !$this->isConnecting && $this->transfer?->wantsAnswer() === true;
+        return $this->state === 'securing' || ($this->state === 'ready' && $this->transfer?->wantsAnswer() === true);
     }
 
     public function wantsWrite(): bool
     {
-        return $this->transfer !== null && !$this->transfer->isSent() && !$this->isMaking && !$this->isDeaf;
+        return $this->state !== 'securing' && $this->transfer !== null && !$this->transfer->isSent() && !$this->isMaking && !$this->isDeaf;
     }
 
     /** When somebody must look at it although nothing has come. */
@@ -119,23 +134,26 @@ final class Connection
     {
         $ends = $this->transfer?->endsAtMs() ?? INF;
 
-        return $this->isConnecting ? min($ends, $this->connectDeadline->atMs) : $ends;
+        return $this->isReady() ? $ends : min($ends, $this->connectDeadline->atMs);
     }
 
     /** TLS keeps bytes where `stream_select` does not look. */
     public function mayHoldBytes(): bool
     {
-        return $this->kind === 'https';
+        return $this->isSecure() && $this->isReady();
     }
 
     /** @throws Broken when the connection broke */
     public function onWritable(): void
     {
-        if ($this->isConnecting) {
+        if ($this->state === 'connecting') {
             if (stream_socket_get_name($this->socket, true) === false) {
-                throw new Broken('Cannot connect: the connection was refused, or nobody is there.');
+                throw new Broken(sprintf('Cannot connect to %s: the connection was refused, or nobody is there.', $this->options->address->target));
             }
-            $this->isConnecting = false;
+            $this->state = $this->isSecure() ? 'securing' : 'ready';
+        }
+        if ($this->state === 'securing' && !$this->secure()) {
+            return;
         }
         while ($this->fill()) {
             $written = @fwrite($this->socket, $this->outAt === 0 && strlen($this->out) <= self::PIECE_BYTES ? $this->out : substr($this->out, $this->outAt, self::PIECE_BYTES));
@@ -161,6 +179,10 @@ final class Connection
     /** @throws Broken when the connection broke @throws CallFailed */
     public function onReadable(): void
     {
+        if ($this->state === 'securing') {
+            // What it secures is to be written now, and the system is ready to take it.
+            $this->onWritable();
+        }
         for ($reads = 0; $this->reader !== null && !$this->reader->isDone() && $this->wantsRead(); ++$reads) {
             if ($reads === self::READS_MAX && !$this->mayHoldBytes()) {
                 return;
@@ -168,7 +190,8 @@ final class Connection
             $bytes = @fread($this->socket, self::READ_BYTES);
             if ($bytes === false || $bytes === '') {
                 // After a signal, too, there is just nothing: only the end of the connection is one.
-                if (feof($this->socket) && !$this->reader->end()) {
+                // False is an error, such as a reset: it is no end of an answer that has no other.
+                if (feof($this->socket) && ($bytes === false || !$this->reader->end())) {
                     throw new Broken($this->transfer?->executed() === 'yes' ? 'The connection broke in the middle of the answer.' : 'The connection broke before the answer.');
                 }
 
@@ -215,6 +238,49 @@ final class Connection
         if (is_resource($this->socket)) {
             fclose($this->socket);
         }
+    }
+
+    /** It is of the parent of this process. Closing it would end TLS for the parent, too. */
+    public function leave(): void
+    {
+        if ($this->isSecure()) {
+            self::$inherited[] = $this->socket;
+            $this->transfer = $this->reader = $this->pieces = null;
+        } else {
+            $this->close();
+        }
+    }
+
+    private function isSecure(): bool
+    {
+        return $this->options->address->kind === 'https';
+    }
+
+    /**
+     * The handshake of TLS, as far as it goes without waiting. False: it needs more from the other side.
+     *
+     * @throws Broken
+     */
+    private function secure(): bool
+    {
+        $method = $this->options->tls['crypto_method'] ?? STREAM_CRYPTO_METHOD_TLS_CLIENT;
+        $warnings = new Warnings();
+        $done = $warnings->during(fn (): mixed => stream_socket_enable_crypto($this->socket, true, is_int($method) ? $method : STREAM_CRYPTO_METHOD_TLS_CLIENT));
+        if ($done === false) {
+            $why = $warnings->first();
+
+            throw new Broken(sprintf(
+                'Cannot connect to %s by TLS: %s.%s',
+                $this->options->address->target,
+                $why,
+                str_contains($why, 'certificate verify failed') ? ' Name the authority that signed its certificate: tls: [\'cafile\' => …].' : '',
+            ));
+        }
+        if ($done === true) {
+            $this->state = 'ready';
+        }
+
+        return $this->isReady();
     }
 
     /** Sees to it that there is something to write. False: all is written, or nothing can be made now. */

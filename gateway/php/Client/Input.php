@@ -97,7 +97,7 @@ final class Input
     /** As PHP names nested fields. `null` has no text of its own: the member is left out. */
     private static function fields(string $function, string $boundary, string $name, mixed $value): string
     {
-        if ($value instanceof \JsonSerializable || $value instanceof \stdClass) {
+        if ($value instanceof \JsonSerializable || $value instanceof \stdClass || $value instanceof \BackedEnum) {
             $value = json_decode(self::json($function, $value), true);
         }
         if (is_array($value)) {

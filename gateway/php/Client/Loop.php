@@ -136,9 +136,11 @@ final class Loop
             return;
         }
         try {
-            $connection = ($fresh ? null : $this->takeIdle()) ?? Connection::open($this->options);
+            $connection = ($fresh ? null : $this->takeIdle()) ?? Connection::open($this->options, $transfer->endsAtMs() - Deadline::nowMs());
         } catch (Broken $broken) {
-            $this->failed($transfer, $transfer->failure('network-failed', $broken->getMessage(), $broken));
+            // PHP may give up connecting within the last millisecond.
+            $failure = $transfer->endsAtMs() <= Deadline::nowMs() + 1 ? $this->late($transfer) : $transfer->failure('network-failed', $broken->getMessage(), $broken);
+            $this->failed($transfer, $failure);
 
             return;
         }
@@ -250,6 +252,7 @@ final class Loop
 
     private function failed(Transfer $transfer, CallFailed $failure): void
     {
+        $failure = $transfer->ofAll($failure);
         $delayMs = $transfer->isOver() ? null : $transfer->retryAfterMs($failure);
         if ($delayMs === null) {
             $transfer->fail($failure);
@@ -339,7 +342,7 @@ final class Loop
         $transfers = array_map(static fn (Connection $connection): ?Transfer => $connection->transfer(), $this->busy);
         array_push($transfers, ...$this->waiting->takeAll());
         foreach ([...$this->busy, ...$this->idle] as $connection) {
-            $connection->close();
+            $connection->leave();
         }
         $this->busy = $this->idle = [];
         foreach ($transfers as $transfer) {

@@ -60,6 +60,7 @@ final class Pending
     {
         $this->onResult[] = $callback;
         if ($this->isNoticed && $this->result !== null && $this->result->failure === null) {
+            $this->client->taken($this);
             $callback($this->result->get());
         }
 
@@ -71,6 +72,7 @@ final class Pending
     {
         $this->onFailure[] = $callback;
         if ($this->isNoticed && $this->result?->failure !== null) {
+            $this->client->taken($this);
             $callback($this->result->failure);
         }
 
@@ -147,7 +149,12 @@ final class Pending
         if ($this->result === null) {
             return;
         }
-        foreach ($this->result->failure === null ? $this->onResult : $this->onFailure as $callback) {
+        $callbacks = $this->result->failure === null ? $this->onResult : $this->onFailure;
+        // Who only has callbacks never asks for the result: it would be kept for ever.
+        if ($callbacks !== []) {
+            $this->client->taken($this);
+        }
+        foreach ($callbacks as $callback) {
             $callback($this->result->failure ?? $this->result->get());
         }
     }

@@ -24,7 +24,7 @@ final class StreamTransfer extends PiecesTransfer
         $this->isBytes = $head->mediaType() !== 'text/event-stream';
         $this->lines = new Lines($this->maxBytes);
         // A whole answer has a length, a stream has none.
-        if ($this->isBytes && $head->header('content-length') !== '' && $head->mediaType() === 'application/json') {
+        if ($this->isBytes && $head->header('content-length') !== '' && $head->mediaType() === 'application/json' && !Answer::isBytes($head)) {
             throw $this->failure('bad-answer', 'The function does not stream, it answers whole: use invoke() or send().');
         }
     }

@@ -21,6 +21,8 @@ abstract class Transfer
     private bool $isSent = false;
     private bool $isAnswered = false;
     private bool $hasMoved = false;
+    /** It was sent over a connection that died: what a later one says of itself proves nothing of that. */
+    private bool $mayHaveRun = false;
     private bool $isOver = false;
 
     public function __construct(
@@ -102,6 +104,8 @@ abstract class Transfer
             return false;
         }
 
+        $this->mayHaveRun = $this->isSent;
+
         return $this->hasMoved = true;
     }
 
@@ -109,8 +113,8 @@ abstract class Transfer
     public function executed(): string
     {
         return match (true) {
-            !$this->isSent => 'no',
-            $this->head?->isSuccess() === true => 'yes',
+            $this->head?->isSuccess() === true && $this->isSent => 'yes',
+            !$this->isSent && !$this->mayHaveRun => 'no',
             default => 'unknown',
         };
     }
@@ -129,6 +133,12 @@ abstract class Transfer
             requestId: $this->request->requestId,
             previous: $previous,
         );
+    }
+
+    /** The failure of one sending, as one of all of them. */
+    public function ofAll(CallFailed $failure): CallFailed
+    {
+        return $this->mayHaveRun && $failure->executed === 'no' ? $failure->unproved() : $failure;
     }
 
     /** @throws CallFailed */

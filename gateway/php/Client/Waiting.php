@@ -59,7 +59,8 @@ final class Waiting
     public function nextMs(bool $hasPlace): float
     {
         $nowMs = Deadline::nowMs();
-        $nextMs = $this->queueEndsAtMs;
+        // A callback that cancels calls makes places when the queue has been looked at already.
+        $nextMs = $hasPlace && !$this->queue->isEmpty() ? $nowMs : $this->queueEndsAtMs;
         foreach ($this->delayed as [$transfer, $atMs]) {
             // Behind its time it waits for a place.
             $nextMs = min($nextMs, $transfer->endsAtMs(), $atMs > $nowMs || $hasPlace ? $atMs : INF);
