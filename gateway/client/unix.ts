@@ -33,30 +33,54 @@ const BODILESS = new Set([204, 205, 304]);
 
 const toResponse = (answer: IncomingMessage, { Readable }: Streams): Response => {
   const status = answer.statusCode ?? 0;
+  // Asked here, as servers replace Response by one that throws only when it is read.
+  if (status < 200 || status > 599) throw new RangeError(`its status is ${status}, which is none of 200 to 599`);
   const hasBody = !BODILESS.has(status);
   if (!hasBody) answer.resume();
   const body = hasBody ? (Readable.toWeb(answer) as ReadableStream<Uint8Array>) : null;
   return new Response(body, { status, headers: headersOf(answer) });
 };
 
-const post = (modules: NodeModules, options: RequestOptions, { headers, body, signal }: Sending): Promise<Response> =>
-  new Promise((resolve, reject) => {
-    const { http, streams } = modules;
-    const text = typeof body === 'string' ? body : undefined;
-    // Writes forms as fetch would, and knows their boundary.
-    const encoded = text === undefined ? new Response(body) : undefined;
-    const type = encoded?.headers.get('content-type');
+interface Encoded {
+  readonly bytes: string | Buffer;
+  /** Of a form, which knows its boundary. */
+  readonly type: string | undefined;
+}
+
+/**
+ * Written as fetch would, and whole: streamed, an abort in the middle of a form makes fetch's writer push into a closed
+ * stream, a rejection that nobody can handle and that ends the process.
+ */
+const encode = async (body: Sending['body']): Promise<Encoded> => {
+  if (typeof body === 'string') return { bytes: body, type: undefined };
+  const encoded = new Response(body);
+  return { bytes: Buffer.from(await encoded.arrayBuffer()), type: encoded.headers.get('content-type') ?? undefined };
+};
+
+const post = async (modules: NodeModules, options: RequestOptions, sending: Sending): Promise<Response> => {
+  const { http, streams } = modules;
+  const { headers, body, signal } = sending;
+  const { bytes, type } = await encode(body);
+  return await new Promise((resolve, reject) => {
     const request = http.request({ ...options, method: 'POST', signal });
     for (const [name, value] of Object.entries(headers)) request.setHeader(name, value);
-    if (type !== undefined && type !== null) request.setHeader('content-type', type);
-    request.on('response', (answer) => resolve(toResponse(answer, streams)));
+    if (type !== undefined) request.setHeader('content-type', type);
+    request.on('response', (answer) => {
+      try {
+        resolve(toResponse(answer, streams));
+      } catch (error) {
+        // Thrown from here it would end the process.
+        answer.destroy();
+        reject(error);
+      }
+    });
     // Behind the answer its body tells, and there is nobody to reject.
     request.on('error', reject);
-    if (encoded?.body) {
-      const source = streams.Readable.fromWeb(encoded.body as Parameters<Streams['Readable']['fromWeb']>[0]);
-      streams.pipeline(source, request, () => undefined);
-    } else request.end(text);
+    // An answer of 101 ends the connection without a word.
+    request.on('close', () => reject(new Error('it was closed')));
+    request.end(bytes);
   });
+};
 
 export const unixTransport = (socketPath: string): Transport => {
   if (!socketPath.startsWith('/'))

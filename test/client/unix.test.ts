@@ -1,11 +1,16 @@
 /** The client over a unix socket, and what it does with connections. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { createClient } from '../../gateway/client/index.ts';
 import { clientFiles, type TestFunctions } from '../support/client.ts';
+import { root } from '../support/doc-blocks.ts';
 import { type Asked, fakeGateway } from '../support/fake-gateway.ts';
 import { startTestServer } from '../support/gateway.ts';
-import { temporaryFolder } from '../support/lifetime.ts';
+import { temporaryFolder, thisTest } from '../support/lifetime.ts';
 import { writeProject } from '../support/project.ts';
 
 test('calls, forms, files and streams go over a unix socket as over the network', async () => {
@@ -78,4 +83,44 @@ test('a signal ends a call over a unix socket', async () => {
   const client = createClient<TestFunctions>({ url });
   const { error } = await client.tryCall('greet', { name: 'Ada' }, { signal: controller.signal });
   expect(error).toMatchObject({ code: 'aborted', executed: 'unknown' });
+});
+
+/** In a process of its own: what nobody handles would end it. */
+test('a signal in the middle of a form of 2.4 MB ends the call, and nothing else', async () => {
+  const program = `
+    import { once } from 'node:events';
+    import { createServer } from 'node:http';
+    import { createClient } from ${JSON.stringify(join(root, 'gateway/client/index.ts'))};
+
+    let controller;
+    const server = createServer((request) => request.on('data', () => controller.abort()).on('error', () => undefined));
+    await once(server.listen(process.argv[2]), 'listening');
+    const client = createClient({ url: 'unix:' + process.argv[2] });
+    const pictures = Array.from({ length: 24 }, () => new Blob([new Uint8Array(100_000)]));
+    for (let at = 0; at < 10; at += 1) {
+      controller = new AbortController();
+      const { error } = await client.tryCall('attach', { pictures }, { signal: controller.signal });
+      console.log(error.code);
+    }
+    server.closeAllConnections();
+    server.close();`;
+  const file = join(writeProject({ 'program.ts': program }), 'program.ts');
+  const args = ['--conditions=fpm-gateway-source', file, join(temporaryFolder(), 'g.sock')];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(stdout).toBe('aborted\n'.repeat(10));
+});
+
+test.each([
+  'HTTP/1.1 600 Odd\r\ncontent-length: 1\r\n\r\nx',
+  'HTTP/1.1 999 Odd\r\ncontent-length: 1\r\n\r\nx',
+  'HTTP/1.1 099 Odd\r\ncontent-length: 1\r\n\r\nx',
+  'HTTP/1.1 101 Odd\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
+])('an answer that is none fails its call: %j', async (answer) => {
+  const socketPath = join(temporaryFolder(), 'g.sock');
+  const server = createServer((socket) => socket.once('data', () => socket.end(answer)));
+  await once(server.listen(socketPath), 'listening');
+  thisTest(() => void server.close());
+  const client = createClient<TestFunctions>({ url: `unix:${socketPath}` });
+  const { error } = await client.tryCall('greet', { name: 'Ada' });
+  expect(error).toMatchObject({ code: 'network-failed', executed: 'unknown', retryable: false });
 });
