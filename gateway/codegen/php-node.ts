@@ -1,6 +1,7 @@
 /** Nodes as PHP can hold them, and the names of their classes. Pure. */
 import type { Definition, EnumNode, Node, ObjectNode } from './node.ts';
 import { childrenOf, isNull, NULL, resolved, UNKNOWN } from './node.ts';
+import { withoutUnclearDates } from './php-dates.ts';
 import type { TypeNames } from './type-names.ts';
 import { unionOf } from './union.ts';
 
@@ -23,13 +24,6 @@ const isEndless = (definition: Definition): boolean => {
   return reaches(definition.node);
 };
 
-/** A date is told from a text only where no text stands beside it, and its format only where it is the one. */
-const withoutUnclearDates = (branches: readonly Node[]): Node[] => {
-  const texts = branches.filter((branch) => branch.kind === 'string');
-  if (texts.length < 2) return [...branches];
-  return branches.map((branch) => (branch.kind === 'string' ? { ...branch, date: undefined } : branch));
-};
-
 /** Behind its references, and as what PHP makes of it. */
 export const plain = (node: Node): Node => {
   switch (node.kind) {
@@ -38,7 +32,7 @@ export const plain = (node: Node): Node => {
     case 'all':
       return node.of.every((each) => resolved(each).kind === 'object') ? { kind: 'record', value: UNKNOWN } : UNKNOWN;
     case 'union':
-      return unionOf(withoutUnclearDates(node.of.map(plain)));
+      return unionOf(withoutUnclearDates(node.of.map(plain), plain));
     case 'never':
       return UNKNOWN;
     default:

@@ -1,5 +1,6 @@
 /** PHP expressions that make of a typed value what `json_encode` writes as the contract wants it. Pure. */
-import type { Node } from './node.ts';
+import { childrenOf, type Node } from './node.ts';
+import { isList } from './php-dates.ts';
 import { nullable, plain } from './php-node.ts';
 import { grouped, phpMatch } from './php-text.ts';
 
@@ -37,11 +38,8 @@ const asDate = (format: string, value: string): string =>
     ? `${value}->setTimezone(new \\DateTimeZone('UTC'))->format('${format}')`
     : `${value}->format('${format}')`;
 
-type ListNode = Extract<Node, { kind: 'list' | 'tuple' }>;
-
-const isList = (node: Node): node is ListNode => node.kind === 'list' || node.kind === 'tuple';
-
-const mayBeEmpty = (node: ListNode): boolean => (node.kind === 'list' ? !node.nonEmpty : node.required === 0);
+const mayBeEmpty = (node: Node): boolean =>
+  node.kind === 'list' ? !node.nonEmpty : node.kind === 'tuple' && node.required === 0;
 
 /** How a PHP value is known to be of this branch, where it has to be changed. */
 const testOf = (branch: Node, branches: readonly Node[], value: string): string => {
@@ -54,7 +52,21 @@ const testOf = (branch: Node, branches: readonly Node[], value: string): string 
   return `is_array(${value}) && ${isEmptyMap ? `(!array_is_list(${value}) || ${value} === [])` : `!array_is_list(${value})`}`;
 };
 
-const writeUnion = (branches: readonly Node[], value: string): string => {
+/** Several lists as one list of all they hold, and maps so, too: PHP sees in a list what is in it, not which one it is. */
+const merged = (branches: readonly Node[]): Node[] => {
+  const lists = branches.filter(isList);
+  const maps = branches.filter(({ kind }) => kind === 'record');
+  const anyOf = (nodes: readonly Node[]): Node => ({ kind: 'union', of: nodes.flatMap(childrenOf) });
+  const list: Node = { kind: 'list', item: anyOf(lists), nonEmpty: !lists.some(mayBeEmpty) };
+  return [
+    ...branches.filter((branch) => !lists.includes(branch) && !maps.includes(branch)),
+    ...(lists.length > 1 ? [list] : lists),
+    ...(maps.length > 1 ? [{ kind: 'record', value: anyOf(maps) } as const] : maps),
+  ];
+};
+
+const writeUnion = (all: readonly Node[], value: string): string => {
+  const branches = merged(all);
   const changed = branches.filter((branch) => !writesAsIs(branch));
   const arms = changed.map((branch) => `${testOf(branch, branches, value)} => ${writeValue(branch, value)}`);
   return phpMatch('true', [...arms, `default => ${value}`]);

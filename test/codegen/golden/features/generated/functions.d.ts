@@ -760,7 +760,17 @@ export interface UnionsInput {
   either: UnionsInputEitherOption1 | UnionsInputEitherOption2;
   choiceOrNumber: 'auto' | 'none' | number;
   listOrMap: readonly number[] | { [key: string]: number };
+  daysOrInts: readonly string[] | readonly number[];
+  daysOrIntsByName: { [key: string]: string } | { [key: string]: number };
+  dayAndIntOrDays: readonly [string, number] | readonly string[];
+  daysOrMoments: readonly string[];
+  daysOrTextsOrItems: readonly string[] | readonly (readonly string[])[] | readonly UnionsInputDaysOrTextsOrItemsOption3Item[];
   intsOrTexts: readonly number[] | readonly UnionsInputIntsOrTextsOption2Item[] | readonly string[];
+}
+
+export interface UnionsInputDaysOrTextsOrItemsOption3Item {
+  shape: 'circle';
+  radius: number;
 }
 
 export interface UnionsInputEitherOption1 {
@@ -896,7 +906,17 @@ export interface UnionsOutput {
   either: UnionsOutputEitherOption1 | UnionsOutputEitherOption2;
   choiceOrNumber: 'auto' | 'none' | number;
   listOrMap: number[] | { [key: string]: number };
+  daysOrInts: string[] | number[];
+  daysOrIntsByName: { [key: string]: string } | { [key: string]: number };
+  dayAndIntOrDays: [string, number] | string[];
+  daysOrMoments: string[];
+  daysOrTextsOrItems: string[] | string[][] | UnionsOutputDaysOrTextsOrItemsOption3Item[];
   intsOrTexts: number[] | UnionsOutputIntsOrTextsOption2Item[] | string[];
+}
+
+export interface UnionsOutputDaysOrTextsOrItemsOption3Item {
+  shape: 'circle';
+  radius: number;
 }
 
 export interface UnionsOutputEitherOption1 {

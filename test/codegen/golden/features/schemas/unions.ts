@@ -36,6 +36,15 @@ const all = z.strictObject({
   either: z.xor([z.strictObject({ left: z.int() }), z.strictObject({ right: z.int() })]),
   choiceOrNumber: z.union([z.enum(['auto', 'none']), z.int()]),
   listOrMap: z.union([z.array(z.int()).min(1).max(3), z.record(z.string().regex(/^[a-z]{1,9}$/), z.int())]),
+  daysOrInts: z.union([z.array(z.iso.date()).max(3), z.array(z.int()).max(3)]),
+  daysOrIntsByName: z.union([z.record(z.string().max(9), z.iso.date()), z.record(z.string().max(9), z.int())]),
+  dayAndIntOrDays: z.union([z.tuple([z.iso.date(), z.int()]), z.array(z.iso.date()).max(3)]),
+  daysOrMoments: z.union([z.array(z.iso.date()).max(3), z.array(z.iso.datetime({ precision: 0 })).max(3)]),
+  daysOrTextsOrItems: z.union([
+    z.array(z.iso.date()).max(3),
+    z.array(z.array(z.string().max(9)).max(3)).max(3),
+    z.array(circle).max(3),
+  ]),
   intsOrTexts: z.union([z.array(z.int()).max(2), z.array(circle).max(2), z.array(z.string().max(9)).max(2)]),
 });
 

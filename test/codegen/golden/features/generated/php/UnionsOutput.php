@@ -15,6 +15,11 @@ final class UnionsOutput implements \JsonSerializable
      * @param string|list<string> $textOrTexts
      * @param UnionsOutputItemOrItemsOption1|list<UnionsOutputItemOrItemsOption2Item> $itemOrItems
      * @param non-empty-list<int>|array<string, int> $listOrMap
+     * @param list<\DateTimeImmutable>|list<int> $daysOrInts
+     * @param array<string, \DateTimeImmutable>|array<string, int> $daysOrIntsByName
+     * @param array{\DateTimeImmutable, int}|list<\DateTimeImmutable> $dayAndIntOrDays
+     * @param list<string> $daysOrMoments
+     * @param list<string>|list<list<string>>|list<UnionsOutputDaysOrTextsOrItemsOption3Item> $daysOrTextsOrItems
      * @param list<int>|list<UnionsOutputIntsOrTextsOption2Item>|list<string> $intsOrTexts
      */
     public function __construct(
@@ -32,6 +37,11 @@ final class UnionsOutput implements \JsonSerializable
         public readonly UnionsOutputEitherOption1|UnionsOutputEitherOption2 $either,
         public readonly UnionsOutputChoiceOrNumber|int $choiceOrNumber,
         public readonly array $listOrMap,
+        public readonly array $daysOrInts,
+        public readonly array $daysOrIntsByName,
+        public readonly array $dayAndIntOrDays,
+        public readonly array $daysOrMoments,
+        public readonly array $daysOrTextsOrItems,
         public readonly array $intsOrTexts,
         public readonly UnionsOutputOptionalShapeCircle|UnionsOutputOptionalShapeSquare|null $optionalShape = null,
     ) {
@@ -91,6 +101,28 @@ final class UnionsOutput implements \JsonSerializable
                 default => $data['choiceOrNumber'],
             },
             listOrMap: $data['listOrMap'],
+            daysOrInts: match (true) {
+                (is_array($data['daysOrInts']) && array_is_list($data['daysOrInts']) && array_filter($data['daysOrInts'], static fn (mixed $item): bool => !((is_string($item) && preg_match('/^\\d{4}-\\d\\d-\\d\\d$/D', $item) === 1))) === []) => array_map(static fn (string $item): \DateTimeImmutable => new \DateTimeImmutable($item, new \DateTimeZone('UTC')), $data['daysOrInts']),
+                default => $data['daysOrInts'],
+            },
+            daysOrIntsByName: match (true) {
+                (is_array($data['daysOrIntsByName']) && array_filter($data['daysOrIntsByName'], static fn (mixed $item): bool => !((is_string($item) && preg_match('/^\\d{4}-\\d\\d-\\d\\d$/D', $item) === 1))) === []) => array_map(static fn (string $item): \DateTimeImmutable => new \DateTimeImmutable($item, new \DateTimeZone('UTC')), $data['daysOrIntsByName']),
+                default => $data['daysOrIntsByName'],
+            },
+            dayAndIntOrDays: match (true) {
+                (is_array($data['dayAndIntOrDays']) && array_is_list($data['dayAndIntOrDays']) && count($data['dayAndIntOrDays']) >= 2 && count($data['dayAndIntOrDays']) <= 2 && (is_string($data['dayAndIntOrDays'][0]) && preg_match('/^\\d{4}-\\d\\d-\\d\\d$/D', $data['dayAndIntOrDays'][0]) === 1) && is_int($data['dayAndIntOrDays'][1])) => array_map(static fn (mixed $item, int $at): mixed => match ($at) {
+                    0 => new \DateTimeImmutable($item, new \DateTimeZone('UTC')),
+                    1 => $item,
+                    default => $item,
+                }, $data['dayAndIntOrDays'], array_keys($data['dayAndIntOrDays'])),
+                default => array_map(static fn (string $item): \DateTimeImmutable => new \DateTimeImmutable($item, new \DateTimeZone('UTC')), $data['dayAndIntOrDays']),
+            },
+            daysOrMoments: $data['daysOrMoments'],
+            daysOrTextsOrItems: match (true) {
+                (is_array($data['daysOrTextsOrItems']) && array_is_list($data['daysOrTextsOrItems']) && array_filter($data['daysOrTextsOrItems'], static fn (mixed $item): bool => !(is_string($item))) === []) => $data['daysOrTextsOrItems'],
+                (is_array($data['daysOrTextsOrItems']) && array_is_list($data['daysOrTextsOrItems']) && array_filter($data['daysOrTextsOrItems'], static fn (mixed $item): bool => !((is_array($item) && array_is_list($item) && array_filter($item, static fn (mixed $item): bool => !(is_string($item))) === []))) === []) => $data['daysOrTextsOrItems'],
+                default => array_map(UnionsOutputDaysOrTextsOrItemsOption3Item::fromArray(...), $data['daysOrTextsOrItems']),
+            },
             intsOrTexts: match (true) {
                 (is_array($data['intsOrTexts']) && array_is_list($data['intsOrTexts']) && array_filter($data['intsOrTexts'], static fn (mixed $item): bool => !(is_int($item))) === []) => $data['intsOrTexts'],
                 (is_array($data['intsOrTexts']) && array_is_list($data['intsOrTexts']) && array_filter($data['intsOrTexts'], static fn (mixed $item): bool => !((is_array($item) && UnionsOutputIntsOrTextsOption2Item::matches($item)))) === []) => array_map(UnionsOutputIntsOrTextsOption2Item::fromArray(...), $data['intsOrTexts']),
@@ -124,6 +156,29 @@ final class UnionsOutput implements \JsonSerializable
             is_array($this->listOrMap) && (!array_is_list($this->listOrMap) || $this->listOrMap === []) => array_is_list($this->listOrMap) ? (object) $this->listOrMap : $this->listOrMap,
             default => $this->listOrMap,
         };
+        $data['daysOrInts'] = match (true) {
+            is_array($this->daysOrInts) && array_is_list($this->daysOrInts) => array_map(static fn (mixed $item): mixed => match (true) {
+                $item instanceof \DateTimeImmutable => $item->format('Y-m-d'),
+                default => $item,
+            }, $this->daysOrInts),
+            default => $this->daysOrInts,
+        };
+        $data['daysOrIntsByName'] = match (true) {
+            is_array($this->daysOrIntsByName) => (static fn (array $map): array|object => array_is_list($map) ? (object) $map : $map)(array_map(static fn (mixed $item): mixed => match (true) {
+                $item instanceof \DateTimeImmutable => $item->format('Y-m-d'),
+                default => $item,
+            }, $this->daysOrIntsByName)),
+            default => $this->daysOrIntsByName,
+        };
+        $data['dayAndIntOrDays'] = match (true) {
+            is_array($this->dayAndIntOrDays) && array_is_list($this->dayAndIntOrDays) => array_map(static fn (mixed $item): mixed => match (true) {
+                $item instanceof \DateTimeImmutable => $item->format('Y-m-d'),
+                default => $item,
+            }, $this->dayAndIntOrDays),
+            default => $this->dayAndIntOrDays,
+        };
+        $data['daysOrMoments'] = $this->daysOrMoments;
+        $data['daysOrTextsOrItems'] = $this->daysOrTextsOrItems;
         $data['intsOrTexts'] = $this->intsOrTexts;
 
         return $data;
