@@ -16,11 +16,11 @@ export interface PlannedFile {
 
 const HEAD_CHARACTERS = 400;
 
-/** An OpenAPI document cannot say who made it. */
-const isOurs = (path: string, text: string): boolean =>
-  path.endsWith('.json') ? text.trimStart().startsWith('{') && text.includes('"openapi"') : hasMark(text);
-
-const hasMark = (text: string): boolean => text.slice(0, HEAD_CHARACTERS).includes(MARK);
+/** JSON has no comments: its first member says so. */
+const isOurs = (path: string, text: string): boolean => {
+  const head = text.slice(0, HEAD_CHARACTERS);
+  return head.includes(MARK) && (!path.endsWith('.json') || /^\s*\{\s*"x-generated"/.test(head));
+};
 
 const planned = (folder: string, { path, text }: GeneratedFile): PlannedFile => {
   const target = join(folder, path);
@@ -42,7 +42,7 @@ const leftOver = (folder: string, below: string, files: readonly GeneratedFile[]
   if (!existsSync(place)) return [];
   return readdirSync(place, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.php') && !wanted.has(`${below}/${entry.name}`))
-    .filter((entry) => hasMark(readFileSync(join(place, entry.name), 'utf8')))
+    .filter((entry) => isOurs(entry.name, readFileSync(join(place, entry.name), 'utf8')))
     .map(({ name }) => ({ path: `${below}/${name}`, state: 'removed', text: undefined }));
 };
 

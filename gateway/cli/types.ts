@@ -2,7 +2,7 @@
 import { relative, resolve } from 'node:path';
 import { steadyFunction } from '../codegen/function-types.ts';
 import { generator } from '../codegen/generate.ts';
-import type { GeneratedFile } from '../codegen/text.ts';
+import { type GeneratedFile, MARK } from '../codegen/text.ts';
 import { API_INFO, openApiDocument } from '../http/openapi.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import { moduleImporter } from '../modules.ts';
@@ -41,7 +41,7 @@ const loadFunctions = async (project: string): Promise<readonly GatewayFunction[
 
 const openApiFile = (functions: readonly GatewayFunction[]): GeneratedFile => ({
   path: 'openapi.json',
-  text: `${JSON.stringify(openApiDocument(functions, API_INFO), null, 2)}\n`,
+  text: `${JSON.stringify({ 'x-generated': MARK, ...openApiDocument(functions, API_INFO) }, null, 2)}\n`,
 });
 
 const generate = (functions: readonly GatewayFunction[], { only, phpNamespace }: TypesOptions): GeneratedFile[] => {

@@ -1,5 +1,6 @@
-/** Defaults that are made anew for each call (`.default(() => crypto.randomUUID())`) have no one value to write. Pure. */
+/** Defaults that are made anew for each call (`.default(() => crypto.randomUUID())`) have no one value to write. */
 import type { JsonSchema } from '../invoke/function.ts';
+import { atAnotherTime } from './another-time.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -14,9 +15,11 @@ const steadyValue = (one: unknown, other: unknown): unknown => {
   return Object.fromEntries(members.map(([key, value]) => [key, steadyValue(value, other[key])]));
 };
 
-/** The schema without the defaults in which a second reading of it differs. */
+/** The schema without the defaults in which a second reading of it, at another time, differs. */
 export const steady = (read: () => JsonSchema): JsonSchema => {
   const schema = read();
   // Reading takes most of the time of generation.
-  return JSON.stringify(schema).includes('"default":') ? (steadyValue(schema, read()) as JsonSchema) : schema;
+  return JSON.stringify(schema).includes('"default":')
+    ? (steadyValue(schema, atAnotherTime(read)) as JsonSchema)
+    : schema;
 };

@@ -48,7 +48,8 @@ test('it writes TypeScript, PHP and OpenAPI, and tells how much', async () => {
 test('the OpenAPI document is the one the gateway serves', async () => {
   const folder = functionsProject({ any: 'return 1;' });
   await ended(folder, ['--only', 'openapi']);
-  const written: unknown = JSON.parse(readFileSync(join(folder, 'generated/openapi.json'), 'utf8'));
+  const { 'x-generated': mark, ...written } = JSON.parse(readFileSync(join(folder, 'generated/openapi.json'), 'utf8'));
+  expect(mark).toMatch(/^Made by `fpm-gateway types`/);
   const server = await startTestServer(folder);
   expect(written).toEqual(await (await fetch(`${server.url}/openapi.json`)).json());
   const { registry } = await loadProject({ folder, env: {}, importModule: moduleImporter(0) });
@@ -75,6 +76,20 @@ test('a file of somebody else’s is not overwritten, and nothing else is writte
   expect(readFileSync(join(folder, 'generated/functions.d.ts'), 'utf8')).toBe('export type Mine = 1;');
 });
 
+test.each([
+  '{"openapi":"3.1.0","info":{"title":"Mine"}}',
+  '{"x-generated":"by other means","openapi":"3.1.0"}',
+  '{"openapi":"3.1.0","info":{"x-generated":"Made by `fpm-gateway types` from the contracts. Do not edit: change them and run it again."}}',
+])('an OpenAPI document of somebody else’s is not overwritten: %s', async (mine) => {
+  const folder = project({ greet: '{}' });
+  await ended(folder, []);
+  expect((await ended(folder, [])).code).toBe(0);
+  writeFileSync(join(folder, 'generated/openapi.json'), mine);
+  const { code, err } = await ended(folder, []);
+  expect([code, err()]).toEqual([1, expect.stringContaining('openapi.json is not made by fpm-gateway types')]);
+  expect(readFileSync(join(folder, 'generated/openapi.json'), 'utf8')).toBe(mine);
+});
+
 test('it writes the same bytes each time, though a default is made anew for each call', async () => {
   const random = 'z.strictObject({ key: z.string().max(99).default(() => crypto.randomUUID()) })';
   const folder = writeProject({
@@ -84,6 +99,25 @@ test('it writes the same bytes each time, though a default is made anew for each
   await ended(folder, []);
   const { out } = await ended(folder, ['--json']);
   expect(JSON.parse(out())).toMatchObject({ functions: 1, upToDate: true });
+});
+
+test('a default by the clock stands in no file', async () => {
+  const defaults = {
+    day: 'z.string().max(99).default(() => new Date().toISOString().slice(0, 10))',
+    year: 'z.int().default(() => new Date().getFullYear())',
+    text: 'z.string().max(99).default(() => Date().slice(0, 15))',
+    at: 'z.number().default(() => Math.floor(Date.now() / 1e8))',
+    running: 'z.number().default(() => Math.floor(performance.now() / 1e8))',
+    epoch: 'z.string().max(99).default(() => new Date(0).toISOString())',
+  };
+  const members = Object.entries(defaults).map(([name, type]) => `${name}: ${type}`);
+  const folder = project({ it: `{ ${members.join(', ')} }` });
+  const before = [Date, performance.now];
+  await ended(folder, []);
+  expect([Date, performance.now]).toEqual(before);
+  const types = readFileSync(join(folder, 'generated/functions.d.ts'), 'utf8');
+  expect(types.match(/@default .*/g)).toEqual(['@default "1970-01-01T00:00:00.000Z" */']);
+  for (const name of Object.keys(defaults)) expect(types).toContain(`${name}?:`);
 });
 
 describe('--check', () => {
