@@ -1,14 +1,14 @@
 /** Names of contracts → identifiers. Pure and deterministic: the same name always becomes the same identifier. */
 
-/** `create-pdf` → `create`, `pdf`; letters of other scripts stay, as PHP and TypeScript both take them. */
-const wordsOf = (text: string): string[] => text.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
+/** `create-pdf` → `create`, `pdf`; letters of other scripts stay, as PHP and TypeScript both take them, but no `²`. */
+const wordsOf = (text: string): string[] => text.split(/[^\p{L}\p{Nd}\p{Nl}]+/u).filter((word) => word !== '');
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 /** `create-pdf` → `CreatePdf`; a leading digit gets `_` in front. Empty where there is no letter and no digit. */
 export const studly = (text: string): string => {
   const name = wordsOf(text).map(capital).join('');
-  return /^\p{N}/u.test(name) ? `_${name}` : name;
+  return /^\p{Nd}/u.test(name) ? `_${name}` : name;
 };
 
 /** `create-pdf` → `createPdf`. */
@@ -19,10 +19,24 @@ export const camel = (text: string): string => {
 
 const PHP_NAME = /^[\p{L}_][\p{L}\p{Nd}_]*$/u;
 
+/** No parameter may be named so. */
+const NO_PARAMETERS = new Set([
+  'this',
+  'GLOBALS',
+  '_COOKIE',
+  '_ENV',
+  '_FILES',
+  '_GET',
+  '_POST',
+  '_REQUEST',
+  '_SERVER',
+  '_SESSION',
+]);
+
 /** Names PHP takes as they are are kept: `first_name` stays. */
 export const phpVariable = (text: string): string => {
   const name = PHP_NAME.test(text) ? text : camel(text) || spelled(text);
-  return name === 'this' ? 'this_' : name;
+  return NO_PARAMETERS.has(name) ? `${name}_` : name;
 };
 
 const PUNCTUATION: Readonly<Record<string, string>> = {

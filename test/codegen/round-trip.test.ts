@@ -108,6 +108,21 @@ test.each(OBJECTS)('output of %s', (name) => {
   assertRoundTrip(tasks, inPhp(tasks));
 });
 
+/** The limits that docs/code-generation.md tells of. */
+test.each([
+  [{ listOrMap: {} }, { listOrMap: [] }],
+  [{ listOrMap: { 0: 1 } }, { listOrMap: [1] }],
+  [{ listOrMap: { a: 1 } }, { listOrMap: { a: 1 } }],
+  [{ listOrMap: { 1: 1 } }, { listOrMap: { 1: 1 } }],
+  [{ listOrMap: [] }, { listOrMap: [] }],
+  [{ fullListOrMap: {} }, { fullListOrMap: {} }],
+  [{ fullListOrMap: { 0: 1 } }, { fullListOrMap: [1] }],
+  [{ tree: {} }, { tree: [] }],
+  [{ tree: { a: { 0: 'x' }, b: [[], 'x'] } }, { tree: { a: ['x'], b: [[], 'x'] } }],
+])('PHP has one array for lists and maps: %j', (data, back) => {
+  expect(inPhp([{ class: 'AmbiguousInput', data }])).toEqual([{ json: JSON.stringify(back) }]);
+});
+
 /** Input and output apart: `plain` takes a list of days and gives a map. */
 test('methods of the client take and give what is no object', () => {
   const sends = inPhp([{ method: 'plain', input: "[new DateTimeImmutable('2024-02-29')]", data: { 0: 1, 1: 2 } }]);

@@ -2,6 +2,12 @@
 // Use: const client = createClient<Functions>({ url }), from fpm-gateway/client.
 
 export interface Functions {
+  ambiguous: {
+    kind: 'json';
+    input: AmbiguousInput;
+    output: number;
+    errors: {};
+  };
   /** What has no class: arrays and scalars */
   anything: {
     kind: 'json';
@@ -149,6 +155,14 @@ export interface Functions {
     };
   };
 }
+
+export interface AmbiguousInput {
+  listOrMap?: readonly number[] | { [key: string]: number };
+  fullListOrMap?: readonly number[] | { [key: string]: number };
+  tree?: AmbiguousInputTree;
+}
+
+export type AmbiguousInputTree = string | readonly AmbiguousInputTree[] | { [key: string]: AmbiguousInputTree };
 
 export interface AnythingInput {
   json: AnythingInputJson;
@@ -511,12 +525,24 @@ export interface NamesInput {
   '>=': number;
   'straße': number;
   'it\'s': number;
+  _SERVER: number;
+  GLOBALS: number;
+  'm²': NamesInputM;
+  'Ⅷ': NamesInputⅧ;
   _?: number;
   'two\nlines': NamesInputTwoLines;
 }
 
+export interface NamesInputM {
+  a: number;
+}
+
 export interface NamesInputTwoLines {
   a: number;
+}
+
+export interface NamesInputⅧ {
+  a: 'm²' | 'm' | '²';
 }
 
 export interface NamesOutput {
@@ -532,12 +558,24 @@ export interface NamesOutput {
   '>=': number;
   'straße': number;
   'it\'s': number;
+  _SERVER: number;
+  GLOBALS: number;
+  'm²': NamesOutputM;
+  'Ⅷ': NamesOutputⅧ;
   _?: number;
   'two\nlines': NamesOutputTwoLines;
 }
 
+export interface NamesOutputM {
+  a: number;
+}
+
 export interface NamesOutputTwoLines {
   a: number;
+}
+
+export interface NamesOutputⅧ {
+  a: 'm²' | 'm' | '²';
 }
 
 export interface NumberedInput {

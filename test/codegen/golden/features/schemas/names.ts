@@ -14,6 +14,10 @@ const all = z.strictObject({
   '>=': z.int(),
   straße: z.int(),
   "it's": z.int(),
+  _SERVER: z.int(),
+  GLOBALS: z.int(),
+  'm²': z.strictObject({ a: z.int() }),
+  Ⅷ: z.strictObject({ a: z.enum(['m²', 'm', '²']) }),
   _: z.int().optional(),
   'two\nlines': z.strictObject({ a: z.int() }),
 });

@@ -35,6 +35,7 @@ const all = z.strictObject({
   ]),
   either: z.xor([z.strictObject({ left: z.int() }), z.strictObject({ right: z.int() })]),
   choiceOrNumber: z.union([z.enum(['auto', 'none']), z.int()]),
+  // Empty maps and keys of digits: see ambiguous.ts.
   listOrMap: z.union([z.array(z.int()).min(1).max(3), z.record(z.string().regex(/^[a-z]{1,9}$/), z.int())]),
   daysOrInts: z.union([z.array(z.iso.date()).max(3), z.array(z.int()).max(3)]),
   daysOrIntsByName: z.union([z.record(z.string().max(9), z.iso.date()), z.record(z.string().max(9), z.int())]),

@@ -13,6 +13,12 @@ final class FunctionsClient
     {
     }
 
+    /** @throws \FpmGateway\Client\CallFailed */
+    public function ambiguous(AmbiguousInput $input = new AmbiguousInput(), ?int $timeoutMs = null): int
+    {
+        return $this->client->invoke('ambiguous', $input, timeoutMs: $timeoutMs);
+    }
+
     /**
      * What has no class: arrays and scalars
      *

@@ -22,6 +22,10 @@ final class NamesInput implements \JsonSerializable
         public readonly int $GreaterEqual,
         public readonly int $straße,
         public readonly int $itS,
+        public readonly int $_SERVER_,
+        public readonly int $GLOBALS_,
+        public readonly NamesInputM $m,
+        public readonly NamesInputⅧ $ⅷ,
         public readonly NamesInputTwoLines $twoLines,
         public readonly ?int $_ = null,
     ) {
@@ -43,6 +47,10 @@ final class NamesInput implements \JsonSerializable
             GreaterEqual: $data['>='],
             straße: $data['straße'],
             itS: $data['it\'s'],
+            _SERVER_: $data['_SERVER'],
+            GLOBALS_: $data['GLOBALS'],
+            m: NamesInputM::fromArray($data['m²']),
+            ⅷ: NamesInputⅧ::fromArray($data['Ⅷ']),
             _: $data['_'] ?? null,
             twoLines: NamesInputTwoLines::fromArray($data["two\x0alines"]),
         );
@@ -64,6 +72,10 @@ final class NamesInput implements \JsonSerializable
             '>=' => $this->GreaterEqual,
             'straße' => $this->straße,
             'it\'s' => $this->itS,
+            '_SERVER' => $this->_SERVER_,
+            'GLOBALS' => $this->GLOBALS_,
+            'm²' => $this->m,
+            'Ⅷ' => $this->ⅷ,
         ];
         if ($this->_ !== null) {
             $data['_'] = $this->_;
