@@ -39,6 +39,9 @@ const cutOff = (name: string, response: Response, cause: unknown): CallError =>
     cause,
   });
 
+/** `bytes` where the contract says `binary()`. */
+const OUTPUT_HEADER = 'fpm-gateway-output';
+
 const STREAM_TYPES = new Set(['application/x-ndjson', 'text/event-stream']);
 
 const parse = (name: string, response: Response, text: string): unknown => {
@@ -52,7 +55,9 @@ const parse = (name: string, response: Response, text: string): unknown => {
 
 const readOutput = async (name: string, response: Response, deadline: Deadline): Promise<unknown> => {
   try {
-    if (essenceOf(response) !== 'application/json') return await response.blob();
+    // Of binary() even JSON is bytes, as in a batch.
+    const isBytes = response.headers.get(OUTPUT_HEADER) === 'bytes' || essenceOf(response) !== 'application/json';
+    if (isBytes) return await response.blob();
     return parse(name, response, await response.text());
   } catch (error) {
     if (error instanceof Error && error.name === 'CallError') throw error;

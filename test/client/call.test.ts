@@ -30,6 +30,13 @@ describe('a result', () => {
     expect([blob.type, await blob.text()]).toEqual(['image/x-test', 'xxx']);
   });
 
+  test('of bytes that are JSON are a Blob all the same, alone as in a batch', async () => {
+    const alone = await client().call('document');
+    expect([alone.type, await alone.text()]).toEqual(['application/json', '{"a": 1}']);
+    const { results } = await client().batch([{ function: 'document', input: {} }]);
+    expect([results[0].output?.type, await results[0].output?.text()]).toEqual(['application/json', '{"a": 1}']);
+  });
+
   test('of tryCall tells where its trace is', async () => {
     const result = await client().tryCall('greet', { name: 'Ada' });
     expect(result).toMatchObject({ ok: true, output: { hello: 'Ada' } });

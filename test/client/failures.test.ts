@@ -303,4 +303,20 @@ describe('inputs', () => {
     const { error } = await own.tryCall('any', { file: new Blob(['x']), nothing: null });
     expect(error).toMatchObject({ code: 'unsendable-input', message: expect.stringContaining('nothing is null') });
   });
+
+  test.each([
+    [{ lines: [{ picture: new Blob(['x']) }] }, '/lines/0/picture'],
+    [{ file: new Blob(['x']), lines: [{ picture: new Blob(['x']) }] }, '/lines/0/picture'],
+    [{ nested: [[new File(['x'], 'a')]] }, '/nested/0/0'],
+    [{ own: { toJSON: () => ({ file: new Blob(['x']) }) } }, '/own/file'],
+    [[new Blob(['x'])], '/0'],
+  ])('a file too deep is not sent as {}: %j', async (input, place) => {
+    const own = createClient<{ any: { kind: 'json'; input: unknown; output: unknown; errors: object } }>({
+      url: 'http://nowhere.invalid',
+    });
+    const message = expect.stringContaining(`: ${place} is a file; files are members of the input`);
+    expect((await own.tryCall('any', input)).error).toMatchObject({ code: 'unsendable-input', message });
+    const { results } = await own.batch([{ function: 'any', input }]);
+    expect(results[0]).toMatchObject({ status: 'failed', executed: 'no', error: { code: 'unsendable-input' } });
+  });
 });

@@ -12,6 +12,7 @@ export interface TestFunctions {
   };
   nothing: { kind: 'json'; input: { note?: string }; output: number; errors: Record<never, never> };
   pixel: { kind: 'binary'; input: { size: number }; output: Blob; errors: Record<never, never> };
+  document: { kind: 'binary'; input: { size?: number }; output: Blob; errors: Record<never, never> };
   sleep: { kind: 'json'; input: { ms: number }; output: number; errors: Record<never, never> };
   archive: { kind: 'json'; input: Blob; output: number; errors: Record<never, never> };
   attach: {
@@ -63,6 +64,10 @@ export const clientFiles: Readonly<Record<string, string>> = {
   'functions/nothing.php': handler('return count($input);'),
   'schemas/pixel.ts': contract(`input: z.strictObject({ size: z.int() }), output: binary('image/x-test'),`),
   'functions/pixel.php': handler(`return new Binary(str_repeat('x', $input['size']), 'image/x-test');`),
+  'schemas/document.ts': contract(
+    `input: z.strictObject({ size: z.int().optional() }), output: binary('application/json'),`,
+  ),
+  'functions/document.php': handler(`return new Binary('{"a": 1}', 'application/json');`),
   'schemas/sleep.ts': contract(`input: z.strictObject({ ms: z.int() }), output: z.int(), timeoutMs: 60_000,`),
   'functions/sleep.php': handler(`usleep($input['ms'] * 1000); return $input['ms'];`),
   'schemas/archive.ts': contract(
