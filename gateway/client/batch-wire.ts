@@ -87,10 +87,13 @@ export const parseNews = (text: string, names: readonly string[], ids: AnswerIds
   return { kind: 'broken-off', error: errorOfProblem('batch', line.error, ids) };
 };
 
-/** Of an item the gateway told nothing about. */
+/** The end that the caller set. */
+const OVER = new Set(['aborted', 'client-timeout']);
+
+/** Of an item the gateway told nothing about. What its caller stopped before it was sent never began. */
 export const endWithout = (error: CallError): ItemEnd => ({
   ok: false,
-  status: 'failed',
+  status: OVER.has(error.code) && error.executed === 'no' ? 'cancelled' : 'failed',
   error,
   executed: error.executed,
   attempts: 0,

@@ -6,7 +6,7 @@ import type { ItemFacts } from './batch-wire.ts';
 import type { CallErrorOf } from './call-error.ts';
 import { makeClient } from './make-client.ts';
 import type { CallOptions, ClientOptions } from './options.ts';
-import type { ErrorsOf, InputOf, KindOf, Name, OutputOf, StreamName, WholeName } from './types.ts';
+import type { BatchInput, ErrorsOf, InputOf, Name, OutputOf, StreamName, WholeName } from './types.ts';
 
 /** Errors of one function, or of several: `error.code` tells them apart. */
 export type ErrorOf<F, N extends Name<F>> = CallErrorOf<ErrorsOf<F[N]>>;
@@ -25,17 +25,17 @@ export type CallResult<O, E> =
     }
   | { readonly ok: false; readonly error: E; readonly output?: never };
 
-/** One item of a batch. */
-export interface BatchItem<F, N> {
-  readonly function: N;
-  readonly input: KindOf<F[N & keyof F]> extends 'stream' | 'bytes'
-    ? 'this function streams: use client.stream()'
-    : InputOf<F[N & keyof F]>;
+interface ItemOptions {
   /** For logs and traces. */
   readonly id?: string;
   /** For this item, its waiting included. */
   readonly timeoutMs?: number;
 }
+
+/** One item of a batch; of several functions (`N`), the name decides what the input is. */
+export type BatchItem<F, N> = N extends unknown
+  ? ItemOptions & { readonly function: N; readonly input: BatchInput<F[N & keyof F]> }
+  : never;
 
 interface Ended<N> extends ItemFacts {
   readonly function: N;

@@ -71,9 +71,34 @@ export type ErrorsOf<T> = T extends { kind: FunctionKind; errors: infer E }
     ? ContractErrors<NonNullable<E>>
     : object;
 
+/**
+ * True of several functions whose inputs and outputs differ. Asked of the functions, not of their names: those the
+ * compiler would go through all, for each function of the project.
+ */
+type Several<T, All = T> = T extends unknown ? ([All] extends [T] ? never : true) : never;
+
+/** A name, where it is that of one function. */
+type One<T, N> = true extends Several<T> ? 'name one function: this may be several' : N;
+
 /** A name whose function `T` answers once; for a stream a text that says what to do, which the compiler shows. */
-export type WholeName<T, N> = KindOf<T> extends 'stream' | 'bytes' ? 'this function streams: use client.stream()' : N;
+export type WholeName<T, N> =
+  KindOf<T> extends 'stream' | 'bytes' ? 'this function streams: use client.stream()' : One<T, N>;
 
 /** A name whose function `T` streams. */
 export type StreamName<T, N> =
-  KindOf<T> extends 'stream' | 'bytes' ? N : 'this function does not stream: use client.call()';
+  KindOf<T> extends 'stream' | 'bytes' ? One<T, N> : 'this function does not stream: use client.call()';
+
+/** Whether a file must be given; one that may be left out is undefined, too. */
+type NeedsFile<I> = unknown extends I
+  ? never
+  : I extends Blob
+    ? true
+    : { [K in keyof I]-?: I[K] extends Blob | readonly Blob[] ? true : never }[keyof I];
+
+/** What an item of a batch gives to function `T`; else a text that says why it has no place there. */
+export type BatchInput<T> =
+  KindOf<T> extends 'stream' | 'bytes'
+    ? 'this function streams: use client.stream()'
+    : true extends NeedsFile<InputOf<T>>
+      ? 'files cannot go in a batch: use client.call()'
+      : InputOf<T>;

@@ -67,6 +67,7 @@ describe('a batch', () => {
 
   test('a file fails alone: it did not run', async () => {
     const file = new Blob(['%PDF'], { type: 'application/pdf' });
+    // @ts-expect-error files cannot go in a batch
     const { results } = await client().batch([{ function: 'archive', input: file }, greet('Ada')]);
     expect(results[0]).toMatchObject({ ok: false, executed: 'no', error: { code: 'unsendable-input' } });
     expect(results[1].ok).toBe(true);
@@ -99,6 +100,12 @@ describe('a batch', () => {
     const records = () => server.gateway.tracer.ring.get(results[0].traceId ?? '');
     await until('the batch has ended', () => records().some((record) => record.function === 'batch'));
     expect(records().filter((record) => record.function === 'sleep').length).toBeLessThanOrEqual(1);
+  });
+
+  test('a signal that came before it was sent cancels all of it', async () => {
+    const { results } = await client().batch([greet('Ada'), greet('Bob')], { signal: AbortSignal.abort() });
+    expect(results.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+    expect(results[1]).toMatchObject({ executed: 'no', attempts: 0, error: { code: 'aborted' } });
   });
 
   test('a signal does so, too', async () => {

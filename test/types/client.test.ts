@@ -79,6 +79,46 @@ test('calls', () => {
   });
 });
 
+test('one function at a time: a name that may be several has no one input', () => {
+  compiled(async ({ own }) => {
+    const name = 'echo' as 'echo' | 'word-count';
+    // @ts-expect-error name one function
+    await own.call(name, { name: 'x' });
+    // @ts-expect-error name one function
+    await own.tryCall(name, { name: 'x' });
+    // @ts-expect-error name one function
+    own.stream('tail-log' as 'tail-log' | 'export-csv', { name: 'x' });
+    // @ts-expect-error the input is not that of both
+    await own.batch([{ function: name, input: { name: 'x' } }]);
+    const items = ['a', 'b'].map((text) =>
+      text === 'a'
+        ? { function: 'echo' as const, input: { name: text } }
+        : { function: 'word-count' as const, input: { text } },
+    );
+    const { results } = await own.batch(items);
+    const [first] = results;
+    if (first?.ok)
+      expectTypeOf(first.output).toEqualTypeOf<OutputOf<Contracts['echo']> | OutputOf<Contracts['word-count']>>();
+    const wrong = ['a', 'b'].map((text) =>
+      text === 'a'
+        ? { function: 'echo' as const, input: { text } }
+        : { function: 'word-count' as const, input: { name: text } },
+    );
+    // @ts-expect-error each has the other's input
+    await own.batch(wrong);
+  });
+});
+
+test('functions that need files have no place in a batch', () => {
+  compiled(async ({ flat, own }) => {
+    // @ts-expect-error files cannot go in a batch: use client.call()
+    await own.batch([{ function: 'upload-avatar', input: { nickname: 'a', avatar: new Blob([]) } }]);
+    // @ts-expect-error files cannot go in a batch: use client.call()
+    await flat.batch([{ function: 'archive', input: new Blob([]) }]);
+    await flat.batch([{ function: 'greet', input: { name: 'a' } }]);
+  });
+});
+
 test('streams', () => {
   compiled(async ({ own }) => {
     for await (const item of own.stream('tail-log', { name: 'demo.txt' })) {
