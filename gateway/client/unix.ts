@@ -42,7 +42,7 @@ const toResponse = (answer: IncomingMessage, { Readable }: Streams): Response =>
 };
 
 interface Encoded {
-  readonly bytes: string | Buffer;
+  readonly bytes: string | Uint8Array;
   /** Of a form, which knows its boundary. */
   readonly type: string | undefined;
 }
@@ -54,7 +54,8 @@ interface Encoded {
 const encode = async (body: Sending['body']): Promise<Encoded> => {
   if (typeof body === 'string') return { bytes: body, type: undefined };
   const encoded = new Response(body);
-  return { bytes: Buffer.from(await encoded.arrayBuffer()), type: encoded.headers.get('content-type') ?? undefined };
+  // No Buffer: it is no global in every Deno.
+  return { bytes: new Uint8Array(await encoded.arrayBuffer()), type: encoded.headers.get('content-type') ?? undefined };
 };
 
 const post = async (modules: NodeModules, options: RequestOptions, sending: Sending): Promise<Response> => {
