@@ -45,7 +45,8 @@ export class BatchBody {
   #dueIndex = 0;
   #arrived = false;
   #ended = false;
-  #left = false;
+  /** Why nobody reads it any more. */
+  #left: GatewayError | undefined;
   #isFirst = true;
   #closingSent = false;
   #wake: (() => void) | undefined;
@@ -61,7 +62,7 @@ export class BatchBody {
 
   /** `text`: one result as JSON. */
   add(index: number, text: string): void {
-    if (this.#left) return;
+    if (this.#left !== undefined) return;
     const kept = this.#options.store.put(Buffer.from(text));
     if (this.#options.order === 'finish') {
       this.#queue(kept);
@@ -84,20 +85,20 @@ export class BatchBody {
   /** Nothing follows but this. */
   end(text: string | undefined): void {
     this.#ended = true;
-    if (text !== undefined && !this.#left) this.#queue(this.#options.store.put(Buffer.from(text)));
+    if (text !== undefined && this.#left === undefined) this.#queue(this.#options.store.put(Buffer.from(text)));
     this.#wakeUp();
   }
 
   /** Nobody will read it. */
   async discard(): Promise<void> {
-    this.#left = true;
+    this.#left = readerLeft();
     await this.#options.store.close();
   }
 
   mayStart(index: number): boolean {
     const { order } = this.#options;
     // Nothing is kept for a reader that has left.
-    if (this.#left) return true;
+    if (this.#left !== undefined) return true;
     if (this.#arrived && this.#readyBytes >= READY_MAX_BYTES) return false;
     if (order === 'finish') return !this.#isFull;
     // Where nothing is ready, it is the one that is due that everything waits for.
@@ -107,7 +108,7 @@ export class BatchBody {
 
   /** Resolves when there is room for the results of items that need not be called; undefined: now. */
   room(): Promise<void> | undefined {
-    if (this.#left || !this.#isFull || (this.#options.order === 'input' && this.#readyBytes === 0)) return undefined;
+    if (this.#left !== undefined || !this.#isFull || (this.#options.order === 'input' && this.#readyBytes === 0)) return undefined;
     return new Promise((resolve) => this.#onRoom.push(resolve));
   }
 
@@ -131,9 +132,9 @@ export class BatchBody {
         const watch = this.#watch(() => unsentBytes(outgoing));
         const isOpen = await Promise.race([drained, closed]);
         clearInterval(watch);
-        if (!isOpen || this.#left) return;
+        if (!isOpen || this.#left !== undefined) return;
       }
-      outgoing.end();
+      if (this.#left === undefined) outgoing.end();
     } catch (thrown) {
       this.#cutOff(toGatewayError(thrown));
       if (this.#options.cut === undefined) outgoing.destroy();
@@ -147,7 +148,10 @@ export class BatchBody {
       clearInterval(watch);
       try {
         const part = await this.#next();
-        if (part === undefined) {
+        if (this.#left !== undefined) {
+          // Closed, it would look whole.
+          controller.error(this.#left);
+        } else if (part === undefined) {
           controller.close();
         } else {
           controller.enqueue(part);
@@ -178,12 +182,12 @@ export class BatchBody {
 
   /** What is ready, up to a part; undefined: that was all. */
   async #next(): Promise<Buffer | undefined> {
-    while (this.#readyAt === this.#ready.length && !this.#ended && !this.#left) {
+    while (this.#readyAt === this.#ready.length && !this.#ended && this.#left === undefined) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       // Results that end together leave in one write.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (this.#left) return undefined;
+    if (this.#left !== undefined) return undefined;
     const pieces: Buffer[] = [];
     for (let bytes = 0; bytes < PART_BYTES && this.#readyAt < this.#ready.length; ) {
       const kept = this.#shift();
@@ -239,7 +243,7 @@ export class BatchBody {
       const before = unsent;
       unsent = unsentBytes();
       const isTaken = before === undefined || unsent === undefined || unsent < before;
-      if (isTaken || this.#left || (!this.#arrived && !this.#isFull)) return;
+      if (isTaken || this.#left !== undefined || (!this.#arrived && !this.#isFull)) return;
       clearInterval(timer);
       const detail = `The reader took nothing for ${idleWriteTimeoutMs} ms: http.idleWriteTimeoutMs.`;
       this.#cutOff(new GatewayError('slow-reader', detail));
@@ -253,8 +257,8 @@ export class BatchBody {
   }
 
   #leave(error: GatewayError): void {
-    if (this.#left) return;
-    this.#left = true;
+    if (this.#left !== undefined) return;
+    this.#left = error;
     this.#options.onLeft(error);
     void this.#options.store.close();
     this.#conclude(error);

@@ -177,6 +177,19 @@ describe('results', () => {
     expect(runs.count - before).toBeLessThan(3000);
   });
 
+  test('that a reader in process left lying do not look whole to it later', async () => {
+    const startedMs = Date.now();
+    const body = linesOf(Array.from({ length: 300 }, () => ({ function: 'big', input: 20_000 })));
+    const headers = { 'content-type': NDJSON };
+    const response = await server.gateway.fetch(new Request('http://localhost/batch', { method: 'POST', headers, body }));
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    const isCut = ({ function: name, error, startMs }: TraceRecord): boolean =>
+      name === 'batch' && error === 'slow-reader' && startMs >= startedMs;
+    await until('it is taken for one that does not read', () => server.gateway.tracer.ring.list(500).some(isCut));
+    await expect(reader.read()).rejects.toMatchObject({ code: 'slow-reader' });
+  });
+
   test('of a batch that shall finish without its caller do not hold it up', async () => {
     const before = runs.count;
     const open = new OpenBatch(server.url, { headers: { 'on-disconnect': 'finish' } });
