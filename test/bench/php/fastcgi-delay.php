@@ -3,21 +3,21 @@
 /**
  * As batch-delay.php, without a gateway: so many requests always in flight, each on a connection of its own.
  *
- * usage: php fastcgi-delay.php SOCKET SCRIPT ITEMS IN_FLIGHT
+ * usage: php fastcgi-delay.php SOCKET SCRIPT ITEMS IN_FLIGHT MAX_US
  */
 
 declare(strict_types=1);
 
 require __DIR__ . '/fastcgi-wave.php';
 
-[, $path, $script, $items, $inFlight] = $argv;
+[, $path, $script, $items, $inFlight, $maxUs] = $argv;
 mt_srand(1);
 $left = (int) $items;
 $pending = [];
 $came = [];
 while ($left > 0 || $pending !== []) {
     for (; $left > 0 && count($pending) < (int) $inFlight; --$left) {
-        $call = new PendingCall($path, request($script, json_encode(['us' => mt_rand(1_000, 50_000)])));
+        $call = new PendingCall($path, request($script, json_encode(['us' => mt_rand(1_000, (int) $maxUs)])));
         $pending[(int) $call->socket] = $call;
     }
     $readable = array_map(static fn (PendingCall $call) => $call->socket, $pending);
