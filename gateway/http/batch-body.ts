@@ -108,7 +108,8 @@ export class BatchBody {
 
   /** Resolves when there is room for the results of items that need not be called; undefined: now. */
   room(): Promise<void> | undefined {
-    if (this.#left !== undefined || !this.#isFull || (this.#options.order === 'input' && this.#readyBytes === 0)) return undefined;
+    if (this.#left !== undefined || !this.#isFull || (this.#options.order === 'input' && this.#readyBytes === 0))
+      return undefined;
     return new Promise((resolve) => this.#onRoom.push(resolve));
   }
 

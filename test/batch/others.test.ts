@@ -181,7 +181,9 @@ describe('results', () => {
     const startedMs = Date.now();
     const body = linesOf(Array.from({ length: 300 }, () => ({ function: 'big', input: 20_000 })));
     const headers = { 'content-type': NDJSON };
-    const response = await server.gateway.fetch(new Request('http://localhost/batch', { method: 'POST', headers, body }));
+    const response = await server.gateway.fetch(
+      new Request('http://localhost/batch', { method: 'POST', headers, body }),
+    );
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
     await reader.read();
     const isCut = ({ function: name, error, startMs }: TraceRecord): boolean =>
