@@ -14,9 +14,12 @@ const FILE_MAX_BYTES = 8 * 1_048_576;
 export class ResultStore {
   readonly #spool: Spool;
   #memoryBytes = 0;
-  /** With results that were not taken yet, and the one that is written to, which is the last. */
+  /** With results that were not taken yet. */
   readonly #files = new Set<ResultFile>();
+  /** The one that is written to. */
   #last: ResultFile | undefined;
+  /** Of files that are under way. */
+  readonly #removals = new Set<Promise<void>>();
   /** It takes nothing (any more). */
   #noDisk = false;
 
@@ -51,7 +54,8 @@ export class ResultStore {
       return kept.bytes;
     }
     const taken = kept.file.take(kept);
-    if (kept.file.isSpent && kept.file !== this.#last) this.#remove(kept.file, taken);
+    // Also the one that is written to: its room would be taken for good, and nothing more begin.
+    if (kept.file.isSpent) this.#remove(kept.file, taken);
     return taken;
   }
 
@@ -59,7 +63,7 @@ export class ResultStore {
     this.#noDisk = true;
     const files = [...this.#files];
     this.#files.clear();
-    await Promise.all(files.map((file) => file.remove()));
+    await Promise.all([...files.map((file) => file.remove()), ...this.#removals]);
   }
 
   /** Undefined: where the disk has no room results stay in memory, which those in flight bound: none begins then. */
@@ -70,19 +74,19 @@ export class ResultStore {
       return undefined;
     }
     if (this.#last === undefined || this.#last.size >= FILE_MAX_BYTES) {
-      const before = this.#last;
       this.#last = new ResultFile(this.#spool, () => (this.#noDisk = true));
       this.#files.add(this.#last);
-      if (before?.isSpent) this.#remove(before, undefined);
     }
     return this.#last.put(bytes);
   }
 
   /** When what was taken last has been read. */
-  #remove(file: ResultFile, reading: Buffer | Promise<Buffer> | undefined): void {
+  #remove(file: ResultFile, reading: Buffer | Promise<Buffer>): void {
     this.#files.delete(file);
-    const remove = (): void => void file.remove();
-    if (reading instanceof Promise) reading.then(remove, remove);
-    else remove();
+    if (this.#last === file) this.#last = undefined;
+    const remove = (): Promise<void> => file.remove();
+    const removed = reading instanceof Promise ? reading.then(remove, remove) : remove();
+    this.#removals.add(removed);
+    void removed.finally(() => this.#removals.delete(removed));
   }
 }

@@ -141,12 +141,11 @@ export class Pool {
   /** A worker for this call, or a place behind others, or undefined: it has to wait. */
   take(placed: Placed, whenFreed: () => void): Slot | undefined {
     const { workload } = placed;
-    // One that was never measured may be slow: the first 19 of a fan-out kept a worker from the 81 behind them.
-    if (workload.wallMs > 0) this.#noteQuick(workload);
-    const onFreed = (): void => {
-      this.#noteQuick(workload);
-      whenFreed();
-    };
+    const isMeasured = workload.wallMs > 0;
+    if (isMeasured) this.#noteQuick(workload);
+    // One that was never measured may be slow: the first 19 of a fan-out kept a worker from the 81 behind them. Its
+    // first call tells; later ones need no closure of their own.
+    const onFreed = isMeasured ? whenFreed : this.#notingQuick(workload, whenFreed);
     const backend = this.#roomiest();
     if (backend === undefined) return undefined;
     const near = backend.takeBehind(placed, WAKE_UP_MS, onFreed);
@@ -170,6 +169,13 @@ export class Pool {
 
   #noteQuick(workload: Placed['workload']): void {
     if (!workload.isSlow) this.#quickAtMs = performance.now();
+  }
+
+  #notingQuick(workload: Placed['workload'], whenFreed: () => void): () => void {
+    return () => {
+      this.#noteQuick(workload);
+      whenFreed();
+    };
   }
 
   get #quickCallsAround(): boolean {
