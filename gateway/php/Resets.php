@@ -1,0 +1,39 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway;
+
+/** What has to be done after every call, so that the next one finds things as this one did. */
+final class Resets
+{
+    /** @var list<callable(): void> */
+    private static array $hooks = [];
+
+    /** For the pool's bootstrap: run after each call, under both engines, before the worker serves another. */
+    public static function add(callable $hook): void
+    {
+        self::$hooks[] = $hook;
+    }
+
+    /**
+     * For the runtime.
+     *
+     * @param list<callable(): void> $own of this call
+     *
+     * @return list<\Throwable> what they threw: the others have run all the same
+     */
+    public static function run(array $own): array
+    {
+        $thrown = [];
+        foreach ([...$own, ...self::$hooks] as $hook) {
+            try {
+                $hook();
+            } catch (\Throwable $error) {
+                $thrown[] = $error;
+            }
+        }
+
+        return $thrown;
+    }
+}
