@@ -64,6 +64,37 @@ const poolCommon = {
     .describe('file below the project that handlers need first, such as `vendor/autoload.php`'),
 };
 
+/** Workers of the resident engine. They are there when the pool has functions that say `engine: 'resident'`. */
+const resident = z.strictObject({
+  workers: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(() => Math.max(4, 2 * availableParallelism()))
+    .describe('PHP processes, each serving one call at a time; default: twice the cores, at least 4'),
+  callsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .default(100_000)
+    .describe('calls after which a worker is replaced, give or take a tenth'),
+  memoryMaxBytes: bytes(1_048_576, MAX_BYTES)
+    .default(96 * 1_048_576)
+    .describe('a worker that holds more than this between calls is replaced; keep it below `memory_limit`'),
+  ageMaxMs: ms(1000, 30 * MAX_MS)
+    .default(3_600_000)
+    .describe('age at which a worker is replaced, give or take a tenth'),
+  bootstrapTimeoutMs: ms(100, 600_000)
+    .default(30_000)
+    .describe('for the bootstrap and the handler files to load before the first call'),
+  leaks: z
+    .enum(['warn', 'recycle', 'fpm', 'off'])
+    .default('warn')
+    .describe(
+      'what becomes of state that a call leaves behind and that cannot be put back: `warn` tells of it, `recycle` replaces the worker, too, `fpm` moves the function to php-fpm until the next release; `off` looks for none',
+    ),
+});
+
 /** A pool whose php-fpm the gateway starts and watches. */
 const managedPool = z.strictObject({
   kind: z.literal('managed'),
@@ -98,6 +129,7 @@ const managedPool = z.strictObject({
     .refine((user) => user !== 'root', { error: 'must not be root: PHP never runs as root' })
     .default('www-data')
     .describe('whom the workers run as when the gateway is root; ignored otherwise; never root'),
+  resident: resident.prefault({}).describe('workers of the resident engine'),
 });
 
 const addressText = z.string().refine((text) => parseAddress(text) !== undefined, {
@@ -136,6 +168,7 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, {
 
 const functionOverride = z.strictObject({
   pool: z.string().optional().describe('its pool'),
+  engine: z.enum(['fpm', 'resident']).optional().describe('`fpm`, or `resident` where it is a handler'),
   timeoutMs: ms(1, MAX_MS).optional().describe('how long PHP may run'),
   queueTimeoutMs: ms(0, MAX_MS).optional().describe('how long a call may wait for a worker'),
   concurrency: z.int().min(1).max(100_000).optional().describe('calls of it running or waiting at once'),
@@ -308,6 +341,10 @@ export const configSchema = z.strictObject({
     .optional()
     .describe('for files that wait on disk, here and in PHP; default: /var/tmp, or the temporary folder'),
   phpFpm: z.string().optional().describe('the php-fpm program; default: the newest found'),
+  php: z
+    .string()
+    .optional()
+    .describe('the PHP program of resident workers; default: the one of the same version as php-fpm'),
   exposeErrors: z.boolean().default(false).describe('tell callers what PHP said: messages, files, lines; on in `dev`'),
   shutdownGraceMs: ms(0, 3_600_000).default(30_000).describe('how long running calls may take after SIGTERM'),
 });
@@ -323,6 +360,7 @@ export type GatewayConfig = Omit<z.input<typeof configSchema>, 'pools'> & {
 /** Every setting, with a value. */
 export type Settings = z.output<typeof configSchema>;
 export type ManagedPoolSettings = z.output<typeof managedPool>;
+export type ResidentSettings = z.output<typeof resident>;
 export type AttachedPoolSettings = z.output<typeof attachedPool>;
 export type PoolSettings = ManagedPoolSettings | AttachedPoolSettings;
 

@@ -85,6 +85,9 @@ export interface ScriptList {
   readonly files: readonly string[];
 }
 
+/** What runs a handler: a php-fpm worker that forgets everything behind each call, or one that stays. */
+export type Engine = 'fpm' | 'resident';
+
 export type ContractOutput = z.ZodType | BinaryOutput | StreamOutput;
 
 type AnyOutput = AnySchema | BinaryOutput | StreamOutput<AnySchema | BinaryOutput>;
@@ -112,8 +115,11 @@ export interface Contract<
   readonly scripts?: ScriptList;
   /** Name of the pool in the config; default `default`. */
   readonly pool?: string;
-  /** `fpm`: fresh state for each call. */
-  readonly engine?: 'fpm';
+  /**
+   * `fpm` (default): fresh state for each call. `resident`: workers that are bootstrapped once and serve many calls, for
+   * handlers (docs/resident.md). The handler file is the same.
+   */
+  readonly engine?: Engine;
   /** HTTP verbs; default POST alone. */
   readonly methods?: readonly Method[];
   /** Default: JSON for handlers, and multipart where `input` has files; form, multipart and JSON for scripts. */

@@ -1,8 +1,8 @@
 /** A whole CGI response in memory, within limits: what every answer is that is not streamed. */
 import { GatewayError } from '../errors.ts';
-import type { Exchange, ExchangeSink } from './answers.ts';
 import { GatheredBytes } from './bytes.ts';
 import type { Connection } from './connection.ts';
+import type { Exchange, ExchangeSink } from './due.ts';
 import type { FastCgiRequest } from './request.ts';
 import { type CgiHead, CgiParser, type CgiSink, missingHead } from './response.ts';
 import { StderrKeeper } from './stderr.ts';

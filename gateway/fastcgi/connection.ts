@@ -1,17 +1,20 @@
 /**
  * One socket to a FastCGI peer. Knows bytes and order, nothing of pools, deadlines or PHP.
  *
- * Requests are answered in the order written, as php-fpm does; how many may be written ahead is the owner's choice.
+ * Requests are begun in the order written; how many may be written ahead is the owner's choice. php-fpm tells them
+ * apart by that order alone, resident workers by ids (`multiplexed`), so that one that has not begun can be taken back.
  * The owner ends a connection by `close()` (after the answers that are due) or `destroy()`.
  */
 import net from 'node:net';
 import { type Address, formatAddress } from '../address.ts';
 import { GatewayError } from '../errors.ts';
-import { Answers, type Exchange, type ExchangeSink, type Failure, peerDetail } from './answers.ts';
+import { Answers } from './answers.ts';
+import { type Exchange, type ExchangeSink, type Failure, peerDetail } from './due.ts';
 import { borrow, giveBack, isOwn, share } from './memory.ts';
+import { MultiplexedAnswers } from './multiplexed.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
-import { PING } from './record.ts';
-import { END_OF_STDIN, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
+import { encodeAbort, PING } from './record.ts';
+import { encodeEndOfStdin, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
 
 /** One buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
 const READ_BUFFER_BYTES = 65_536;
@@ -22,8 +25,13 @@ const READ_ON_MAX_MS = 1000;
 /** Of a read buffer that is kept at least this much is used. */
 const KEEP_MIN_BYTES = 16_384;
 
+/** One of ours: its progress is written here. */
+type DueExchange = Exchange & { readonly progress: Progress };
+
 export interface ConnectOptions {
   readonly timeoutMs: number;
+  /** The peer tells requests apart by their ids, as resident workers do. Default false: php-fpm serves them in order. */
+  readonly multiplexed?: boolean;
 }
 
 export class Connection {
@@ -31,10 +39,12 @@ export class Connection {
   /** Resolves when the socket is gone, for whatever reason; never rejects. */
   readonly closed: Promise<void>;
   readonly #socket: net.Socket;
-  readonly #answers: Answers;
+  readonly #answers: Answers | MultiplexedAnswers;
   /** `closing`: no new requests; ends when the last answer is in. */
   #state: 'open' | 'closing' | 'closed' = 'open';
   #readToEnd = false;
+  /** The kernel says that the peer closed with bytes of ours unread. */
+  #leftUnread = false;
   #failure: Failure | undefined;
   /** A large body is still on its way. */
   #sending = false;
@@ -75,16 +85,17 @@ export class Connection {
       socket.once('connect', () => {
         clearTimeout(timer);
         socket.removeAllListeners('error');
-        connection = new Connection(address, socket);
+        connection = new Connection(address, socket, options.multiplexed === true);
         resolve(connection);
       });
     });
   }
 
-  private constructor(address: Address, socket: net.Socket) {
+  private constructor(address: Address, socket: net.Socket, multiplexed: boolean) {
     this.address = address;
     this.#socket = socket;
-    this.#answers = new Answers(formatAddress(address));
+    const peer = formatAddress(address);
+    this.#answers = multiplexed ? new MultiplexedAnswers(peer) : new Answers(peer);
     const sameMachine = address.kind === 'unix' || isLoopback(socket.remoteAddress);
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -98,7 +109,10 @@ export class Connection {
       socket.destroy();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (isReadToEnd(error, sameMachine)) this.#readToEnd = true;
+      if (isReadToEnd(error, sameMachine)) {
+        this.#readToEnd = true;
+        this.#leftUnread = address.kind === 'unix';
+      }
       this.#failure ??= this.#crash(error.code ?? error.message, error);
     });
     if (sameMachine) this.#readOnAfterFailedWrite();
@@ -143,16 +157,16 @@ export class Connection {
       const privateDetail = peerDetail(formatAddress(this.address));
       throw new GatewayError('pool-unavailable', 'The connection is closed.', { executed: 'no', privateDetail });
     }
-    const chunks = encodeRequest(request);
-    const exchange = this.#answers.expectRequest(sink, request.ping);
-    const { progress } = exchange;
+    const exchange = this.#expect(request, sink);
+    const { progress, requestId } = exchange;
+    const chunks = encodeRequest(request, requestId);
     // Told not to keep the connection, the worker answers this and no other, then blocks until we close.
     if (!request.keepConnection) this.#state = 'closing';
     const [first] = chunks;
     if (!Buffer.isBuffer(request.body)) {
       this.#flush();
       this.#write(chunks, progress, false);
-      void this.#writeLarge(request.body, progress);
+      void this.#writeLarge(request.body, exchange);
     } else if (first !== undefined && chunks.length === 1) {
       this.#writeSoon(first, progress);
     } else {
@@ -160,6 +174,22 @@ export class Connection {
       this.#write(chunks, progress, true);
     }
     return exchange;
+  }
+
+  #expect(request: FastCgiRequest, sink: ExchangeSink): DueExchange {
+    return this.#answers instanceof Answers
+      ? this.#answers.expectRequest(sink, request.ping)
+      : this.#answers.expectRequest(sink);
+  }
+
+  /**
+   * Takes back a request that stands behind others, of a multiplexed peer: it is answered as refused before it began,
+   * or runs if it has begun meanwhile.
+   */
+  abort({ requestId }: Exchange): void {
+    if (this.#answers instanceof Answers || !this.usable || !this.#answers.expectAbort(requestId)) return;
+    this.#flush();
+    this.#socket.write(encodeAbort(requestId));
   }
 
   /** How many there were: pieces received in the same one belong together. */
@@ -233,19 +263,19 @@ export class Connection {
   }
 
   /** At the pace the peer reads. What cannot be sent to its end ends the connection: the peer would wait for the rest. */
-  async #writeLarge(body: LargeBody, progress: Progress): Promise<void> {
+  async #writeLarge(body: LargeBody, { requestId, progress }: DueExchange): Promise<void> {
     this.#sending = true;
     try {
       let leftBytes = body.length;
       for await (const bytes of body.chunks()) {
         leftBytes -= bytes.length;
         if (leftBytes < 0) break;
-        if (!this.#write(encodeStdin(bytes), progress, false)) await this.#drained();
+        if (!this.#write(encodeStdin(requestId, bytes), progress, false)) await this.#drained();
         if (this.#state === 'closed') return;
       }
       if (leftBytes !== 0) throw new Error(`its bytes are ${leftBytes < 0 ? 'more' : 'fewer'} than its length`);
       this.#sending = false;
-      this.#write([END_OF_STDIN], progress, true);
+      this.#write([encodeEndOfStdin(requestId)], progress, true);
     } catch (cause) {
       // It may name a file of ours.
       const privateDetail = cause instanceof Error ? cause.message : String(cause);
@@ -317,7 +347,7 @@ export class Connection {
   #onClosed(): void {
     this.#state = 'closed';
     giveBack(this.#buffer);
-    this.#answers.end(this.#failure ?? this.#crash('closed'), this.#readToEnd);
+    this.#answers.end(this.#failure ?? this.#crash('closed'), this.#readToEnd, this.#leftUnread);
   }
 
   #crash(why: string, cause?: unknown): Failure {

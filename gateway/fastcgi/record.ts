@@ -67,3 +67,6 @@ export const encodeBeginRequest = (requestId: number, keepConnection: boolean): 
     requestId,
     Buffer.from([0, FCGI_RESPONDER, keepConnection ? FCGI_KEEP_CONN : 0, 0, 0, 0, 0, 0]),
   );
+
+/** Takes back a request that has not begun. */
+export const encodeAbort = (requestId: number): Buffer => encodeRecord(RecordType.ABORT_REQUEST, requestId, EMPTY);

@@ -20,7 +20,7 @@ export interface LargeBody {
   chunks(): AsyncIterable<Buffer>;
 }
 
-/** The id in params encoded ahead. Peers that answer in order need no other: php-fpm echoes any id and checks none. It is the id of every request. */
+/** The id in params encoded ahead. Peers that answer in order need no other: php-fpm echoes any id and checks none. Peers of ours that tell requests apart by it get it written anew. */
 export const PREENCODED_REQUEST_ID = 1;
 
 export interface FastCgiRequest {
@@ -43,28 +43,49 @@ const NOTHING = Buffer.alloc(0);
 const BEGIN_AND_KEEP = encodeBeginRequest(PREENCODED_REQUEST_ID, true);
 const BEGIN_AND_CLOSE = encodeBeginRequest(PREENCODED_REQUEST_ID, false);
 const END_OF_PARAMS = encodeRecord(RecordType.PARAMS, PREENCODED_REQUEST_ID, NOTHING);
-export const END_OF_STDIN = encodeRecord(RecordType.STDIN, PREENCODED_REQUEST_ID, NOTHING);
+const END_OF_STDIN = encodeRecord(RecordType.STDIN, PREENCODED_REQUEST_ID, NOTHING);
 
 /** STDIN records around these bytes, which are not copied. */
-export const encodeStdin = (bytes: Buffer): Buffer[] => {
+export const encodeStdin = (requestId: number, bytes: Buffer): Buffer[] => {
   const chunks: Buffer[] = [];
   for (let start = 0; start < bytes.length; start += FCGI_MAX_CONTENT_LEN) {
     const content = bytes.subarray(start, start + FCGI_MAX_CONTENT_LEN);
     const header = Buffer.allocUnsafe(FCGI_HEADER_LEN);
-    writeHeader(header, 0, RecordType.STDIN, PREENCODED_REQUEST_ID, content.length);
+    writeHeader(header, 0, RecordType.STDIN, requestId, content.length);
     chunks.push(header, content);
   }
   return chunks;
 };
 
-/** Buffers to be written together, in this order; one where the body is small. A large body and `END_OF_STDIN` follow. */
-export const encodeRequest = ({ body, encodedParams, params, ping, keepConnection }: FastCgiRequest): Buffer[] => {
+export const encodeEndOfStdin = (requestId: number): Buffer =>
+  requestId === PREENCODED_REQUEST_ID ? END_OF_STDIN : encodeRecord(RecordType.STDIN, requestId, NOTHING);
+
+/**
+ * Buffers to be written together, in this order; one where the body is small. A large body and `encodeEndOfStdin`
+ * follow.
+ */
+export const encodeRequest = (request: FastCgiRequest, requestId: number): Buffer[] => {
+  const { body, encodedParams, params, ping, keepConnection } = request;
   const own: Params = [...params, ['CONTENT_LENGTH', String(body.length)]];
   const allParams = appendParams(PREENCODED_REQUEST_ID, encodedParams ?? NOTHING, own);
   const begin = keepConnection ? BEGIN_AND_KEEP : BEGIN_AND_CLOSE;
   const head = ping ? [PING, begin, allParams, END_OF_PARAMS] : [begin, allParams, END_OF_PARAMS];
-  if (!Buffer.isBuffer(body)) return head;
-  if (body.length > 0) head.push(...encodeStdin(body));
-  head.push(END_OF_STDIN);
-  return body.length <= COPY_MAX_BYTES ? [Buffer.concat(head)] : head;
+  if (Buffer.isBuffer(body) && body.length <= COPY_MAX_BYTES) {
+    if (body.length > 0) head.push(...encodeStdin(PREENCODED_REQUEST_ID, body));
+    head.push(END_OF_STDIN);
+    return [withId(Buffer.concat(head), requestId)];
+  }
+  const large = requestId === PREENCODED_REQUEST_ID ? head : [withId(Buffer.concat(head), requestId)];
+  if (Buffer.isBuffer(body)) large.push(...encodeStdin(requestId, body), encodeEndOfStdin(requestId));
+  return large;
+};
+
+/** Whole records of ours, made anew: each gets this id. */
+const withId = (records: Buffer, requestId: number): Buffer => {
+  if (requestId === PREENCODED_REQUEST_ID) return records;
+  for (let at = 0; at < records.length; at += FCGI_HEADER_LEN + records.readUInt16BE(at + 4)) {
+    // A ping has none.
+    if (records[at] !== undefined && records.readUInt16BE(at + 2) !== 0) records.writeUInt16BE(requestId, at + 2);
+  }
+  return records;
 };

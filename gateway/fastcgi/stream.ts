@@ -1,9 +1,9 @@
 /** A CGI response read while it comes, at the reader's pace: PHP's writes block when the reader is slow. */
 import type { GatewayError } from '../errors.ts';
-import type { ExchangeSink } from './answers.ts';
 import { GatheredBytes } from './bytes.ts';
 import type { Over, Reception, ResponseLimits } from './collect.ts';
 import type { Connection } from './connection.ts';
+import type { ExchangeSink } from './due.ts';
 import type { FastCgiRequest } from './request.ts';
 import { type CgiHead, CgiParser, missingHead } from './response.ts';
 import { StderrKeeper } from './stderr.ts';

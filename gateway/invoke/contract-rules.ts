@@ -83,7 +83,7 @@ const members = z.strictObject({
     })
     .optional(),
   pool: z.string().optional(),
-  engine: z.literal('fpm', { error: "must be 'fpm', the one engine of this version" }).optional(),
+  engine: z.enum(['fpm', 'resident'], { error: "must be 'fpm' or 'resident'" }).optional(),
   methods: z
     .array(z.enum(METHODS, { error: ({ input }) => methodComplaint(input) }))
     .min(1)

@@ -1,7 +1,7 @@
 /** One function of a release: its contract with every setting resolved. What calls, lists and OpenAPI read. */
 import { z } from 'zod';
 import type { Settings } from '../config.ts';
-import type { BinaryOutput, Content, Contract, DeclaredError, Method } from '../contract.ts';
+import type { BinaryOutput, Content, Contract, DeclaredError, Engine, Method } from '../contract.ts';
 import { isBinaryOutput, isStreamOutput } from '../contract.ts';
 import { isCode } from '../errors.ts';
 import type { FunctionCode } from '../pool/runtime.ts';
@@ -34,6 +34,7 @@ export interface GatewayFunction {
   readonly errors: ReadonlyMap<string, DeclaredFailure>;
   readonly code: FunctionCode;
   readonly pool: string;
+  readonly engine: Engine;
   /** Members of the input that are files; the name is empty where the whole input is one. */
   readonly files: ReadonlyMap<string, FileField>;
   readonly contents: readonly Content[];
@@ -150,6 +151,12 @@ export const resolveFunction = (
     const inputJsonSchema = toJsonSchema(contract.input, 'input');
     const { files, problems: wrongFiles } = fileFields(inputJsonSchema, settings.limits);
     const code = functionCode(name, contract);
+    const engine = override.engine ?? contract.engine ?? 'fpm';
+    if (code.kind === 'script' && engine === 'resident') {
+      const property = override.engine === undefined ? 'engine' : `functions.${name}.engine`;
+      const detail = "A script needs a process of its own for each call: say 'fpm', or write a handler.";
+      problems.push({ file, property, detail });
+    }
     const contents = contract.contents ?? usualContents(code, files, inputJsonSchema);
     problems.push(...wrongFiles.map((wrong) => ({ file, ...wrong })), ...contentProblems(file, contents, files));
     return {
@@ -166,6 +173,7 @@ export const resolveFunction = (
       requestHeaders: contract.requestHeaders ?? [],
       responseHeaders: contract.responseHeaders ?? [],
       pool: override.pool ?? contract.pool ?? 'default',
+      engine,
       methods: contract.methods ?? ['POST'],
       timeoutMs: override.timeoutMs ?? contract.timeoutMs ?? defaults.timeoutMs,
       queueTimeoutMs: override.queueTimeoutMs ?? contract.queueTimeoutMs ?? defaults.queueTimeoutMs,

@@ -97,6 +97,10 @@ const poolProblem = (fn: GatewayFunction, settings: Settings, file: string): Sta
       detail: `There is no pool ${JSON.stringify(fn.pool)} in deploy/gateway.config.ts; known: ${known}.`,
     };
   }
+  if (fn.engine === 'resident' && 'address' in pool) {
+    const detail = `The pool ${fn.pool} is run by somebody else, with php-fpm alone: name a pool of the gateway's own, or say engine: 'fpm'.`;
+    return { file, property: 'engine', detail };
+  }
   const cpuLimitSeconds = 'ini' in pool ? Number(pool.ini.max_execution_time ?? 0) : 0;
   if (cpuLimitSeconds === 0 || cpuLimitSeconds * 1000 >= fn.timeoutMs) return undefined;
   const detail = `timeoutMs is ${fn.timeoutMs}, but pools.${fn.pool}.ini.max_execution_time ends PHP after ${cpuLimitSeconds} s: raise that or lower timeoutMs.`;

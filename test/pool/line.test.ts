@@ -24,7 +24,7 @@ const makeLine = ({ pings = true, process }: { pings?: boolean; process?: ChildP
 
 class Call implements LineCall {
   readonly progress = { ping: 'unanswered' } as Progress;
-  readonly exchange = { progress: this.progress, done: Promise.resolve() };
+  readonly exchange = { requestId: 1, progress: this.progress, done: Promise.resolve() };
   readonly timeLimitMs: number;
   readonly givesUpAtMs: number;
   late = false;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { encodeParams } from '../../gateway/fastcgi/params.ts';
 import { encodeBeginRequest, PING } from '../../gateway/fastcgi/record.ts';
-import { encodeRequest, type FastCgiRequest } from '../../gateway/fastcgi/request.ts';
+import { encodeRequest, type FastCgiRequest, PREENCODED_REQUEST_ID } from '../../gateway/fastcgi/request.ts';
 import { decodePairsOf, decodeRecords, decodeRequests, Type } from './codec.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
@@ -53,7 +53,10 @@ describe('golden bytes', () => {
   });
 
   test('a whole request with a ping in front is one buffer', () => {
-    const chunks = encodeRequest(request({ params: [['A', 'b']], body: Buffer.from('xyz'), ping: true }));
+    const chunks = encodeRequest(
+      request({ params: [['A', 'b']], body: Buffer.from('xyz'), ping: true }),
+      PREENCODED_REQUEST_ID,
+    );
     expect(chunks).toHaveLength(1);
     expect(chunks[0]).toEqual(
       hex(`01 09 0000 0000 00 00
@@ -141,7 +144,7 @@ describe('params', () => {
 describe('requests', () => {
   test.each([0, 1, 65_535, 65_536, 65_537, 131_070, 1_048_576])('a body of %i bytes comes back', (bytes) => {
     const body = Buffer.alloc(bytes, 'body');
-    const encoded = Buffer.concat(encodeRequest(request({ params: [['A', 'b']], body })));
+    const encoded = Buffer.concat(encodeRequest(request({ params: [['A', 'b']], body }), PREENCODED_REQUEST_ID));
     const { records, rest } = decodeRecords(encoded);
     expect(rest).toHaveLength(0);
     const stdin = records.filter(({ type }) => type === Type.STDIN);
@@ -162,7 +165,9 @@ describe('requests', () => {
 
   test('params encoded ahead come first, and there is one end of the stream', () => {
     const encodedParams = encodeParams(1, [['AHEAD', '1']]);
-    const { records } = decodeRecords(Buffer.concat(encodeRequest(request({ encodedParams, params: [['B', '2']] }))));
+    const { records } = decodeRecords(
+      Buffer.concat(encodeRequest(request({ encodedParams, params: [['B', '2']] }), PREENCODED_REQUEST_ID)),
+    );
     expect(decodeRequests(records)[0]?.params.map(([name]) => name)).toEqual(['AHEAD', 'B', 'CONTENT_LENGTH']);
     const empty = records.filter(({ type, content }) => type === Type.PARAMS && content.length === 0);
     expect(empty).toHaveLength(1);
@@ -170,7 +175,7 @@ describe('requests', () => {
 
   test('a large body is written as it lies in memory, not copied', () => {
     const body = Buffer.alloc(200_000);
-    const chunks = encodeRequest(request({ body }));
+    const chunks = encodeRequest(request({ body }), PREENCODED_REQUEST_ID);
     const shared = chunks.filter((chunk) => chunk.buffer === body.buffer);
     expect(shared.reduce((sum, { length }) => sum + length, 0)).toBe(200_000);
   });

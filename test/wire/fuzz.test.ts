@@ -6,7 +6,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isCode, isGatewayError } from '../../gateway/errors.ts';
-import { Answers, type ExchangeSink } from '../../gateway/fastcgi/answers.ts';
+import { Answers } from '../../gateway/fastcgi/answers.ts';
+import type { ExchangeSink } from '../../gateway/fastcgi/due.ts';
 import { Connection, collect, encodeParams } from '../../gateway/fastcgi/index.ts';
 import { CgiParser } from '../../gateway/fastcgi/response.ts';
 import { fakeFastCgi, halfClose, readRequest, send, sendApart } from '../support/fake-fastcgi.ts';

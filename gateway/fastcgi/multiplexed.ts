@@ -1,0 +1,112 @@
+/**
+ * What a resident worker owes on its connection: the same as `Answers`, but each request has an id of its own, so that
+ * one written ahead can be taken back (ABORT_REQUEST) while others wait. Pure: no socket.
+ *
+ * The worker begins requests in the order written, so only the first may have begun; the others provably have not.
+ */
+import { assertProtocolStatus, DueRequest, type Exchange, type ExchangeSink, type Failure, failureOf } from './due.ts';
+import { decodePairs } from './params.ts';
+import { RecordParser, type RecordSink, violation } from './parser.ts';
+import type { Progress } from './progress.ts';
+import { RecordType } from './record.ts';
+
+const REQUEST_ID_MAX = 65_535;
+
+export class MultiplexedAnswers {
+  readonly #peer: string;
+  /** By id, in the order written. */
+  readonly #due = new Map<number, DueRequest>();
+  readonly #pings: ((values: [string, string][] | undefined) => void)[] = [];
+  readonly #parser = new RecordParser();
+  readonly #sink: RecordSink = {
+    stream: (type, requestId, piece) => this.#onStream(type, requestId, piece),
+    endRequest: (requestId, _appStatus, protocolStatus) => this.#onEndRequest(requestId, protocolStatus),
+    getValuesResult: (content) => this.#onGetValuesResult(content),
+  };
+  #lastId = 0;
+  /** Something was written behind the last request: that it lies unread says nothing of the request. */
+  #writtenBehind = false;
+  /** Whose records are being read. */
+  #current: DueRequest | undefined;
+
+  /** `peer`: its address, for operators. */
+  constructor(peer: string) {
+    this.#peer = peer;
+  }
+
+  get settled(): boolean {
+    return this.#due.size === 0 && this.#pings.length === 0;
+  }
+
+  expectRequest(sink: ExchangeSink): Exchange & { readonly progress: Progress } {
+    do this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
+    while (this.#due.has(this.#lastId));
+    const request = new DueRequest(this.#lastId, sink, this.#due.size > 0);
+    this.#due.set(this.#lastId, request);
+    this.#writtenBehind = false;
+    return request;
+  }
+
+  expectPing(): Promise<[string, string][] | undefined> {
+    this.#writtenBehind = true;
+    return new Promise((resolve) => this.#pings.push(resolve));
+  }
+
+  /** False: it is answered already. The answer to an abort is the END_REQUEST of what it ends, or of what ran all the same. */
+  expectAbort(requestId: number): boolean {
+    this.#writtenBehind = true;
+    return this.#due.has(requestId);
+  }
+
+  push(chunk: Buffer): Failure | undefined {
+    try {
+      this.#current = undefined;
+      this.#parser.push(chunk, this.#sink);
+      if (this.settled && !this.#parser.atBoundary) throw violation('bytes after the last answer that was due');
+      return undefined;
+    } catch (thrown) {
+      return failureOf(thrown, this.#current);
+    }
+  }
+
+  /** `leftUnread`: the kernel says that the peer closed with bytes of ours unread, which are the last ones written. */
+  end(failure: Failure, readToEnd: boolean, leftUnread: boolean): void {
+    for (const resolve of this.#pings.splice(0)) resolve(undefined);
+    const due = [...this.#due.values()];
+    this.#due.clear();
+    const [only] = due;
+    // It was not read whole, so it has not begun.
+    if (only !== undefined && due.length === 1 && leftUnread && !this.#writtenBehind) only.progress.ping = 'unanswered';
+    for (const request of due) request.breakOff(failure, this.#peer, readToEnd);
+  }
+
+  #onStream(type: number, requestId: number, piece: Buffer): void {
+    const request = this.#requestDue(requestId, 'output');
+    if (piece.length > 0) request.receive(type === RecordType.STDOUT, piece);
+  }
+
+  #onEndRequest(requestId: number, protocolStatus: number): void {
+    const request = this.#requestDue(requestId, 'END_REQUEST');
+    assertProtocolStatus(request, protocolStatus);
+    this.#due.delete(requestId);
+    // The one that is first now may have begun.
+    for (const first of this.#due.values()) {
+      first.progress.ping = 'unused';
+      break;
+    }
+    request.complete(protocolStatus, this.#peer);
+  }
+
+  #onGetValuesResult(content: Buffer): void {
+    const resolve = this.#pings.shift();
+    if (resolve === undefined) throw violation('an answer to a ping nobody sent');
+    resolve(decodePairs(content));
+  }
+
+  #requestDue(requestId: number, what: string): DueRequest {
+    const request = this.#due.get(requestId);
+    if (request === undefined) throw violation(`${what} for the request id ${requestId}, which is not due`);
+    this.#current = request;
+    return request;
+  }
+}
