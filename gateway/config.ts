@@ -345,6 +345,12 @@ export const configSchema = z.strictObject({
     .string()
     .optional()
     .describe('the PHP program of resident workers; default: the one of the same version as php-fpm'),
+  searchLeaks: z
+    .enum(['sampled', 'often'])
+    .default('sampled')
+    .describe(
+      'how often resident workers compare all of their state behind a call: on the first calls of each function and then for about 1 % of the time, or `often`; on in `dev`',
+    ),
   exposeErrors: z.boolean().default(false).describe('tell callers what PHP said: messages, files, lines; on in `dev`'),
   shutdownGraceMs: ms(0, 3_600_000).default(30_000).describe('how long running calls may take after SIGTERM'),
 });

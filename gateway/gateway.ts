@@ -14,13 +14,11 @@ import { API_INFO } from './http/openapi.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
-import { encodeFunctionParams } from './invoke/function-params.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
-import { Invoker, type Target } from './invoke/invoke.ts';
+import { Invoker } from './invoke/invoke.ts';
 import { Nesting } from './invoke/nesting.ts';
 import { stopping } from './invoke/refusals.ts';
 import type { Registry } from './invoke/registry.ts';
-import { RetryBudget } from './invoke/retry.ts';
 import { Turns } from './invoke/turns.ts';
 import { type Log, silentLog } from './log.ts';
 import { moduleImporter } from './modules.ts';
@@ -28,10 +26,12 @@ import { checkHandlers, InputClasses } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
-import { makePools, startPools } from './pool/pools.ts';
+import { makePools, mayMove, startPools } from './pool/pools.ts';
+import { checkResident } from './pool/resident-check.ts';
 import { loadProject, type Project } from './project.ts';
 import { Spool } from './spool.ts';
 import { StartupError, type StartupProblem } from './startup.ts';
+import { type LeakStatus, Targets } from './targets.ts';
 import { TraceRing } from './trace/ring.ts';
 import { parseTraceparent } from './trace/traceparent.ts';
 import { parentBasedAlwaysOn, Tracer } from './trace/tracer.ts';
@@ -72,11 +72,15 @@ export interface Gateway {
    */
   invoke(name: string, input: unknown, options?: InvokeOptions): Promise<unknown>;
   /** Their workers, and how the calls of each function fare there. */
-  pools(): readonly (PoolStatus & { readonly functions: readonly FunctionStatus[] })[];
+  pools(): readonly GatewayPoolStatus[];
   /** Refuses new calls, lets running ones finish within `shutdownGraceMs`, stops the pools. Idempotent. */
   close(): Promise<void>;
   /** Ends everything now. Idempotent. */
   destroy(): Promise<void>;
+}
+
+export interface GatewayPoolStatus extends PoolStatus {
+  readonly functions: readonly (FunctionStatus & { readonly leaks: readonly LeakStatus[] })[];
 }
 
 const RUNTIME = join(import.meta.dirname, 'php');
@@ -105,21 +109,42 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
     await gather(problems, async () => {
       const functions = [...registry.functions.values()];
       for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, internal, log }))
-        pools.set(pool.name, pool);
+        pools.set(pool.id, pool);
     });
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
     await gather(problems, async () => {
-      inputClasses = await checkHandlers(registry.functions.values(), running);
+      const fpm = [...registry.functions.values()].filter((fn) => runsInFpm(fn, settings));
+      inputClasses = await checkHandlers(fpm, running);
     });
+    const warnings = [...registry.warnings];
+    for (const pool of running.values()) {
+      const checked = checkResident(pool, residentFiles(pool, registry));
+      problems.push(...checked.problems);
+      warnings.push(...checked.warnings);
+    }
     if (problems.length > 0) throw new StartupError(problems);
-    return await RunningGateway.open({ settings, registry, tracer, pools, inputClasses, instance, log }, internal);
+    const parts = { settings, registry: { ...registry, warnings }, tracer, pools, inputClasses, instance, log };
+    return await RunningGateway.open(parts, internal);
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
     instance.remove();
     throw error;
   }
 };
+
+/** Now, or when it leaks. */
+const runsInFpm = (fn: GatewayFunction, { pools }: Settings): boolean => {
+  const pool = pools[fn.pool];
+  return fn.engine === 'fpm' || (pool !== undefined && mayMove(pool));
+};
+
+const residentFiles = (pool: Pool, { functions }: Registry): { name: string; file: string }[] =>
+  [...functions.values()].flatMap(({ name, engine, pool: poolName, code }) =>
+    engine === 'resident' && pool.engine === 'resident' && poolName === pool.name && code.kind === 'handler'
+      ? [{ name, file: code.file }]
+      : [],
+  );
 
 /** One step's problems do not hide the next one's. */
 const gather = async (problems: StartupProblem[], step: () => Promise<void>): Promise<void> => {
@@ -150,7 +175,9 @@ class RunningGateway implements Gateway {
   readonly serve: Gateway['serve'];
   readonly internal: App;
   readonly #parts: RunningParts;
+  /** By the pool's id. */
   readonly #admissions = new Map<string, Admission>();
+  readonly #targets: Targets;
   readonly #nesting = new Nesting();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
@@ -171,12 +198,12 @@ class RunningGateway implements Gateway {
     this.functions = registry.functions;
     this.warnings = registry.warnings;
     this.tracer = tracer;
-    for (const [name, pool] of pools)
-      this.#admissions.set(name, new Admission(pool, pool.settings.queueMax, this.#nesting));
-    const targets = [...registry.functions.values()].flatMap((fn) => this.#target(fn));
+    for (const [id, pool] of pools)
+      this.#admissions.set(id, new Admission(pool, pool.settings.queueMax, this.#nesting));
+    this.#targets = new Targets({ ...parts, functions: registry.functions, admissions: this.#admissions });
     const { limits } = settings;
     this.#invoker = new Invoker(
-      new Map(targets),
+      this.#targets.byName,
       {
         headMaxBytes: 65_536,
         // The envelope's own line and figures come on top of what the function returns.
@@ -241,10 +268,13 @@ class RunningGateway implements Gateway {
     }
   }
 
-  pools(): readonly (PoolStatus & { readonly functions: readonly FunctionStatus[] })[] {
+  pools(): readonly GatewayPoolStatus[] {
     return [...this.#parts.pools.values()].map((pool) => ({
       ...pool.status,
-      functions: this.#admissions.get(pool.name)?.status ?? [],
+      functions: (this.#admissions.get(pool.id)?.status ?? []).map((status) => ({
+        ...status,
+        leaks: this.#targets.leaksOf(status.name),
+      })),
     }));
   }
 
@@ -285,18 +315,5 @@ class RunningGateway implements Gateway {
     if (this.#ending !== undefined) return 'the gateway is stopping';
     const down = [...this.#parts.pools.values()].find((pool) => !pool.available);
     return down === undefined ? undefined : `the pool ${down.name} cannot be reached`;
-  }
-
-  #target(fn: GatewayFunction): [string, Target][] {
-    const pool = this.#parts.pools.get(fn.pool);
-    const admission = this.#admissions.get(fn.pool);
-    // The registry has refused functions without a pool.
-    if (pool === undefined || admission === undefined) return [];
-    const { connectTimeoutMs } = pool.settings;
-    const beginUpload: Target['beginUpload'] = () => pool.beginUpload();
-    const encodedParams = encodeFunctionParams(pool.paths, fn, this.#parts.inputClasses.get(fn.pool, fn.code));
-    const retryBudget = new RetryBudget();
-    const workload = admission.workload(fn.name);
-    return [[fn.name, { fn, admission, workload, retryBudget, connectTimeoutMs, encodedParams, beginUpload }]];
   }
 }

@@ -166,7 +166,7 @@ const watchDev = (server: Server, { project, json }: StartOptions): Promise<() =
 export const start = async (options: StartOptions): Promise<void> => {
   const { project, dev, json } = options;
   const startedMs = performance.now();
-  const env = dev ? { FPMG_EXPOSE_ERRORS: 'true', ...process.env } : process.env;
+  const env = dev ? { FPMG_EXPOSE_ERRORS: 'true', FPMG_SEARCH_LEAKS: 'often', ...process.env } : process.env;
   const level = env.FPMG_LOG__LEVEL ?? 'info';
   const processLog = createLog(LEVELS.includes(level) ? level : 'info', json);
   const { logger } = processLog;

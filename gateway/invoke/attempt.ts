@@ -1,5 +1,6 @@
 /** One attempt on a worker: the request PHP gets, and the answer read as its contract promises it. */
 import type { Caller } from '../caller.ts';
+import type { Engine } from '../contract.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import {
   type CgiResponse,
@@ -11,9 +12,9 @@ import {
 } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
-import { decodeEnvelope, takeScriptMark } from '../pool/envelope.ts';
+import { decodeEnvelope, type Leak, type Meta, takeScriptMark } from '../pool/envelope.ts';
 import { STREAM_TYPE } from '../pool/frames.ts';
-import { callParams, scriptCallParams } from '../pool/runtime.ts';
+import { callParams, residentCallParams, scriptCallParams } from '../pool/runtime.ts';
 import type { SlotRequest } from '../pool/slot.ts';
 import type { Worker } from '../pool/worker.ts';
 import type { Workload } from '../pool/workload.ts';
@@ -47,6 +48,7 @@ export interface AttemptLimits extends ResponseLimits, StreamLimits {}
 
 export interface Attempt {
   readonly fn: GatewayFunction;
+  readonly engine: Engine;
   /** Learns what the call was like. */
   readonly workload: Workload;
   readonly slot: Slot;
@@ -65,6 +67,8 @@ export interface Attempt {
   readonly outer: readonly string[];
   /** The worker is free again: its files can be cleared away. */
   readonly onFreed: SlotRequest['onFreed'];
+  /** What it left behind in a resident worker. */
+  readonly onLeaks: (leaks: readonly Leak[]) => void;
 }
 
 /** An early failure gets its own status; a first item that comes later than this does not hold up the head. */
@@ -73,14 +77,19 @@ const HEAD_WAIT_MS = 1000;
 const attemptIdOf = ({ trace, record }: Attempt): string => `${trace.callId}.${record.number}`;
 
 const requestOf = (attempt: Attempt): SlotRequest => {
-  const { fn, trace, record, input, encodedParams, timeLimitMs, remainingMs, outer, onFreed } = attempt;
+  const { fn, engine, trace, record, input, encodedParams, timeLimitMs, remainingMs, outer, onFreed } = attempt;
   const call = {
     attemptId: attemptIdOf(attempt),
     budgetMs: timeLimitMs,
     traceparent: trace.phpTraceparent(record),
     outer,
   };
-  const params = fn.code.kind === 'handler' ? callParams(call) : scriptCallParams(call);
+  const params =
+    engine === 'resident'
+      ? residentCallParams(fn.name, call)
+      : fn.code.kind === 'handler'
+        ? callParams(call)
+        : scriptCallParams(call);
   params.push(...input.params);
   return { encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };
 };
@@ -122,10 +131,10 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
 };
 
 const readHandler = (attempt: Attempt, worker: Worker, response: CgiResponse): Output => {
-  const { fn, workload, record, limits } = attempt;
+  const { fn, record, limits } = attempt;
   const envelope = decodeEnvelope(response.body, attemptIdOf(attempt));
   const meta = envelope.kind === 'envelope' ? envelope.meta : undefined;
-  if (meta !== undefined) workload.record(meta);
+  if (meta !== undefined) noteWorker(attempt, meta);
   const { stderr, stderrBytes } = response;
   recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
   const output = readOutput(fn, response, envelope, limits);
@@ -145,6 +154,13 @@ const readScript = (attempt: Attempt, worker: Worker, output: WholeOutput, respo
   return readScriptOutput(fn, output, { response: { ...response, stderr }, meta, headOnly }, limits);
 };
 
+/** What it says of its worker, and of calls like it. */
+const noteWorker = ({ workload, slot, onLeaks }: Attempt, meta: Meta): void => {
+  workload.record(meta);
+  slot.told(meta);
+  if (meta.leaks !== undefined && meta.leaks.length > 0) onLeaks(meta.leaks);
+};
+
 /** The connection ends a little above the limit that people set, which the error must name. */
 const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimits): GatewayError => {
   if (error.code !== 'response-too-large') return error;
@@ -152,7 +168,7 @@ const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimit
 };
 
 const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
-  const { slot, trace, record, limits, workload, caller } = attempt;
+  const { slot, trace, record, limits, caller } = attempt;
   const startedMs = nowMs();
   const stream = new OutputStream({
     response: slot.run(requestOf(attempt), (connection, request, over) =>
@@ -163,7 +179,7 @@ const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): P
     begin: (response, emit) => beginStream(attempt, item, response, emit),
     stop: (error) => slot.cancel(error),
     concluded: ({ stderrBytes }, { meta, stderr }) => {
-      if (meta !== undefined) workload.record(meta);
+      if (meta !== undefined) noteWorker(attempt, meta);
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
     },
   });

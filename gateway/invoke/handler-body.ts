@@ -1,8 +1,9 @@
 /** What a handler gets as request body: its validated input, written anew, with the files in it. */
+import type { Engine } from '../contract.ts';
 import type { LargeBody } from '../fastcgi/index.ts';
 import type { Param } from '../pool/runtime.ts';
 import { Upload } from '../upload.ts';
-import { encodeMultipart, type Part } from './multipart.ts';
+import { encodeMultipart, joinUploads, type Part } from './multipart.ts';
 
 export interface EncodedInput {
   readonly params: readonly Param[];
@@ -28,18 +29,21 @@ const places = (value: unknown): Place[] => {
 
 const withoutFiles = (_key: string, value: unknown): unknown => (value instanceof Upload ? null : value);
 
-/** JSON; with files multipart, whose part `input` is that JSON and whose part `files` says where they belong. */
-export const encodeHandlerInput = (value: unknown, mayHaveFiles: boolean): EncodedInput => {
+/** JSON; with files more, which each engine takes in a form of its own. */
+export const encodeHandlerInput = (value: unknown, mayHaveFiles: boolean, engine: Engine): EncodedInput => {
   const files = mayHaveFiles ? places(value) : [];
   const json = JSON.stringify(value, files.length > 0 ? withoutFiles : undefined) ?? 'null';
-  if (files.length === 0) {
-    return {
-      params: mayHaveFiles ? [['CONTENT_TYPE', 'application/json']] : [],
-      body: Buffer.from(json),
-      hasFiles: false,
-      headOnly: false,
-    };
-  }
+  if (files.length > 0) return engine === 'fpm' ? withMultipart(json, files) : withLengths(json, files);
+  return {
+    params: mayHaveFiles && engine === 'fpm' ? [['CONTENT_TYPE', 'application/json']] : [],
+    body: Buffer.from(json),
+    hasFiles: false,
+    headOnly: false,
+  };
+};
+
+/** For php-fpm, which takes files in multipart alone: the part `input` is the JSON, the part `files` says where they belong. */
+const withMultipart = (json: string, files: readonly Place[]): EncodedInput => {
   const index = files.map(({ path, upload }) => ({ path, mediaType: upload.mediaType }));
   const parts: Part[] = [
     { kind: 'text', name: 'input', text: json },
@@ -52,4 +56,15 @@ export const encodeHandlerInput = (value: unknown, mayHaveFiles: boolean): Encod
     ['FPMG_FILES', '1'],
   ];
   return { params, body, hasFiles: true, headOnly: false };
+};
+
+/** For resident workers: all lengths come first, so that PHP code looks at none of the bytes. */
+const withLengths = (json: string, files: readonly Place[]): EncodedInput => {
+  const index = files.map(({ path, upload: { name, mediaType, size } }) => ({ path, name, mediaType, size }));
+  const head = Buffer.from(`{"input":${json},"files":${JSON.stringify(index)}}`);
+  const body = joinUploads(
+    Buffer.concat([Buffer.from(`${head.length}\n`), head]),
+    files.map(({ upload }) => upload),
+  );
+  return { params: [['FPMG_FILES', '1']], body, hasFiles: true, headOnly: false };
 };

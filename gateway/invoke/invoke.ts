@@ -4,10 +4,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Caller } from '../caller.ts';
+import type { Engine } from '../contract.ts';
 import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
+import type { Leak } from '../pool/envelope.ts';
 import type { Workload } from '../pool/workload.ts';
 import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
@@ -27,6 +29,8 @@ import type { CallInput } from './written.ts';
 /** A function joined with the pool that runs it. */
 export interface Target {
   readonly fn: GatewayFunction;
+  /** Where it runs now: a function that leaks may have moved. */
+  readonly engine: Engine;
   readonly admission: Admission;
   readonly workload: Workload;
   readonly retryBudget: RetryBudget;
@@ -35,6 +39,8 @@ export interface Target {
   readonly encodedParams: ReadonlyMap<string, Buffer>;
   /** PHP is about to keep files for a call; the result is called when they are no longer needed (`SlotRequest.onFreed`). */
   readonly beginUpload: () => (isGone: boolean) => void;
+  /** A call of it left something behind in its resident worker. */
+  readonly onLeaks: (leaks: readonly Leak[]) => void;
 }
 
 export interface Call {
@@ -115,7 +121,7 @@ export class Invoker {
     if (call.outer !== undefined) this.#nest(call, open);
     const startedMs = nowMs();
     const encodedParams = scriptOf(target, call);
-    const input = this.#encodeInput(target.fn, call);
+    const input = this.#encodeInput(target, call);
     call.trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call));
     target.retryBudget.deposit();
@@ -139,13 +145,13 @@ export class Invoker {
   }
 
   /** PHP gets the validated value written anew, defaults applied, never the caller's bytes. */
-  #encodeInput(fn: GatewayFunction, { input, script }: Call): EncodedInput {
+  #encodeInput({ fn, engine }: Target, { input, script }: Call): EncodedInput {
     const { issuesMax } = this.#limits;
     const subject = `input of ${fn.name}`;
     const value = validate(fn.input, input.value, { code: 'validation-failed', subject, issuesMax });
     try {
       return script === undefined
-        ? encodeHandlerInput(value, fn.files.size > 0)
+        ? encodeHandlerInput(value, fn.files.size > 0, engine)
         : encodeScriptRequest(value, input, script.view);
     } catch (cause) {
       if (isGatewayError(cause)) throw cause;
@@ -188,15 +194,16 @@ export class Invoker {
   }
 
   #attemptOf(target: Target, { trace, caller }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
-    const { fn, workload, beginUpload } = target;
+    const { fn, engine, workload, beginUpload, onLeaks } = target;
     const { open, input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
     const timeLimitMs = Math.min(fn.timeoutMs, remainingMs);
     if (timeLimitMs <= 0)
       throw new GatewayError('deadline-exceeded', `The deadline of ${fn.name} passed before it began.`);
-    const onFreed = keepsFiles(input) ? beginUpload() : undefined;
+    const onFreed = keepsFiles(input, engine) ? beginUpload() : undefined;
     return {
       fn,
+      engine,
       workload,
       slot,
       trace,
@@ -210,6 +217,7 @@ export class Invoker {
       caller,
       outer: open.outer,
       onFreed,
+      onLeaks,
     };
   }
 
@@ -227,7 +235,8 @@ export class Invoker {
 const PHP_KEEPS_BYTES = 16_384;
 
 /** PHP holds files of its own while such a call runs. */
-const keepsFiles = ({ hasFiles, body }: EncodedInput): boolean => hasFiles || body.length > PHP_KEEPS_BYTES;
+const keepsFiles = ({ hasFiles, body }: EncodedInput, engine: Engine): boolean =>
+  hasFiles || (engine === 'fpm' && body.length > PHP_KEEPS_BYTES);
 
 /** What the attempts of a call share. */
 interface Prepared {
@@ -259,7 +268,7 @@ interface Admitted {
 }
 
 const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
-  moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input);
+  moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input, 'fpm');
 
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
   target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared), call: prepared.open });

@@ -63,3 +63,7 @@ export const encodeMultipart = (parts: readonly Part[]): { contentType: string; 
 
 /** The file as the whole body. */
 export const uploadBody = (upload: Upload): Buffer | LargeBody => asBody([uploadSegment(upload)]);
+
+/** Files one behind the other, with nothing between them. */
+export const joinUploads = (head: Buffer, uploads: readonly Upload[]): Buffer | LargeBody =>
+  asBody([head, ...uploads.map(uploadSegment)]);

@@ -1,6 +1,7 @@
 /** What an attempt leaves behind: in its trace the worker, PHP's own figures, STDERR; in trace and log what it logged. */
 import { type Log, writes } from '../log.ts';
-import type { Meta, PhpException } from '../pool/envelope.ts';
+import type { Leak, Meta, PhpException } from '../pool/envelope.ts';
+import type { WorkerLife } from '../pool/recycling.ts';
 import type { Worker } from '../pool/worker.ts';
 import type { AttemptTrace, PhpTrace } from '../trace/attempt-trace.ts';
 import { nowMs } from '../trace/clock.ts';
@@ -9,9 +10,10 @@ import type { Values } from '../trace/values.ts';
 /** What never changes while a worker lives, made once: the attempts on it share the object. */
 const told = new WeakMap<Worker, Values>();
 
-const valuesOf = ({ connection, facts }: Worker): Values => {
+const valuesOf = ({ connection, facts, life }: Worker): Values => {
   const { address } = connection;
   return {
+    'fpm_gateway.engine': life === undefined ? 'fpm' : 'resident',
     'rpc.system.name': 'fastcgi',
     'network.transport': address.kind,
     'server.address': address.kind === 'unix' ? address.path : address.host,
@@ -57,15 +59,31 @@ export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context:
   const php = attempt.answered(meta.wallMs, GOOD.has(meta.outcome) ? undefined : meta.outcome);
   if (meta.logs !== undefined) recordLogs(php, meta.logs, context);
   if ('exception' in meta) recordException(php, meta.exception);
+  if (meta.leaks !== undefined) recordLeaks(php, meta.leaks);
   php.set({
     'process.pid': meta.pid,
-    'process.runtime.name': 'php-fpm',
+    'process.runtime.name': worker.life === undefined ? 'php-fpm' : 'php',
     'process.runtime.version': worker.facts.phpVersion,
     'fpm_gateway.php.peak_bytes': meta.peakBytes,
     'fpm_gateway.php.cpu_ms': meta.cpuMs,
     'fpm_gateway.php.wall_ms': meta.wallMs,
     'fpm_gateway.php.dropped_logs': meta.droppedLogs || undefined,
   });
+  if (worker.life !== undefined) php.set(lifeOf(worker.life, meta));
+};
+
+/** Of a worker that stays: how long it has, and what it holds behind this call. */
+const lifeOf = ({ bornMs }: WorkerLife, { served, memoryBytes }: Meta): Values => ({
+  'fpm_gateway.worker.served': served,
+  'fpm_gateway.worker.memory_bytes': memoryBytes,
+  'fpm_gateway.worker.age_ms': Math.round(performance.now() - bornMs),
+});
+
+const recordLeaks = (php: PhpTrace, leaks: readonly Leak[]): void => {
+  for (const { kind, name, detail, restored } of leaks) {
+    const values = { 'leak.kind': kind, 'leak.name': name, 'leak.detail': detail, 'leak.restored': restored };
+    php.event('leak', values, nowMs());
+  }
 };
 
 const recordLogs = (php: PhpTrace, logs: NonNullable<Meta['logs']>, { log, ...call }: LogContext): void => {

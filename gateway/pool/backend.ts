@@ -6,25 +6,26 @@
 
 import { formatAddress } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
+import { ConnectedSupply, type ConnectedSupplyOptions } from './connected-supply.ts';
 import type { Cores } from './cores.ts';
-import { Line } from './line.ts';
+import type { Meta } from './envelope.ts';
+import type { Line } from './line.ts';
 import { type Lacks, lacks } from './places.ts';
 import { type Placed, type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
+import type { Supply } from './supply.ts';
 import { openWorker, type Worker, type WorkerSource } from './worker.ts';
 
 export type { Slot } from './slot.ts';
 
-export interface BackendOptions extends WorkerSource {
+export interface BackendOptions {
+  /** For people. */
+  readonly address: string;
   readonly workers: number;
-  readonly idleMs: number;
-  /** Connections that stay open for longer. */
-  readonly keepIdle: number;
-  /** Its php-fpm starts workers as connections come. */
-  readonly forksOnDemand: boolean;
   /** Short calls may stand behind others on a worker: only on unix sockets of our own, where a worker's end is proof. */
   readonly pipelines: boolean;
   /** Of this machine, where the workers run on it. */
   readonly cores: Cores | undefined;
+  readonly connectTimeoutMs: number;
   readonly log: Log;
   /** A slot has become free, or the address reachable again. */
   readonly onFree: () => void;
@@ -41,38 +42,25 @@ export interface BackendStatus {
   readonly idleConnections: number;
 }
 
-const PROBE_FIRST_MS = 50;
-const PROBE_MAX_MS = 1000;
-
-type Health =
-  | { readonly kind: 'up' }
-  | { readonly kind: 'down'; readonly error: unknown; readonly timer: NodeJS.Timeout }
-  | { readonly kind: 'closed' };
-
 export class Backend implements SlotOwner {
   readonly options: BackendOptions;
-  #health: Health = { kind: 'up' };
-  /** The most recently used last: the oldest can go. */
-  readonly #idle: Line[] = [];
+  readonly #supply: Supply;
   readonly #busy = new Set<Line>();
   readonly #slots = new Set<WorkerSlot>();
   /** Workers with calls, and those that are being connected for one. */
   #taken = 0;
   /** Of them those taken by slow calls. */
   #slowWorkers = 0;
-  #lastOpened: Promise<unknown> = Promise.resolve();
   #drained: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  readonly #sweep: NodeJS.Timeout;
 
-  constructor(options: BackendOptions) {
+  constructor(options: BackendOptions, supply: Supply) {
     this.options = options;
-    this.#sweep = setInterval(() => this.#closeUnused(), options.idleMs / 2);
-    this.#sweep.unref();
+    this.#supply = supply;
   }
 
   get up(): boolean {
-    return this.#health.kind === 'up';
+    return this.#supply.up;
   }
 
   get free(): number {
@@ -82,13 +70,13 @@ export class Backend implements SlotOwner {
   /** `late`: taken slots whose caller has given up and whose worker is not free yet. */
   get status(): BackendStatus {
     return {
-      address: formatAddress(this.options.address),
+      address: this.options.address,
       up: this.up,
       workers: this.options.workers,
       taken: this.#taken,
       behind: this.#slots.size - this.#taken,
       late: [...this.#slots].filter((slot) => slot.late).length,
-      idleConnections: this.#idle.length,
+      idleConnections: this.#supply.idle,
     };
   }
 
@@ -101,7 +89,7 @@ export class Backend implements SlotOwner {
 
   /** A worker of its own, which must be free. `onFreed` runs once, when it is free again. */
   take(placed: Placed, onFreed: () => void): Slot {
-    const line = this.#popIdle();
+    const line = this.#supply.pop();
     const slot = new WorkerSlot(this, line, placed, onFreed);
     this.#taken += 1;
     if (slot.isSlow) this.#slowWorkers += 1;
@@ -125,16 +113,14 @@ export class Backend implements SlotOwner {
     return slot;
   }
 
-  /** Opens one worker and keeps it: proves that calls will work. Rejects with `pool-unavailable`. */
-  async probe(): Promise<Worker> {
-    const line = await this.#openLine();
-    this.#park(line);
-    return line.worker;
+  /** Resolves with a worker that has answered: calls will work. Rejects with `pool-unavailable`. */
+  probe(): Promise<Worker> {
+    return this.#supply.probe();
   }
 
   /** Ends when the calls that run have their answers. Idempotent. */
   close(): Promise<void> {
-    this.#stop();
+    this.#supply.stop();
     this.#closing ??= new Promise((resolve) => {
       if (this.#slots.size === 0) resolve();
       else this.#drained = resolve;
@@ -144,12 +130,12 @@ export class Backend implements SlotOwner {
 
   /** Ends all connections now; calls that run fail as `worker-crashed`. */
   destroy(): void {
-    this.#stop();
+    this.#supply.stop();
     for (const slot of this.#slots) slot.destroy();
   }
 
   async obtain(): Promise<Line> {
-    const line = await this.#obtain();
+    const line = await this.#supply.obtain();
     this.#busy.add(line);
     return line;
   }
@@ -172,99 +158,27 @@ export class Backend implements SlotOwner {
       if (taken.isSlow) this.#slowWorkers -= 1;
       if (line !== undefined) {
         this.#busy.delete(line);
-        this.#park(line);
+        this.#supply.park(line);
       }
       this.options.cores?.give(taken);
     }
-    if (this.#health.kind === 'closed' && this.#slots.size === 0) this.#drained?.();
+    if (this.#slots.size === 0) this.#drained?.();
     this.options.onFree();
   }
 
-  async #obtain(): Promise<Line> {
-    if (!this.options.forksOnDemand) return await this.#open();
-    // FPM forks one worker for several connections that come together and leaves the others in its backlog.
-    const opened = this.#lastOpened.then(() => this.#popIdle() ?? this.#open());
-    this.#lastOpened = opened.catch(() => {});
-    return await opened;
-  }
-
-  #park(line: Line): void {
-    if (this.#health.kind === 'closed') {
-      line.destroy();
-      return;
-    }
-    if (line.usable) this.#idle.push(line);
-  }
-
-  #popIdle(): Line | undefined {
-    for (let line = this.#idle.pop(); line; line = this.#idle.pop()) {
-      if (line.usable) return line;
-    }
-    return undefined;
-  }
-
-  async #open(): Promise<Line> {
-    // Whoever waited for its turn to connect need not find out again, each for a connectTimeoutMs.
-    if (this.#health.kind === 'down') throw this.#health.error;
-    try {
-      return await this.#openLine();
-    } catch (error) {
-      this.#markDown(error);
-      throw error;
-    }
-  }
-
-  async #openLine(): Promise<Line> {
-    const line = new Line(await openWorker(this.options), this.options);
-    line.sinceMs = performance.now();
-    // Once for its life: each further reaction would stay in memory as long as the connection does.
-    void line.worker.connection.closed.then(() => this.#forget(line));
-    return line;
-  }
-
-  #forget(line: Line): void {
-    line.destroy();
-    const at = this.#idle.indexOf(line);
-    if (at !== -1) this.#idle.splice(at, 1);
-  }
-
-  #closeUnused(): void {
-    const before = performance.now() - this.options.idleMs;
-    const unused = this.#idle.filter(({ sinceMs }) => sinceMs < before);
-    const surplus = Math.max(0, this.#idle.length - this.options.keepIdle);
-    for (const line of unused.slice(0, surplus)) this.#forget(line);
-    // request_terminate_timeout counts the idle time of a kept connection, too: a ping starts its clock anew.
-    for (const { worker } of unused.slice(surplus)) void worker.connection.ping();
-  }
-
-  /** Offers no slots until a probe succeeds, so that calls wait in the gateway's queue and not in a retry loop. */
-  #markDown(error: unknown): void {
-    if (this.#health.kind !== 'up') return;
-    this.options.log.warn({ err: error }, 'pool unreachable: calls wait while the gateway keeps trying');
-    this.#scheduleProbe(error, PROBE_FIRST_MS);
-  }
-
-  #scheduleProbe(error: unknown, delayMs: number): void {
-    const timer = setTimeout(() => void this.#probeAgain(delayMs), delayMs);
-    this.#health = { kind: 'down', error, timer };
-  }
-
-  async #probeAgain(delayMs: number): Promise<void> {
-    try {
-      const line = await this.#openLine();
-      if (this.#health.kind === 'down') this.#health = { kind: 'up' };
-      this.#park(line);
-      this.options.log.info({}, 'pool reachable again');
-      this.options.onFree();
-    } catch (error) {
-      if (this.#health.kind === 'down') this.#scheduleProbe(error, Math.min(PROBE_MAX_MS, delayMs * 2));
-    }
-  }
-
-  #stop(): void {
-    if (this.#health.kind === 'down') clearTimeout(this.#health.timer);
-    this.#health = { kind: 'closed' };
-    clearInterval(this.#sweep);
-    for (const line of this.#idle.splice(0)) line.destroy();
+  told(line: Line, meta: Meta): void {
+    this.#supply.told(line, meta);
   }
 }
+
+export interface FpmBackendOptions
+  extends Omit<BackendOptions, 'address'>,
+    WorkerSource,
+    Omit<ConnectedSupplyOptions, 'open' | 'onUp'> {}
+
+/** The workers of a php-fpm. */
+export const fpmBackend = (options: FpmBackendOptions): Backend => {
+  const open = (): Promise<Worker> => openWorker(options);
+  const supply = new ConnectedSupply({ ...options, open, onUp: options.onFree });
+  return new Backend({ ...options, address: formatAddress(options.address) }, supply);
+};

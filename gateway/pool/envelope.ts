@@ -33,16 +33,34 @@ export interface WorkerUsage {
   readonly waits: number;
 }
 
+/** What a call left behind in its resident worker. */
+export interface Leak {
+  /** `static`, `global`, `ini`, `timezone` … (docs/leaks.md). */
+  readonly kind: string;
+  /** What it is called: `Shop\Cart::$items`. */
+  readonly name: string;
+  readonly detail: string;
+  /** It was put back as it had been. */
+  readonly restored: boolean;
+}
+
 interface Common extends WorkerUsage {
   readonly logs?: readonly LogEntry[];
   readonly droppedLogs?: number;
   /** The first bytes printed besides the result, and how many there were. */
   readonly stray?: string;
   readonly strayBytes?: number;
+  /** By resident workers alone: calls it has served, this one included. */
+  readonly served?: number;
+  /** What it holds between calls. */
+  readonly memoryBytes?: number;
+  readonly leaks?: readonly Leak[];
 }
 
 export interface PrimedMeta extends Common {
   readonly outcome: 'primed';
+  /** Age of a resident worker's process, ms. */
+  readonly bornMs?: number;
   readonly runtimeVersion: number;
   readonly phpVersion: string;
   readonly opcache: boolean;
@@ -101,6 +119,14 @@ const isAmount = (value: unknown): boolean => typeof value === 'number' && value
 const isUsage = ({ pid, peakBytes, cpuMs, wallMs, waits }: Members): boolean =>
   isAmount(pid) && isAmount(peakBytes) && isAmount(cpuMs) && isAmount(wallMs) && isAmount(waits);
 
+const isLeak = (value: unknown): boolean =>
+  isObject(value) &&
+  [value.kind, value.name, value.detail].every((text) => typeof text === 'string') &&
+  typeof value.restored === 'boolean';
+
+const isList = (value: unknown, isItem: (item: unknown) => boolean): boolean =>
+  value === undefined || (Array.isArray(value) && value.every(isItem));
+
 const isOutcome = (value: Members): boolean => {
   switch (value.outcome) {
     case 'output':
@@ -128,7 +154,10 @@ const isMeta = (value: unknown): value is Meta =>
   isObject(value) &&
   isUsage(value) &&
   isOutcome(value) &&
-  (value.logs === undefined || (Array.isArray(value.logs) && value.logs.every(isLogEntry)));
+  (value.served === undefined || isAmount(value.served)) &&
+  (value.memoryBytes === undefined || isAmount(value.memoryBytes)) &&
+  isList(value.logs, isLogEntry) &&
+  isList(value.leaks, isLeak);
 
 const parseMeta = (text: string): Meta | undefined => {
   try {

@@ -159,6 +159,16 @@ export const phpIni = ({ settings, uploads, uploadDir, preload }: PhpIniInput): 
   'fastcgi.logging': '1',
 });
 
+/**
+ * For workers of the resident engine, which is PHP's command line program. The same as under php-fpm, but: opcache is
+ * off there by default, and nothing is preloaded, because the application itself is loaded before the workers are forked.
+ */
+export const residentIni = (input: Omit<PhpIniInput, 'preload'>): Readonly<Record<string, string>> => ({
+  'opcache.enable_cli': '1',
+  ...phpIni({ ...input, preload: {} }),
+  'opcache.preload': '',
+});
+
 const iniValue = (value: string | number | boolean): string =>
   typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
 

@@ -4,7 +4,7 @@ import type { ManagedPoolSettings } from '../config.ts';
 import { operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
-import { Backend } from './backend.ts';
+import { type Backend, fpmBackend } from './backend.ts';
 import type { Cores } from './cores.ts';
 import {
   type FpmConfigInput,
@@ -17,8 +17,9 @@ import {
   runtimePreload,
 } from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
-import { type InstanceDir, isRoot, lookUpUser } from './instance-dir.ts';
+import type { InstanceDir } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
+import { poolUser } from './pool-user.ts';
 import type { PhpPaths } from './runtime.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
@@ -68,20 +69,6 @@ const RESTART_FIRST_MS = 100;
 const RESTART_MAX_MS = 10_000;
 /** A master that lived this long starts over with the shortest delay. */
 const HEALTHY_MS = 60_000;
-
-/** The user workers drop to; undefined when we are not root and they run as ourselves. */
-export const poolUser = (name: string, user: string): { name: string; uid: number; gid: number } | undefined => {
-  if (!isRoot()) return undefined;
-  const ids = lookUpUser(user);
-  if (ids !== undefined && ids.uid !== 0) return { name: user, ...ids };
-  const detail =
-    ids === undefined
-      ? `There is no user ${user} on this machine.`
-      : `${user} is root by another name; PHP never runs as root.`;
-  throw new StartupError([
-    { file: 'deploy/gateway.config.ts', property: `pools.${name}.user`, detail: `${detail} Name an unprivileged one.` },
-  ]);
-};
 
 export class ManagedPool {
   readonly #options: ManagedOptions;
@@ -178,7 +165,7 @@ export class ManagedPool {
     const master = await this.#startMaster(socket, reserved);
     const { workers, idleMs, connectTimeoutMs } = settings;
     const common = { paths, idleMs, cores, connectTimeoutMs, log, onFree };
-    const backend = new Backend({
+    const backend = fpmBackend({
       ...common,
       address: { kind: 'unix', path: socket },
       workers,
@@ -189,7 +176,7 @@ export class ManagedPool {
     if (reserved === undefined) return { master, backend, reserve: undefined };
     const address = { kind: 'unix', path: reserved.socket } as const;
     const lone = { keepIdle: 0, forksOnDemand: true, pipelines: false };
-    return { master, backend, reserve: new Backend({ ...common, ...lone, address, workers: reserved.workers }) };
+    return { master, backend, reserve: fpmBackend({ ...common, ...lone, address, workers: reserved.workers }) };
   }
 
   /** A pool of which PHP cannot preload the runtime works without. */

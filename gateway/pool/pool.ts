@@ -3,25 +3,37 @@
  */
 
 import { parseAddress } from '../address.ts';
-import type { AttachedPoolSettings, PoolSettings } from '../config.ts';
+import type { AttachedPoolSettings, PoolSettings, Settings } from '../config.ts';
+import type { Engine } from '../contract.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
-import { Backend, type BackendStatus, type Slot } from './backend.ts';
+import { type Backend, type BackendStatus, fpmBackend, type Slot } from './backend.ts';
 import type { Cores } from './cores.ts';
 import type { PhpLimits, PrimedMeta } from './envelope.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
 import type { Lacks } from './places.ts';
+import { ResidentPool } from './resident-pool.ts';
+import type { StartOrder } from './resident-process.ts';
+import type { LoadedHandler } from './resident-worker.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { Placed } from './slot.ts';
 import { type UploadNeeds, uploadProblems } from './uploads.ts';
+import type { WarmStatus } from './warm-supply.ts';
 import { LINE_MAX_MS, WAKE_UP_MS } from './workload.ts';
 
 export interface PoolOptions {
   readonly name: string;
+  readonly engine: Engine;
   readonly settings: PoolSettings;
+  /** php-fpm. */
   readonly program: () => string;
+  /** PHP's command line program. */
+  readonly php: () => string;
+  /** Those of the resident engine. */
+  readonly handlers: StartOrder['functions'];
+  readonly searchLeaks: Settings['searchLeaks'];
   readonly instance: InstanceDir;
   readonly paths: PhpPaths;
   /** The longest `timeoutMs` of its functions. */
@@ -42,6 +54,7 @@ const QUICK_AROUND_MS = 10_000;
 
 export interface PoolStatus {
   readonly name: string;
+  readonly engine: Engine;
   readonly kind: 'managed' | 'attached';
   readonly workers: number;
   readonly phpVersion: string | undefined;
@@ -51,17 +64,23 @@ export interface PoolStatus {
   readonly backends: readonly BackendStatus[];
   /** Workers for calls without which all others would wait for ever; they start when needed. Undefined: there are none. */
   readonly reserve: BackendStatus | undefined;
+  /** Of the resident engine: each worker, and why others were replaced. */
+  readonly resident: WarmStatus | undefined;
 }
+
+/** Of the pools of a release: one of the settings may have both engines. */
+export const poolId = (name: string, engine: Engine): string => (engine === 'fpm' ? name : `${name}.resident`);
 
 export const isAttached = (settings: PoolSettings): settings is AttachedPoolSettings => 'address' in settings;
 
 export class Pool {
   readonly name: string;
+  readonly engine: Engine;
   readonly settings: PoolSettings;
   readonly paths: PhpPaths;
   /** Called when a slot may be had; set by admission. */
   onFree: () => void = () => {};
-  readonly #managed: ManagedPool | undefined;
+  readonly #managed: ManagedPool | ResidentPool | undefined;
   readonly #attached: readonly Backend[];
   readonly #uploads: UploadNeeds;
   #facts: PrimedMeta | undefined;
@@ -69,8 +88,9 @@ export class Pool {
   #again: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions) {
-    const { name, settings, paths, log } = options;
+    const { name, engine, settings, paths, log } = options;
     this.name = name;
+    this.engine = engine;
     this.settings = settings;
     this.paths = paths;
     this.#uploads = options.uploads;
@@ -81,17 +101,29 @@ export class Pool {
         const address = parseAddress(text);
         if (address === undefined) throw new GatewayError('internal-error', `${text} is no address.`);
         const options = { address, paths, workers, idleMs, connectTimeoutMs, log, onFree };
-        return new Backend({ ...options, keepIdle: 0, forksOnDemand: false, pipelines: false, cores: undefined });
+        return fpmBackend({ ...options, keepIdle: 0, forksOnDemand: false, pipelines: false, cores: undefined });
       });
     } else {
       this.#attached = [];
-      this.#managed = new ManagedPool({ ...options, settings, program: options.program(), onFree });
+      this.#managed =
+        engine === 'fpm'
+          ? new ManagedPool({ ...options, settings, program: options.program(), onFree })
+          : new ResidentPool({ ...options, settings, program: options.php(), functions: options.handlers, onFree });
       options.cores.onFreed(onFree);
     }
   }
 
   get #backends(): readonly Backend[] {
     return this.#managed?.backends ?? this.#attached;
+  }
+
+  get id(): string {
+    return poolId(this.name, this.engine);
+  }
+
+  /** How resident workers took their handlers. */
+  get handlers(): readonly LoadedHandler[] {
+    return this.#managed instanceof ResidentPool ? this.#managed.handlers : [];
   }
 
   /** False: calls that wait will not be served until the pool is back. */
@@ -103,6 +135,7 @@ export class Pool {
     const backends = this.#backends.map((backend) => backend.status);
     return {
       name: this.name,
+      engine: this.engine,
       kind: this.#managed === undefined ? 'attached' : 'managed',
       workers: backends.reduce((sum, backend) => sum + backend.workers, 0),
       phpVersion: this.#facts?.phpVersion,
@@ -110,6 +143,7 @@ export class Pool {
       masterPid: this.#managed?.masterPid,
       backends,
       reserve: this.#managed?.reserve?.status,
+      resident: this.#managed instanceof ResidentPool ? this.#managed.workers : undefined,
     };
   }
 

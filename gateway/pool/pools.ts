@@ -3,20 +3,26 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import type { PoolSettings, Settings } from '../config.ts';
+import type { Engine } from '../contract.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Cores } from './cores.ts';
 import { findPhpFpm } from './fpm-master.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import type { InternalSockets } from './internal-sockets.ts';
-import { poolUser } from './managed.ts';
+import { findPhp } from './php-cli.ts';
 import { isAttached, Pool } from './pool.ts';
-import { codeFiles, type FunctionCode, type PhpPaths } from './runtime.ts';
+import { poolUser } from './pool-user.ts';
+import type { StartOrder } from './resident-process.ts';
+import { codeFiles, codePath, type FunctionCode, type PhpPaths } from './runtime.ts';
 import { canRead, stage } from './stage.ts';
 import { uploadNeeds } from './uploads.ts';
 
 interface PooledFunction {
+  readonly name: string;
   readonly pool: string;
+  readonly engine: Engine;
+  readonly output: { readonly kind: string; readonly item?: { readonly kind: string } };
   readonly code: FunctionCode;
   readonly timeoutMs: number;
   readonly files: ReadonlyMap<string, { readonly maxBytes: number; readonly maxCount: number }>;
@@ -40,7 +46,10 @@ interface Place {
   readonly runtime: string;
 }
 
-/** One pool for each that has functions, not started. Throws StartupError. */
+/** A function that leaks may have to move to php-fpm. */
+export const mayMove = (pool: PoolSettings): boolean => !isAttached(pool) && pool.resident.leaks === 'fpm';
+
+/** One pool for each engine that has functions in it, not started. Throws StartupError. */
 export const makePools = (options: PoolsOptions): Pool[] => {
   const { settings, functions, instance, internal, log } = options;
   const pathsOf = phpPaths(options);
@@ -48,16 +57,31 @@ export const makePools = (options: PoolsOptions): Pool[] => {
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
     const own = functions.filter((fn) => fn.pool === name);
     if (own.length === 0) return [];
-    const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
     const program = (): string => findPhpFpm(settings.phpFpm);
+    const php = (): string => findPhp(settings.php, program());
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
     const gatewaySocket = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
     // As many as there can be levels below the first: see invoke/nesting.ts.
     const reserveWorkers = settings.limits.callDepthMax - 1;
-    const shared = { program, instance, uploads, reserveWorkers, gatewaySocket, cores, log };
-    return [new Pool({ name, settings: pool, paths, longestCallMs, ...shared })];
+    const { searchLeaks } = settings;
+    const programs = { program, php, searchLeaks };
+    const shared = { ...programs, instance, paths, uploads, reserveWorkers, gatewaySocket, cores, log };
+    const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
+    const ofEngine = (engine: Engine, functions: readonly PooledFunction[]): Pool[] => {
+      if (functions.length === 0) return [];
+      const handlers = functions.map((fn) => residentHandler(fn, paths));
+      return [new Pool({ name, engine, settings: pool, longestCallMs, handlers, ...shared })];
+    };
+    const resident = own.filter((fn) => fn.engine === 'resident');
+    const fpm = mayMove(pool) ? own : own.filter((fn) => fn.engine === 'fpm');
+    return [...ofEngine('fpm', fpm), ...ofEngine('resident', resident)];
   });
+};
+
+const residentHandler = ({ name, code, output }: PooledFunction, paths: PhpPaths): StartOrder['functions'][number] => {
+  const streams = output.kind !== 'stream' ? null : output.item?.kind === 'json' ? 'items' : 'bytes';
+  return { name, file: codeFiles(code).map((file) => codePath(paths, file))[0] ?? '', streams };
 };
 
 /** Rejects with a StartupError that tells every pool's problem. */

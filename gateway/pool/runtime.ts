@@ -82,6 +82,13 @@ export interface HandlerCode {
   readonly inputClass: string | undefined;
 }
 
+/** Resident workers know their handlers: a call says which, in one parameter, because PHP code takes each apart. */
+export const RESIDENT_PRIME: readonly Param[] = [['FPMG_OPERATION', 'prime']];
+
+export const residentCallParams = (functionName: string, call: CallParams): Param[] => [
+  ['FPMG_CALL', `${functionName} ${call.attemptId} ${describeCall(call)}`],
+];
+
 /** The same for a script. */
 export const encodeScriptParams = (paths: PhpPaths, { functionName, url, file, buffers }: ScriptCode): Buffer =>
   encodeParams(PREENCODED_REQUEST_ID, [

@@ -4,9 +4,10 @@
  * `fastcgi_finish_request()` a ping.
  */
 import { GatewayError } from '../errors.ts';
-import type { Connection, FastCgiRequest, LargeBody, Over, Params, Reception } from '../fastcgi/index.ts';
+import type { Connection, Exchange, FastCgiRequest, LargeBody, Over, Params, Reception } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { LATE, within } from '../within.ts';
+import type { Meta } from './envelope.ts';
 import type { Line, LineCall } from './line.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
 import type { Workload } from './workload.ts';
@@ -51,6 +52,8 @@ export interface Slot {
   cancel(error: GatewayError): void;
   /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
   release(doubtful: boolean): void;
+  /** What its call has told of the worker. */
+  told(meta: Meta): void;
   /** Its PHP only waits for another call: its share of the CPU is for others until `resume`. */
   rest(): void;
   resume(): void;
@@ -65,6 +68,7 @@ export interface SlotOwner {
   freed(slot: WorkerSlot, line: Line | undefined): void;
   rest(line: Line): void;
   resume(line: Line): void;
+  told(line: Line, meta: Meta): void;
 }
 
 /** `held` by the attempt → `released` by it; free once no answer is under way either. */
@@ -103,6 +107,10 @@ export class WorkerSlot implements Slot {
 
   get isBehind(): boolean {
     return this.stoodBehind && this.#line?.first !== this.#running;
+  }
+
+  told(meta: Meta): void {
+    if (this.#line !== undefined) this.#owner.told(this.#line, meta);
   }
 
   rest(): void {
@@ -148,6 +156,11 @@ export class WorkerSlot implements Slot {
     // Elsewhere PHP meets the end of the connection at its next write.
     if (!stopped) line.worker.connection.destroy();
     this.#owner.options.log.info({ pid: line.worker.facts.pid, stopped }, `worker stopped: ${error.message}`);
+  }
+
+  /** It stands behind others, and nobody waits for it: a resident worker leaves it out. */
+  takeBack(exchange: Exchange): void {
+    this.#line?.worker.connection.abort(exchange);
   }
 
   release(doubtful: boolean): void {
@@ -253,6 +266,7 @@ class RunningCall implements LineCall {
   giveUp(hasBegun: boolean): void {
     this.#slot.late = true;
     const { bytesReceived } = this.exchange.progress;
+    if (!hasBegun) this.#slot.takeBack(this.exchange);
     this.reception.abandon(hasBegun ? timeoutError(this.timeLimitMs, bytesReceived) : neverBegun());
   }
 }

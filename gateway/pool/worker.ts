@@ -12,13 +12,16 @@ import { collect } from '../fastcgi/collect.ts';
 import { type Address, Connection, formatAddress } from '../fastcgi/index.ts';
 import { decodeEnvelope, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
 import { startTicks } from './instance-dir.ts';
+import type { WorkerLife } from './recycling.ts';
 import { type PhpPaths, primeParams } from './runtime.ts';
 
 export interface Worker {
   readonly connection: Connection;
   readonly facts: PrimedMeta;
-  /** The peer answers pings and stays: php-fpm 8.2 and newer. */
+  /** The peer answers pings and stays: php-fpm 8.2 and newer, and resident workers. */
   readonly pings: boolean;
+  /** Of a resident worker. */
+  readonly life: WorkerLife | undefined;
 }
 
 export interface WorkerSource {
@@ -76,7 +79,7 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
   }, leftMs);
   try {
     const { body, stderr } = await response;
-    return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping };
+    return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping, life: undefined };
   } catch (error) {
     connection.destroy();
     if (timedOut) {
@@ -138,6 +141,7 @@ const isWithinReach = ({ facts }: Worker): boolean => ownPidNamespace !== '' && 
 export const stopWorker = (worker: Worker): boolean => {
   const { connection, facts } = worker;
   if (!isWithinReach(worker) || !connection.busy) return false;
+  if (worker.life !== undefined) worker.life.stopped = true;
   const born = startTicks(facts.pid);
   if (born !== undefined && !signal(facts.pid, 'SIGTERM')) return false;
   const killAtMs = performance.now() + KILL_AFTER_MS;

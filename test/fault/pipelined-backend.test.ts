@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { type Address, parseAddress } from '../../gateway/address.ts';
 import type { Backend } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import { LINE_MAX_MS } from '../../gateway/pool/workload.ts';
@@ -20,6 +21,8 @@ const SCRIPT = `<?php
   while (isset($_GET['hold']) && !is_file(__DIR__ . '/go')) { usleep(1000); clearstatcache(); }
   $note('end');
   echo $n;`;
+
+const addressOf = (text: string): Address => parseAddress(text) ?? { kind: 'unix', path: text };
 
 interface Started {
   readonly backend: Backend;
@@ -166,7 +169,7 @@ test('a worker that works on behind its answer is given to nobody and kept from 
 
 test('the second is late to begin behind such a worker: it is ended, and those behind were not executed', async () => {
   const started = await start();
-  const backend = startBackend(started.backend.options.address, { connectTimeoutMs: 3000 });
+  const backend = startBackend(addressOf(started.backend.options.address), { connectTimeoutMs: 3000 });
   started.backend.destroy();
   await backend.probe();
   const { call } = started;

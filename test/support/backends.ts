@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { isGatewayError } from '../../gateway/errors.ts';
 import { type Address, collect } from '../../gateway/fastcgi/index.ts';
 import { silentLog } from '../../gateway/log.ts';
-import { Backend, type BackendOptions, type Slot } from '../../gateway/pool/backend.ts';
+import { type Backend, type FpmBackendOptions, fpmBackend, type Slot } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import { RUNTIME_VERSION } from '../../gateway/pool/envelope.ts';
 import { LINE_MAX_MS, Workload } from '../../gateway/pool/workload.ts';
@@ -14,8 +14,8 @@ import { runtime } from './raw-fpm.ts';
 
 const LIMITS = { headMaxBytes: 16_384, bodyMaxBytes: 100_000, stderrMaxBytes: 4096 };
 
-export const startBackend = (address: Address, more: Partial<BackendOptions> = {}): Backend => {
-  const backend = new Backend({
+export const startBackend = (address: Address, more: Partial<FpmBackendOptions> = {}): Backend => {
+  const backend = fpmBackend({
     address,
     paths: { root: '/', runtime, bootstrap: '' },
     workers: 1,

@@ -1,0 +1,191 @@
+/** The resident part of a pool of our own: its master, its workers, and a few in reserve. */
+import { chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ManagedPoolSettings } from '../config.ts';
+import type { Log } from '../log.ts';
+import { StartupError, type StartupProblem } from '../startup.ts';
+import { Backend } from './backend.ts';
+import { ConnectedSupply } from './connected-supply.ts';
+import type { Cores } from './cores.ts';
+import { iniArguments, poolEnvironment, residentIni } from './fpm-config.ts';
+import type { InstanceDir } from './instance-dir.ts';
+import { poolUser } from './pool-user.ts';
+import { WorkerLife } from './recycling.ts';
+import { ApplicationError, ResidentMaster } from './resident-master.ts';
+import type { StartOrder } from './resident-process.ts';
+import { type LoadedHandler, openResident, ResidentFailure } from './resident-worker.ts';
+import type { PhpPaths } from './runtime.ts';
+import { UploadDir, type UploadNeeds } from './uploads.ts';
+import { type WarmStatus, WarmSupply } from './warm-supply.ts';
+import type { Worker } from './worker.ts';
+
+export interface ResidentPoolOptions {
+  readonly name: string;
+  readonly settings: ManagedPoolSettings;
+  /** PHP's command line program. */
+  readonly program: string;
+  readonly instance: InstanceDir;
+  readonly paths: PhpPaths;
+  readonly functions: StartOrder['functions'];
+  readonly uploads: UploadNeeds;
+  /** 0: none. */
+  readonly reserveWorkers: number;
+  /** Where its functions call functions; undefined: nowhere. */
+  readonly gatewaySocket: string | undefined;
+  readonly searchLeaks: 'sampled' | 'often';
+  readonly cores: Cores;
+  readonly log: Log;
+  readonly onFree: () => void;
+}
+
+/** The full comparison follows each of the first calls of a function, in each worker. */
+const SENTINEL_FIRST = 20;
+
+export class ResidentPool {
+  readonly #options: ResidentPoolOptions;
+  readonly #master: ResidentMaster;
+  readonly #supply: WarmSupply;
+  readonly #backend: Backend;
+  readonly reserve: Backend | undefined;
+  readonly #uploadDir: UploadDir;
+  /** As the latest worker took them. */
+  #handlers: readonly LoadedHandler[] = [];
+  #hasStarted = false;
+
+  constructor(options: ResidentPoolOptions) {
+    const { settings, reserveWorkers, cores, connectTimeoutMs, log, onFree, name } = {
+      ...options,
+      ...options.settings,
+    };
+    this.#options = options;
+    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.resident`, poolUser(name, settings.user));
+    this.#master = new ResidentMaster(this.#masterOptions());
+    const open = (): Promise<Worker> => this.#open();
+    const supplied = { open, connectTimeoutMs, log, onUp: onFree };
+    const common = { pipelines: true, cores, connectTimeoutMs, log, onFree };
+    this.#supply = new WarmSupply({ ...supplied, workers: settings.resident.workers });
+    const address = `resident:${name}`;
+    this.#backend = new Backend({ ...common, address, workers: settings.resident.workers }, this.#supply);
+    if (reserveWorkers === 0) return;
+    const lone = new ConnectedSupply({ ...supplied, idleMs: settings.idleMs, keepIdle: 0, forksOnDemand: false });
+    const reserve = { ...common, pipelines: false, address: `${address}.reserve`, workers: reserveWorkers };
+    this.reserve = new Backend(reserve, lone);
+  }
+
+  get backends(): readonly Backend[] {
+    return this.#hasStarted ? [this.#backend] : [];
+  }
+
+  get masterPid(): number | undefined {
+    return this.#master.pid;
+  }
+
+  get workers(): WarmStatus {
+    return this.#supply.status;
+  }
+
+  get handlers(): readonly LoadedHandler[] {
+    return this.#handlers;
+  }
+
+  beginUpload(): (isGone: boolean) => void {
+    return this.#uploadDir.begin();
+  }
+
+  /** Resolves when all workers stand ready; rejects with StartupError. */
+  async start(): Promise<Worker> {
+    try {
+      await this.#supply.start();
+      this.#hasStarted = true;
+      return await this.#supply.probe();
+    } catch (error) {
+      await this.destroy();
+      throw new StartupError([this.#problemOf(error)], { cause: error });
+    }
+  }
+
+  /** Running calls get their answers, then all ends. Idempotent. */
+  async close(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => void this.destroy(), graceMs);
+    await Promise.all([this.#backend.close(), this.reserve?.close()]);
+    clearTimeout(timer);
+    this.#master.stop();
+  }
+
+  /** Ends all processes now. Idempotent. */
+  async destroy(): Promise<void> {
+    this.#backend.destroy();
+    this.reserve?.destroy();
+    await this.#master.kill();
+  }
+
+  #masterOptions(): ConstructorParameters<typeof ResidentMaster>[0] {
+    const { name, settings, program, instance, paths, functions, uploads, gatewaySocket, searchLeaks, log } =
+      this.#options;
+    const user = poolUser(name, settings.user);
+    const sockets = join(instance.path, `r-${name}`);
+    mkdirSync(sockets, { mode: 0o700 });
+    if (user !== undefined) chownSync(sockets, user.uid, user.gid);
+    const ini = residentIni({ settings, uploads, uploadDir: this.#uploadDir.path });
+    const { leaks, bootstrapTimeoutMs } = settings.resident;
+    return {
+      program: {
+        pool: name,
+        program,
+        iniArguments: iniArguments(ini),
+        script: `${paths.runtime}/resident.php`,
+        env: poolEnvironment(settings, gatewaySocket),
+        user,
+        log,
+      },
+      order: {
+        bootstrap: paths.bootstrap,
+        functions,
+        uploads: this.#uploadDir.path,
+        sentinel: leaks === 'off' ? null : { first: SENTINEL_FIRST, dense: searchLeaks === 'often' },
+        title: `php-fpm: pool ${name}.resident@${instance.id}`,
+      },
+      sockets,
+      bootstrapTimeoutMs,
+    };
+  }
+
+  async #open(): Promise<Worker> {
+    const { settings } = this.#options;
+    const { bootstrapTimeoutMs } = settings.resident;
+    try {
+      const { address, loads } = await this.#master.worker();
+      return await openResident({
+        address,
+        timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
+        makeLife: ({ bornMs = 0 }) =>
+          new WorkerLife(settings.resident, performance.now() - bornMs, [Math.random(), Math.random()]),
+        loaded: (handlers) => {
+          this.#handlers = handlers;
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof ApplicationError)) throw error;
+      throw new ResidentFailure('its application does not load.', error.message, error.exception, error);
+    }
+  }
+
+  /** What is wrong with the application is told where it is wrong. */
+  #problemOf(error: unknown): StartupProblem {
+    const { name, paths } = this.#options;
+    const at = { file: `pools.${name}` };
+    if (!(error instanceof ResidentFailure)) return { ...at, detail: `The resident workers did not start: ${error}` };
+    const detail = error.privateDetail ?? error.message;
+    if (error.exception === undefined) return { ...at, property: 'bootstrap', detail };
+    return phpProblem(error.exception, paths) ?? { ...at, property: 'bootstrap', detail };
+  }
+}
+
+/** Undefined: it is in no file of the project. */
+export const phpProblem = (
+  { message, file, line, class: type }: NonNullable<LoadedHandler['exception']>,
+  { root, runtime }: PhpPaths,
+): StartupProblem | undefined => {
+  if (!file.startsWith(`${root}/`) || file.startsWith(`${runtime}/`)) return undefined;
+  return { file: file.slice(root.length + 1), line, detail: `${type}: ${message}` };
+};

@@ -1,0 +1,151 @@
+/**
+ * One PHP process of the resident engine that we started: a master that forks workers which share what it has loaded,
+ * or, where PHP cannot fork, a single worker. It is asked in lines of JSON on its file descriptor 3, and ends with it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Log } from '../log.ts';
+import type { PhpException } from './envelope.ts';
+
+export interface ResidentProgram {
+  readonly pool: string;
+  /** PHP's command line program. */
+  readonly program: string;
+  /** `-d name=value` … */
+  readonly iniArguments: readonly string[];
+  /** `resident.php`, as the process sees it. */
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  readonly log: Log;
+}
+
+/** What it is to load, and where it listens if it is a single worker. */
+export interface StartOrder {
+  readonly op: 'start';
+  readonly bootstrap: string;
+  readonly bootstrapIn: 'master' | 'worker';
+  readonly functions: readonly {
+    readonly name: string;
+    readonly file: string;
+    readonly streams: 'items' | 'bytes' | null;
+  }[];
+  readonly uploads: string;
+  readonly sentinel: { readonly first: number; readonly dense: boolean } | null;
+  /** For process lists. */
+  readonly title: string;
+  readonly socket: string | null;
+}
+
+export type ResidentEvent =
+  | { readonly event: 'ready'; readonly forks: boolean; readonly bootstrapMs: number; readonly stray?: string }
+  /** The bootstrap opened what processes must not share. */
+  | { readonly event: 'unshared'; readonly why: string }
+  | {
+      readonly event: 'failed';
+      readonly reason?: string;
+      readonly message?: string;
+      readonly exception?: PhpException;
+    }
+  | { readonly event: 'forked'; readonly id: number; readonly pid: number }
+  | { readonly event: 'exited'; readonly pid: number; readonly status?: number; readonly signal?: number };
+
+const KEPT_LINES = 20;
+const LINE_MAX_BYTES = 1_048_576;
+
+export class ResidentProcess {
+  readonly pid: number;
+  /** Resolves with how it ended. */
+  readonly exited: Promise<string>;
+  readonly #control: Socket;
+  readonly #said: string[] = [];
+
+  /** `onEvent` is told of all it says, in order. */
+  constructor(program: ResidentProgram, order: StartOrder, onEvent: (event: ResidentEvent) => void) {
+    const { pool, log, user } = program;
+    const child: ChildProcess = spawn(program.program, [...program.iniArguments, program.script], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      env: { ...program.env },
+      // As under php-fpm, so that relative paths mean the same.
+      cwd: program.script.slice(0, program.script.lastIndexOf('/')),
+      // A group of its own: a Ctrl-C on the terminal is for the gateway, which lets calls finish.
+      detached: true,
+      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+    });
+    this.pid = child.pid ?? 0;
+    this.exited = new Promise((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signal) => resolve(signal ?? `status ${code}`));
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
+      createInterface({ input: stream }).on('line', (line) => {
+        this.#said.push(line.slice(0, 1000));
+        if (this.#said.length > KEPT_LINES) this.#said.shift();
+        log.warn({ pool, line }, 'a resident PHP process wrote to its stderr');
+      });
+    }
+    this.#control = child.stdio[3] as Socket;
+    // It may have ended before it read; `exited` tells.
+    this.#control.on('error', () => {});
+    readLines(this.#control, (line) => {
+      const event = parseEvent(line);
+      if (event === undefined) log.warn({ pool, line: line.slice(0, 300) }, 'a resident PHP process sent no event');
+      else onEvent(event);
+    });
+    this.#tell(order);
+  }
+
+  /** What it wrote last, for error messages. */
+  get said(): string {
+    return this.#said.join('\n');
+  }
+
+  fork(id: number, socket: string): void {
+    this.#tell({ op: 'fork', id, socket });
+  }
+
+  /** It forks no more; its workers live on until their connections end. Idempotent. */
+  stop(): void {
+    this.#control.destroy();
+  }
+
+  /** Ends it, and what it forked, now. */
+  kill(): void {
+    this.stop();
+    // 0 is our own group: it never began.
+    if (this.pid === 0) return;
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // The group has ended.
+    }
+  }
+
+  #tell(order: object): void {
+    this.#control.write(`${JSON.stringify(order)}\n`);
+  }
+}
+
+/** Whatever the application wrote there is not believed to be ours. */
+const parseEvent = (line: string): ResidentEvent | undefined => {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && 'event' in value ? (value as ResidentEvent) : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+const readLines = (socket: Socket, take: (line: string) => void): void => {
+  let held = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (text: string) => {
+    held += text;
+    const lines = held.split('\n');
+    held = lines.pop() ?? '';
+    for (const line of lines) take(line);
+    if (held.length > LINE_MAX_BYTES) socket.destroy();
+  });
+};

@@ -1,0 +1,34 @@
+/** Where the workers behind one address come from: connected when they are needed, or kept warm ahead of need. */
+import type { Log } from '../log.ts';
+import type { Meta } from './envelope.ts';
+import type { Line } from './line.ts';
+import type { Worker } from './worker.ts';
+
+export interface Supply {
+  /** Workers can be had. */
+  readonly up: boolean;
+  /** How many stand idle. */
+  readonly idle: number;
+  /** Takes an idle one. */
+  pop(): Line | undefined;
+  /** One for a call that has a slot already: connected, or idle meanwhile. Rejects with `pool-unavailable`. */
+  obtain(): Promise<Line>;
+  /** It is idle again. */
+  park(line: Line): void;
+  /** What a call on it has told of its worker. */
+  told(line: Line, meta: Meta): void;
+  /** Resolves with a worker that has answered; rejects with `pool-unavailable`. */
+  probe(): Promise<Worker>;
+  /** No further ones; those that are idle end, and those that become idle. */
+  stop(): void;
+}
+
+export interface SupplyOptions {
+  /** Connects a worker and hears from it. Rejects with `pool-unavailable`, executed: no. */
+  readonly open: () => Promise<Worker>;
+  /** Of a line's calls. */
+  readonly connectTimeoutMs: number;
+  readonly log: Log;
+  /** Workers can be had again. */
+  readonly onUp: () => void;
+}

@@ -1,0 +1,234 @@
+/**
+ * Resident workers: as many as there are slots stand ready ahead of need. One that ends is replaced at once; one that
+ * is due to go is replaced first, so that no call waits for a worker to load its application.
+ */
+import { GatewayError, toGatewayError } from '../errors.ts';
+import type { Meta } from './envelope.ts';
+import { Line } from './line.ts';
+import { ENDINGS, type Ending } from './recycling.ts';
+import type { Supply, SupplyOptions } from './supply.ts';
+import type { Worker } from './worker.ts';
+
+export interface WarmSupplyOptions extends SupplyOptions {
+  readonly workers: number;
+}
+
+export interface ResidentWorkerStatus {
+  readonly pid: number;
+  readonly state: 'idle' | 'busy' | 'retiring';
+  readonly served: number;
+  readonly memoryBytes: number;
+  readonly ageMs: number;
+}
+
+export interface WarmStatus {
+  readonly workers: readonly ResidentWorkerStatus[];
+  /** Workers replaced since the start, by reason. */
+  readonly restarts: Readonly<Record<Ending, number>>;
+  /** Being started now. */
+  readonly starting: number;
+}
+
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 5000;
+/** Workers that nobody calls grow old, too. */
+const AGE_CHECK_MS = 1000;
+
+export class WarmSupply implements Supply {
+  readonly #options: WarmSupplyOptions;
+  /** All that count: neither retiring nor ended. */
+  readonly #lines = new Set<Line>();
+  readonly #idle: Line[] = [];
+  /** Replaced already; they end when their call does. */
+  readonly #retiring = new Set<Line>();
+  /** Lines for which a spare is being started. */
+  readonly #due = new Set<Line>();
+  readonly #wanted: PromiseWithResolvers<Line>[] = [];
+  readonly #restarts = Object.fromEntries(ENDINGS.map((ending) => [ending, 0])) as Record<Ending, number>;
+  #starting = 0;
+  #retryMs = RETRY_FIRST_MS;
+  #retry: NodeJS.Timeout | undefined;
+  #stopped = false;
+  readonly #ages: NodeJS.Timeout;
+
+  constructor(options: WarmSupplyOptions) {
+    this.#options = options;
+    this.#ages = setInterval(() => this.#checkAges(), AGE_CHECK_MS);
+    this.#ages.unref();
+  }
+
+  get up(): boolean {
+    return !this.#stopped && this.#lines.size > 0;
+  }
+
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  get status(): WarmStatus {
+    const nowMs = performance.now();
+    const idle = new Set(this.#idle);
+    const of = (line: Line, state: ResidentWorkerStatus['state']): ResidentWorkerStatus => {
+      const { facts, life } = line.worker;
+      const { served = 0, memoryBytes = 0, bornMs = nowMs } = life ?? {};
+      return { pid: facts.pid, state, served, memoryBytes, ageMs: Math.round(nowMs - bornMs) };
+    };
+    return {
+      workers: [
+        ...[...this.#lines].map((line) => of(line, idle.has(line) ? 'idle' : 'busy')),
+        ...[...this.#retiring].map((line) => of(line, 'retiring')),
+      ],
+      restarts: { ...this.#restarts },
+      starting: this.#starting,
+    };
+  }
+
+  /** Resolves when all stand ready; rejects with the first failure. */
+  async start(): Promise<void> {
+    await Promise.all(Array.from({ length: this.#options.workers }, () => this.#startOne()));
+  }
+
+  pop(): Line | undefined {
+    for (let line = this.#idle.pop(); line; line = this.#idle.pop()) {
+      if (line.usable) return line;
+    }
+    return undefined;
+  }
+
+  /** There is one for each slot, or one is being started. */
+  obtain(): Promise<Line> {
+    const line = this.pop();
+    if (line !== undefined) return Promise.resolve(line);
+    const wanted = Promise.withResolvers<Line>();
+    this.#wanted.push(wanted);
+    this.#fill();
+    return wanted.promise;
+  }
+
+  park(line: Line): void {
+    if (this.#stopped || this.#retiring.has(line)) {
+      line.destroy();
+      return;
+    }
+    if (line.usable) this.#offer(line);
+  }
+
+  told(line: Line, meta: Meta): void {
+    const { life } = line.worker;
+    if (life === undefined) return;
+    life.note(meta);
+    const ending = life.due(performance.now());
+    if (ending !== undefined) this.#replace(line, ending);
+  }
+
+  probe(): Promise<Worker> {
+    const [line] = this.#lines;
+    return line === undefined ? this.#startOne().then(({ worker }) => worker) : Promise.resolve(line.worker);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    clearInterval(this.#ages);
+    for (const line of this.#idle.splice(0)) line.destroy();
+    const stopped = new GatewayError('shutting-down', 'The gateway has stopped.');
+    for (const { reject } of this.#wanted.splice(0)) reject(stopped);
+  }
+
+  #offer(line: Line): void {
+    const wanted = this.#wanted.shift();
+    if (wanted !== undefined) wanted.resolve(line);
+    else this.#idle.push(line);
+  }
+
+  /** Replaces those that have ended. */
+  #fill(): void {
+    if (this.#stopped || this.#retry !== undefined) return;
+    while (this.#lines.size + this.#starting < this.#options.workers) {
+      this.#startOne().catch((error: unknown) => this.#failed(error));
+    }
+  }
+
+  async #startOne(): Promise<Line> {
+    this.#starting += 1;
+    try {
+      const line = new Line(await this.#options.open(), this.#options);
+      if (this.#stopped) {
+        line.destroy();
+        return line;
+      }
+      this.#add(line);
+      return line;
+    } finally {
+      this.#starting -= 1;
+    }
+  }
+
+  #add(line: Line): void {
+    const wasUp = this.up;
+    this.#retryMs = RETRY_FIRST_MS;
+    line.sinceMs = performance.now();
+    this.#lines.add(line);
+    void line.worker.connection.closed.then(() => this.#ended(line));
+    this.#offer(line);
+    if (!wasUp) this.#options.onUp();
+  }
+
+  #ended(line: Line): void {
+    line.destroy();
+    const at = this.#idle.indexOf(line);
+    if (at !== -1) this.#idle.splice(at, 1);
+    this.#retiring.delete(line);
+    if (!this.#lines.delete(line) || this.#stopped) return;
+    const ending = line.worker.life?.ending ?? 'crashed';
+    this.#restarts[ending] += 1;
+    const { pid } = line.worker.facts;
+    this.#options.log.warn({ pid, reason: ending }, 'a resident worker has ended: another takes its place');
+    // What is being started for it is started already.
+    this.#fill();
+  }
+
+  /** Calls that wait for a worker learn why there is none; the others stay in the gateway's queue. */
+  #failed(error: unknown): void {
+    for (const { reject } of this.#wanted.splice(0)) reject(toGatewayError(error));
+    if (this.#stopped || this.#retry !== undefined) return;
+    this.#options.log.error({ err: error }, 'a resident worker did not start: trying again');
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.#fill();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+  }
+
+  /** One after another, so that a pool whose workers are all due does not start as many anew at once. */
+  #replace(line: Line, ending: Ending): void {
+    if (this.#due.size > 0 || !this.#lines.has(line) || this.#stopped || this.#retry !== undefined) return;
+    this.#due.add(line);
+    this.#startOne()
+      .then(() => this.#retire(line, ending))
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#due.delete(line));
+  }
+
+  #retire(line: Line, ending: Ending): void {
+    // It ended by itself while its spare was being started.
+    if (!this.#lines.delete(line)) return;
+    this.#restarts[ending] += 1;
+    const { pid } = line.worker.facts;
+    this.#options.log.debug({ pid, reason: ending }, 'a resident worker was replaced');
+    line.keepOthersAway();
+    this.#retiring.add(line);
+    const at = this.#idle.indexOf(line);
+    if (at === -1) return;
+    this.#idle.splice(at, 1);
+    line.destroy();
+  }
+
+  #checkAges(): void {
+    const nowMs = performance.now();
+    for (const line of this.#lines) {
+      const ending = line.worker.life?.due(nowMs);
+      if (ending !== undefined) this.#replace(line, ending);
+    }
+  }
+}

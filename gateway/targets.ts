@@ -1,0 +1,92 @@
+/** Where each function of a release runs: its pool, its engine, and what calls of it left behind in resident workers. */
+import type { Engine } from './contract.ts';
+import type { Admission } from './invoke/admission.ts';
+import type { GatewayFunction } from './invoke/function.ts';
+import { encodeFunctionParams } from './invoke/function-params.ts';
+import type { Target } from './invoke/invoke.ts';
+import { RetryBudget } from './invoke/retry.ts';
+import type { Log } from './log.ts';
+import type { InputClasses } from './pool/check.ts';
+import type { Leak } from './pool/envelope.ts';
+import { isAttached, type Pool, poolId } from './pool/pool.ts';
+import { isLasting } from './pool/recycling.ts';
+
+export interface TargetsParts {
+  readonly functions: ReadonlyMap<string, GatewayFunction>;
+  readonly pools: ReadonlyMap<string, Pool>;
+  /** By the pool's id. */
+  readonly admissions: ReadonlyMap<string, Admission>;
+  readonly inputClasses: InputClasses;
+  readonly log: Log;
+}
+
+/** What calls of a function left behind. */
+export interface LeakStatus extends Leak {
+  readonly times: number;
+  readonly lastAt: string;
+}
+
+/** Of one function: more would fill memory where names are made anew for each call. */
+const LEAKS_MAX = 20;
+
+export class Targets {
+  readonly #parts: TargetsParts;
+  readonly #targets = new Map<string, Target>();
+  readonly #leaks = new Map<string, Map<string, LeakStatus>>();
+
+  constructor(parts: TargetsParts) {
+    this.#parts = parts;
+    for (const fn of parts.functions.values()) this.#place(fn, fn.engine);
+  }
+
+  get byName(): ReadonlyMap<string, Target> {
+    return this.#targets;
+  }
+
+  leaksOf(name: string): readonly LeakStatus[] {
+    return [...(this.#leaks.get(name)?.values() ?? [])];
+  }
+
+  /** Nothing where its pool does not run: the release does not start then. */
+  #place(fn: GatewayFunction, engine: Engine): boolean {
+    const { pools, admissions, inputClasses } = this.#parts;
+    const pool = pools.get(poolId(fn.pool, engine));
+    const admission = admissions.get(poolId(fn.pool, engine));
+    if (pool === undefined || admission === undefined) return false;
+    this.#targets.set(fn.name, {
+      fn,
+      engine,
+      admission,
+      workload: admission.workload(fn.name),
+      retryBudget: new RetryBudget(),
+      connectTimeoutMs: pool.settings.connectTimeoutMs,
+      encodedParams:
+        engine === 'fpm'
+          ? encodeFunctionParams(pool.paths, fn, inputClasses.get(fn.pool, fn.code))
+          : new Map([['', Buffer.alloc(0)]]),
+      beginUpload: () => pool.beginUpload(),
+      onLeaks: (leaks) => this.#found(fn, pool, leaks),
+    });
+    return true;
+  }
+
+  #found(fn: GatewayFunction, pool: Pool, leaks: readonly Leak[]): void {
+    const known = this.#leaks.get(fn.name) ?? new Map<string, LeakStatus>();
+    this.#leaks.set(fn.name, known);
+    for (const leak of leaks) {
+      const key = `${leak.kind} ${leak.name}`;
+      const times = (known.get(key)?.times ?? 0) + 1;
+      if (times > 1 || known.size < LEAKS_MAX) known.set(key, { ...leak, times, lastAt: new Date().toISOString() });
+      if (times === 1) {
+        const { kind, name, detail, restored } = leak;
+        this.#parts.log.warn({ function: fn.name, kind, name, detail, restored }, 'a call left something behind');
+      }
+    }
+    if (!leaks.some(isLasting) || isAttached(pool.settings) || pool.settings.resident.leaks !== 'fpm') return;
+    if (this.#targets.get(fn.name)?.engine === 'fpm' || !this.#place(fn, 'fpm')) return;
+    this.#parts.log.error(
+      { function: fn.name, leak: leaks.find(isLasting)?.name },
+      'a function leaks: it runs in php-fpm from now on',
+    );
+  }
+}
