@@ -113,9 +113,10 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
   const startedMs = nowMs();
   let response: CgiResponse;
   try {
-    response = await slot.run(requestOf(attempt), (connection, request, over) =>
+    const answer = slot.run(requestOf(attempt), (connection, request, over) =>
       collect(connection, request, limits, over),
     );
+    response = attempt.engine === 'resident' && slot.isBehind ? await unlessLeft(attempt, answer) : await answer;
   } catch (thrown) {
     trace.phase('php', startedMs);
     throw ownLimit(toGatewayError(thrown), fn, limits);
@@ -127,6 +128,18 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
       : readHandler(attempt, worker, response);
   } finally {
     trace.phase('output', answeredMs);
+  }
+};
+
+/** A call that stands behind others on its worker need not run when its caller has left. */
+const unlessLeft = async <T>({ slot, caller }: Attempt, answer: Promise<T>): Promise<T> => {
+  const callerLeft = (): void => slot.takeBack(new GatewayError('client-closed', 'The caller left while it waited.'));
+  caller.whenLeft({ callerLeft });
+  if (caller.hasLeft) callerLeft();
+  try {
+    return await answer;
+  } finally {
+    caller.whenLeft(undefined);
   }
 };
 

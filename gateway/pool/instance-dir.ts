@@ -66,8 +66,11 @@ const commandLine = (pid: string): string => {
   }
 };
 
-/** php-fpm processes by title: `php-fpm: master process (<config file>)`, `php-fpm: pool <name>@<instance id>`. */
-export const fpmProcesses = (matches: (title: string) => boolean): number[] => {
+/**
+ * PHP processes by title: `php-fpm: master process (<config file>)`, `php-fpm: pool <name>@<instance id>`, and resident
+ * ones: `fpm-gateway: pool <name>@<instance id>`.
+ */
+export const phpProcesses = (matches: (title: string) => boolean): number[] => {
   let pids: string[];
   try {
     pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -77,7 +80,7 @@ export const fpmProcesses = (matches: (title: string) => boolean): number[] => {
   return pids
     .filter((pid) => {
       const title = commandLine(pid);
-      return title.startsWith('php-fpm: ') && matches(title);
+      return /^(?:php-fpm|fpm-gateway): /.test(title) && matches(title);
     })
     .map(Number);
 };
@@ -112,7 +115,7 @@ const sweepSpools = (base: string): void => {
 const sweep = (base: string, log: Log): void => {
   for (const name of orphansIn(base, '')) {
     const path = join(base, name);
-    const orphans = fpmProcesses((title) => title.includes(`(${path}/`) || title.includes(`@${name}`));
+    const orphans = phpProcesses((title) => title.includes(`(${path}/`) || title.includes(`@${name}`));
     // A master told to end politely may wait for its workers; nobody is left who could call them.
     signalAll(orphans, 'SIGKILL');
     rmSync(path, { recursive: true, force: true });

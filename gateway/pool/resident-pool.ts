@@ -143,7 +143,7 @@ export class ResidentPool {
         functions,
         uploads: this.#uploadDir.path,
         sentinel: leaks === 'off' ? null : { first: SENTINEL_FIRST, dense: searchLeaks === 'often' },
-        title: `php-fpm: pool ${name}.resident@${instance.id}`,
+        title: `fpm-gateway: pool ${name}@${instance.id}`,
       },
       sockets,
       bootstrapTimeoutMs,

@@ -4,7 +4,7 @@
  * `fastcgi_finish_request()` a ping.
  */
 import { GatewayError } from '../errors.ts';
-import type { Connection, Exchange, FastCgiRequest, LargeBody, Over, Params, Reception } from '../fastcgi/index.ts';
+import type { Connection, FastCgiRequest, LargeBody, Over, Params, Reception } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { LATE, within } from '../within.ts';
 import type { Meta } from './envelope.ts';
@@ -50,6 +50,8 @@ export interface Slot {
   run<T>(request: SlotRequest, receive: Receive<T>): Promise<T>;
   /** Nobody reads the rest of the answer: it fails with this error, and PHP is stopped. Nothing if it is complete. */
   cancel(error: GatewayError): void;
+  /** Nobody waits for it any more: where it stands behind others on a resident worker, it is left out. */
+  takeBack(error: GatewayError): void;
   /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
   release(doubtful: boolean): void;
   /** What its call has told of the worker. */
@@ -158,8 +160,16 @@ export class WorkerSlot implements Slot {
     this.#owner.options.log.info({ pid: line.worker.facts.pid, stopped }, `worker stopped: ${error.message}`);
   }
 
-  /** It stands behind others, and nobody waits for it: a resident worker leaves it out. */
-  takeBack(exchange: Exchange): void {
+  takeBack(error: GatewayError): void {
+    if (this.#running === undefined || !this.isBehind || this.#line?.worker.life === undefined) return;
+    // Should it have begun meanwhile, it runs to its end, as any other call whose caller has left.
+    this.late = true;
+    this.abort(this.#running);
+    this.#running.reception.abandon(error);
+  }
+
+  /** A php-fpm worker does not hear of it. */
+  abort({ exchange }: RunningCall): void {
     this.#line?.worker.connection.abort(exchange);
   }
 
@@ -266,7 +276,7 @@ class RunningCall implements LineCall {
   giveUp(hasBegun: boolean): void {
     this.#slot.late = true;
     const { bytesReceived } = this.exchange.progress;
-    if (!hasBegun) this.#slot.takeBack(this.exchange);
+    if (!hasBegun) this.#slot.abort(this);
     this.reception.abandon(hasBegun ? timeoutError(this.timeLimitMs, bytesReceived) : neverBegun());
   }
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSyn
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { silentLog } from '../../gateway/log.ts';
-import { fpmProcesses, lookUpUser, openInstanceDir, startTicks } from '../../gateway/pool/instance-dir.ts';
+import { lookUpUser, openInstanceDir, phpProcesses, startTicks } from '../../gateway/pool/instance-dir.ts';
 import { temporaryFolder } from '../support/lifetime.ts';
 
 test('a folder of its own, with one for sockets that nobody else enters, gone when removed', () => {
@@ -78,7 +78,7 @@ test('processes are told apart by when they started', () => {
 
 test('only php-fpm’s own titles are looked at', () => {
   // This process has the word in its command line, perhaps, but is no php-fpm.
-  expect(fpmProcesses((title) => title.includes(basename(process.execPath)))).toEqual([]);
+  expect(phpProcesses((title) => title.includes(basename(process.execPath)))).toEqual([]);
 });
 
 test('users are looked up as the system does', () => {

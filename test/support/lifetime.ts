@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
-import { fpmProcesses } from '../../gateway/pool/instance-dir.ts';
+import { phpProcesses } from '../../gateway/pool/instance-dir.ts';
 import { endGroup } from './php-processes.ts';
 
 /** Takes what is to be done at the end; the newest is done first. */
@@ -35,7 +35,7 @@ const endPhpBelow = (folder: string): void => {
   const instances = names.map((name) => basename(name)).filter((name) => /^\d+-\d+-[0-9a-f]{6}$/.test(name));
   const isOurs = (title: string): boolean =>
     title.includes(`(${folder}/`) || instances.some((instance) => title.includes(`@${instance}`));
-  for (const pid of fpmProcesses(isOurs)) {
+  for (const pid of phpProcesses(isOurs)) {
     // A master takes its workers with it; workers without one have to be ended each.
     endGroup(pid);
     try {
