@@ -21,6 +21,8 @@ final class Call
     /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
     private array $logs = [];
     private int $droppedLogs = 0;
+    /** @var list<callable(): void> */
+    private array $resets = [];
 
     /**
      * @param string $id          UUIDv7, the same for every attempt of this call
@@ -217,6 +219,32 @@ final class Call
     public function logs(): array
     {
         return $this->logs;
+    }
+
+    /**
+     * Does this when the call's answer is known, before the worker serves another: under both engines, whatever the
+     * outcome was but an error that PHP cannot go on after. For what must be the same every time, see `Resets::add()`.
+     *
+     * @param callable(): void $hook one that throws does not change the answer: it is told as a leak
+     */
+    public function onReset(callable $hook): void
+    {
+        $this->resets[] = $hook;
+    }
+
+    /**
+     * For the runtime, once: a hook that ends PHP is not run again.
+     *
+     * @internal
+     *
+     * @return list<callable(): void>
+     */
+    public function takeResets(): array
+    {
+        $resets = $this->resets;
+        $this->resets = [];
+
+        return $resets;
     }
 
     /** Entries not kept because the call had written 100 already. */

@@ -36,4 +36,26 @@ final class Resets
 
         return $thrown;
     }
+
+    /**
+     * The same, as answers tell of it.
+     *
+     * @param list<callable(): void> $own
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    public static function leaks(array $own): array
+    {
+        // Nearly always there are none.
+        if ($own === [] && self::$hooks === []) {
+            return [];
+        }
+
+        return array_map(static fn (\Throwable $thrown): array => [
+            'kind' => 'reset-hook',
+            'name' => $thrown::class,
+            'detail' => sprintf('%s in %s:%d', $thrown->getMessage(), $thrown->getFile(), $thrown->getLine()),
+            'restored' => false,
+        ], self::run($own));
+    }
 }

@@ -21,18 +21,20 @@ final class Runtime
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
     public const VERSION = 5;
 
-    private const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
-    private const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';
+    public const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
+    public const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';
     /** Never fails: an envelope is written for whatever was thrown and logged. */
-    private const META_FLAGS = JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR
+    public const META_FLAGS = JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR
         | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
     /** Throws for values JSON cannot express: NAN, INF, broken UTF-8, recursion. */
-    private const PAYLOAD_FLAGS = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
-    private const LARGE_BYTES = 65_536;
+    public const PAYLOAD_FLAGS = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE;
+    public const LARGE_BYTES = 65_536;
     /** Content of one FastCGI record, as PHP cuts what is too large for its buffer of 8 KB. */
     private const RECORD_BYTES = 0xFFF8;
-    private const RESERVE_BYTES = 16_384;
-    private const MAX_STRAY_BYTES = 512;
+    public const RESERVE_BYTES = 16_384;
+    public const MAX_STRAY_BYTES = 512;
+    /** Of a generator where the contract promises no stream. */
+    public const NO_STREAM = 'it is a generator; say output: stream(…) in the contract, or return an array';
     private const MAX_TRACE_BYTES = 8192;
 
     private readonly Outcome $outcome;
@@ -40,7 +42,10 @@ final class Runtime
     private readonly string $attemptId;
     private int $outputLevel;
     private ?Call $call = null;
+    /** What the pool's bootstrap returned. */
+    private mixed $app = null;
     private bool $answered = false;
+    private bool $endedByError = false;
     private bool $streaming = false;
     /** Of an answer so large that the gateway had better know: it makes room once. */
     private int $largeBytes = 0;
@@ -106,7 +111,7 @@ final class Runtime
         $input = getenv('FPMG_FILES') === false
             ? json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR)
             : Multipart::input();
-        $result = $handler($class === null ? $input : $class::fromArray($input), $this->call);
+        $result = $handler($class === null ? $input : $class::fromArray($input), $this->call, $this->app);
         $stream = getenv('FPMG_STREAM');
         // A map is one value, and would lose its keys.
         if ($stream !== false && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
@@ -115,7 +120,7 @@ final class Runtime
             return;
         }
         if ($result instanceof \Generator) {
-            $this->answer(['outcome' => 'unencodable', 'message' => 'it is a generator; say output: stream(…) in the contract, or return an array'], '');
+            $this->answer(['outcome' => 'unencodable', 'message' => self::NO_STREAM], '');
 
             return;
         }
@@ -227,23 +232,31 @@ final class Runtime
     {
         $bootstrap = (string) getenv('FPMG_BOOTSTRAP');
         if ($bootstrap !== '') {
-            self::load($bootstrap);
+            $returned = self::load($bootstrap);
+            // What require says of a file without a return, or of one that was loaded before.
+            $this->app = $returned === 1 || $returned === true ? null : $returned;
         }
         $file = (string) getenv('FPMG_HANDLER');
         $handler = self::load($file);
         if (!is_callable($handler)) {
-            throw new \UnexpectedValueException(sprintf(
-                '%s must return a callable, but returns %s: end it with `return static function (array $input, Call $call): mixed { … };`',
-                basename($file),
-                get_debug_type($handler),
-            ));
+            throw self::notCallable($file, $handler);
         }
 
         return $handler;
     }
 
-    /** A scope of its own, so that a file sees none of our variables. */
-    private static function load(string $file): mixed
+    /** For both engines. */
+    public static function notCallable(string $file, mixed $handler): \UnexpectedValueException
+    {
+        return new \UnexpectedValueException(sprintf(
+            '%s must return a callable, but returns %s: end it with `return static function (array $input, Call $call): mixed { … };`',
+            basename($file),
+            get_debug_type($handler),
+        ));
+    }
+
+    /** A scope of its own, so that a file sees none of our variables. For both engines. */
+    public static function load(string $file): mixed
     {
         return require $file;
     }
@@ -265,12 +278,20 @@ final class Runtime
             return;
         }
         $this->reserve = null;
-        $this->answer(Outcome::fatal() ?? ['outcome' => 'exit'], '');
+        $fatal = Outcome::fatal();
+        if ($fatal !== null) {
+            // No more code of others: memory may have run out, and a second error here would leave no answer.
+            $this->endedByError = true;
+        }
+        $this->answer($fatal ?? ['outcome' => 'exit'], '');
     }
 
     /** @param array<string, mixed> $meta */
     private function answer(array $meta, string $payload): void
     {
+        if ($this->call !== null && !$this->endedByError) {
+            $meta += $this->reset($this->call->takeResets());
+        }
         $this->keepStray($this->takeStrayOutput());
         $this->answered = true;
         $meta += $this->outcome->usage();
@@ -292,6 +313,23 @@ final class Runtime
         echo $head, $payload;
     }
 
+    /**
+     * Before the answer is written, so that it can tell of hooks that failed. Bootstraps that add none never load the class.
+     *
+     * @param list<callable(): void> $own
+     *
+     * @return array{leaks?: list<array<string, mixed>>}
+     */
+    private function reset(array $own): array
+    {
+        if ($own === [] && !class_exists(Resets::class, false)) {
+            return [];
+        }
+        $leaks = Resets::leaks($own);
+
+        return $leaks === [] ? [] : ['leaks' => $leaks];
+    }
+
     /** Everything printed and still in a buffer; what was flushed already is found by the gateway. */
     private function takeStrayOutput(): string
     {
@@ -305,8 +343,12 @@ final class Runtime
         return ob_get_level() === $this->outputLevel ? (string) ob_get_clean() : '';
     }
 
-    /** @return array<string, mixed> */
-    private static function describe(\Throwable $thrown): array
+    /**
+     * For both engines.
+     *
+     * @return array<string, mixed>
+     */
+    public static function describe(\Throwable $thrown): array
     {
         return [
             'class' => $thrown::class,

@@ -1,0 +1,248 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+use FpmGateway\Binary;
+use FpmGateway\Call;
+use FpmGateway\Facts;
+use FpmGateway\Failure;
+use FpmGateway\Outcome;
+use FpmGateway\Resets;
+use FpmGateway\Runtime;
+
+/**
+ * Runs one attempt after the other, each from its request to its answer: the handler, what it left behind, and the
+ * envelope that tells of both. The envelope is the one of Runtime.php.
+ */
+final class Attempts
+{
+    private ?Request $request = null;
+    private string $attemptId = '';
+    private ?Call $call = null;
+    private bool $finishing = false;
+    private int $served = 0;
+    private ?string $reserve;
+
+    public function __construct(
+        private readonly Application $application,
+        private readonly Reply $reply,
+        private readonly Usage $usage,
+        private readonly Stderr $stderr,
+        private readonly Sentinel $sentinel,
+        private readonly int $pid,
+        private readonly int $bornNs,
+    ) {
+        // Freed when memory has run out, so that the envelope can still be written.
+        $this->reserve = str_repeat('x', Runtime::RESERVE_BYTES);
+    }
+
+    /** False when the worker is to end: the gateway is gone, or the application did not load. */
+    public function serve(Request $request): bool
+    {
+        $this->request = $request;
+        $startedNs = $this->usage->begin();
+        $parts = explode(' ', $request->call, 3);
+        $this->attemptId = $parts[1] ?? '';
+        if ($parts[0] === 'prime') {
+            return $this->prime();
+        }
+        $about = explode(' ', $parts[2] ?? '', 3);
+        if (!isset($about[1])) {
+            throw new Malformed('an FPMG_CALL that does not say function, attempt, budget and traceparent');
+        }
+        [$callId, $number] = explode('.', $this->attemptId . '.');
+        ++$this->served;
+        Superglobals::renew($parts[0], $this->attemptId, $parts[2]);
+        $this->call = new Call($callId, $parts[0], (int) $number, $startedNs, (float) $about[0], $about[1], $about[2] ?? '');
+        $payload = '';
+        try {
+            $meta = $this->run($parts[0], $request, $payload);
+        } catch (Failure $failure) {
+            $meta = self::failure($failure, $payload);
+        } catch (\Throwable $thrown) {
+            $meta = self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
+        }
+        // What was thrown holds what it was given, and may be held by nothing else.
+        unset($failure, $thrown);
+
+        return $this->finish($meta, $payload, true);
+    }
+
+    /** Whatever ended PHP but a kill: the only place where exit() and fatal errors can be seen. */
+    public function afterEnd(): void
+    {
+        $this->endFork();
+        if ($this->request === null || $this->reply->within) {
+            return;
+        }
+        $this->reserve = null;
+        $fatal = Outcome::fatal();
+        // What the handler holds is still there. This process ends in any case: its answer may take what it needs.
+        @ini_set('memory_limit', '-1');
+        $this->finish(self::members($fatal ?? ['outcome' => 'exit']), '', $fatal === null && !$this->finishing);
+    }
+
+    /** The outcome, as members of the envelope's meta. */
+    private function run(string $function, Request $request, string &$payload): string
+    {
+        $handler = $this->application->handlers[$function] ?? null;
+        if ($handler === null) {
+            throw new \UnexpectedValueException(sprintf('This worker was started without a function %s.', $function));
+        }
+        if ($handler->run === null) {
+            return self::members(['outcome' => 'exception', 'exception' => $handler->exception]);
+        }
+        $input = $request->uploads === null
+            ? json_decode($request->input, true, 512, JSON_THROW_ON_ERROR)
+            : $request->uploads->input();
+        $class = $handler->class;
+        $result = ($handler->run)($class === null ? $input : $class::fromArray($input), $this->call, $this->application->app);
+        if ($handler->streams !== null && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
+            return $this->stream($request->id, $result, $handler->streams === 'bytes');
+        }
+        if ($result instanceof \Generator) {
+            return self::members(['outcome' => 'unencodable', 'message' => Runtime::NO_STREAM]);
+        }
+        if ($result instanceof Binary) {
+            $payload = $result->bytes;
+
+            return self::members(['outcome' => 'output', 'encoding' => 'binary', 'mediaType' => $result->mediaType]);
+        }
+        try {
+            $payload = json_encode($result, Runtime::PAYLOAD_FLAGS);
+        } catch (\JsonException $unencodable) {
+            return self::members(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()]);
+        }
+
+        return '"outcome":"output","encoding":"json"';
+    }
+
+    /**
+     * Sends each piece as soon as the handler yields it; this blocks while the reader is slow.
+     *
+     * @param iterable<mixed> $pieces
+     */
+    private function stream(string $id, iterable $pieces, bool $bytes): string
+    {
+        $this->endFork();
+        $this->send($this->reply->beginStream($id));
+        foreach ($pieces as $piece) {
+            $this->endFork();
+            if (!$bytes) {
+                try {
+                    $json = json_encode($piece, Runtime::PAYLOAD_FLAGS);
+                } catch (\JsonException $unencodable) {
+                    return self::members(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()]);
+                }
+                $this->send($this->reply->frame($id, 'I', $json));
+            } elseif (is_string($piece)) {
+                $this->send($this->reply->frame($id, 'B', $piece));
+            } else {
+                throw new \UnexpectedValueException(sprintf('A stream of bytes is made of strings; this handler yielded %s.', get_debug_type($piece)));
+            }
+        }
+
+        return '"outcome":"streamed"';
+    }
+
+    /** What a handler forked has no answer to give: the worker's own is still to come. */
+    private function endFork(): void
+    {
+        if (getmypid() !== $this->pid) {
+            Fork::end();
+        }
+    }
+
+    private function send(bool $sent): void
+    {
+        if (!$sent) {
+            // Nobody reads what the handler would still yield.
+            $this->request = null;
+            Process::end(0);
+        }
+    }
+
+    private function prime(): bool
+    {
+        $payload = '';
+        $good = true;
+        try {
+            if (!$this->application->loaded) {
+                $this->application->load();
+                $this->sentinel->begin();
+            }
+            $facts = Facts::all();
+            $facts['opcache'] = $facts['opcache'] && (bool) ini_get('opcache.enable_cli');
+            $payload = (string) json_encode($this->application->told(), Runtime::META_FLAGS);
+            $meta = self::members(['outcome' => 'primed', 'runtimeVersion' => Runtime::VERSION, 'engine' => 'resident'] + $facts + [
+                'bornMs' => round((hrtime(true) - $this->bornNs) / 1e6, 3),
+            ]);
+        } catch (\Throwable $thrown) {
+            $good = false;
+            $meta = self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
+            unset($thrown);
+        }
+
+        return $this->finish($meta, $payload, false) && $good;
+    }
+
+    /** Everything that belongs to a call is done when its answer is written: then the gateway counts it as over. */
+    private function finish(string $meta, string $payload, bool $resets): bool
+    {
+        $this->endFork();
+        $this->finishing = true;
+        $request = $this->request;
+        $leaks = [];
+        if ($this->call !== null) {
+            if ($resets) {
+                $leaks = Resets::leaks($this->call->takeResets());
+            }
+            $logs = $this->call->logs();
+            if ($logs !== []) {
+                $meta .= ',' . self::members(['logs' => $logs, 'droppedLogs' => $this->call->droppedLogs()]);
+            }
+            $this->call = $logs = null;
+        }
+        $request->uploads?->remove();
+        $printed = Printed::take();
+        if ($printed !== []) {
+            $meta .= ',' . self::members($printed);
+        }
+        if ($resets) {
+            array_push($leaks, ...Printed::leaks(), ...$this->sentinel->afterCall(explode(' ', $request->call, 2)[0]));
+            if ($leaks !== []) {
+                $meta .= ',' . self::members(['leaks' => $leaks]);
+            }
+        }
+        $meta = '{' . $meta . ',' . $this->usage->end() . ',"served":' . $this->served . ',"memoryBytes":' . memory_get_usage() . '}';
+        $sent = $this->reply->envelope(
+            $request->id,
+            'FPMG1 ' . $this->attemptId . ' ' . strlen($meta) . ' ' . strlen($payload) . "\n" . $meta,
+            $payload,
+            $this->stderr->take(),
+        );
+        $this->request = null;
+        $this->finishing = false;
+
+        return $sent;
+    }
+
+    private static function failure(Failure $failure, string &$payload): string
+    {
+        try {
+            $payload = json_encode($failure->data, Runtime::PAYLOAD_FLAGS);
+        } catch (\JsonException $unencodable) {
+            return self::members(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()]);
+        }
+
+        return self::members(['outcome' => 'failure', 'code' => $failure->failureCode, 'message' => $failure->getMessage()]);
+    }
+
+    /** @param array<string, mixed> $meta */
+    private static function members(array $meta): string
+    {
+        return substr((string) json_encode($meta, Runtime::META_FLAGS), 1, -1);
+    }
+}

@@ -1,0 +1,25 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+/**
+ * A process that a handler forked, when the handler's code has ended in it. The worker's connection and those to
+ * databases are copies: an orderly end would say goodbye on them, in the worker's name.
+ */
+final class Fork
+{
+    public static function end(): never
+    {
+        Process::atEnd(null);
+        $pid = getmypid();
+        if (function_exists('posix_kill')) {
+            posix_kill($pid, 9);
+        }
+        if (function_exists('exec')) {
+            exec("kill -9 $pid");
+        }
+        exit(255);
+    }
+}

@@ -1,0 +1,50 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+/** The socket of one worker, until the one connection of its life has come. */
+final class Listening
+{
+    /** The gateway connects at once. One that died in between would leave this process for ever. */
+    private const WAIT_S = 60.0;
+
+    /** @param resource $stream */
+    private function __construct(private $stream, private readonly string $path)
+    {
+    }
+
+    public static function at(string $path): self
+    {
+        // The gateway and this user only: no moment in which others could connect.
+        $umask = umask(0177);
+        $stream = @stream_socket_server("unix://$path", $code, $message);
+        umask($umask);
+        if ($stream === false) {
+            throw new \RuntimeException(sprintf('The worker cannot listen at %s: %s.', $path, $message));
+        }
+
+        return new self($stream, $path);
+    }
+
+    /** Null when nobody came. */
+    public function accept(): ?Connection
+    {
+        $before = OpenFiles::sockets();
+        $stream = @stream_socket_accept($this->stream, self::WAIT_S);
+        $this->close();
+        @unlink($this->path);
+        if ($stream === false) {
+            return null;
+        }
+        $added = array_keys(array_diff_key(OpenFiles::sockets(), $before));
+
+        return new Connection($stream, count($added) === 1 ? $added[0] : null);
+    }
+
+    public function close(): void
+    {
+        fclose($this->stream);
+    }
+}

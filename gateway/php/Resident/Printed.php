@@ -1,0 +1,82 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+use FpmGateway\Runtime;
+
+/**
+ * What a handler prints, kept off the answer. One output buffer stays open over all calls; its callback keeps what
+ * `ob_flush()` and `ob_end_flush()` let through. It can be removed, as under php-fpm: `while (ob_get_level()) ob_end_clean();`
+ * would never end over one that cannot. What is printed after that goes where descriptor 1 leads: see Stderr.php.
+ */
+final class Printed
+{
+    private static string $stray = '';
+    private static int $bytes = 0;
+    private static int $level = 0;
+
+    public static function begin(): void
+    {
+        ob_start(self::keep(...));
+        self::$level = ob_get_level();
+    }
+
+    /**
+     * Before the answer.
+     *
+     * @return array{stray?: string, strayBytes?: int}
+     */
+    public static function take(): array
+    {
+        if (ob_get_level() === self::$level && ob_get_length() === 0 && self::$bytes === 0) {
+            return [];
+        }
+        while (ob_get_level() > self::$level && @ob_end_flush()) {
+        }
+        if (ob_get_level() === self::$level) {
+            ob_flush();
+        } elseif (ob_get_level() < self::$level) {
+            self::begin();
+        }
+        $told = self::$bytes === 0 ? [] : ['stray' => self::$stray, 'strayBytes' => self::$bytes];
+        self::$stray = '';
+        self::$bytes = 0;
+
+        return $told;
+    }
+
+    /**
+     * What the next call would find: PHP cannot take back either.
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    public static function leaks(): array
+    {
+        if (headers_list() !== []) {
+            header_remove();
+        }
+        $leaks = [];
+        if (ob_get_level() > self::$level) {
+            $name = ob_list_handlers()[self::$level] ?? '';
+            $leaks[] = ['kind' => 'output-buffer', 'name' => $name, 'detail' => 'it cannot be removed', 'restored' => false];
+        }
+        if (headers_sent()) {
+            $leaks[] = ['kind' => 'output', 'name' => 'headers_sent()', 'detail' => 'something was printed past the output buffer', 'restored' => false];
+        }
+
+        return $leaks;
+    }
+
+    private static function keep(string $printed, int $phase): string
+    {
+        // What is cleaned was not meant to be seen.
+        if ($printed !== '' && ($phase & PHP_OUTPUT_HANDLER_CLEAN) === 0) {
+            self::$stray .= substr($printed, 0, Runtime::MAX_STRAY_BYTES - strlen(self::$stray));
+            self::$bytes += strlen($printed);
+        }
+
+        return '';
+    }
+}

@@ -1,0 +1,45 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+/** What the gateway says in its first line: all files this process will ever load by itself. */
+final class Start
+{
+    /**
+     * @param string      $bootstrap absolute; empty for none
+     * @param bool        $inWorker  the bootstrap runs in each worker: what it opens cannot be shared
+     * @param list<array{name: string, file: string, streams: 'items'|'bytes'|null}> $functions
+     * @param string      $uploads   the folder for files that come with calls
+     * @param array{first: int, dense: bool} $sentinel
+     * @param string|null $socket    this process is a worker by itself, and listens there
+     */
+    private function __construct(
+        public readonly string $bootstrap,
+        public readonly bool $inWorker,
+        public readonly array $functions,
+        public readonly string $uploads,
+        public readonly array $sentinel,
+        public readonly ?string $socket,
+    ) {
+    }
+
+    /** @param array<string, mixed> $line */
+    public static function of(array $line): self
+    {
+        if (($line['op'] ?? null) !== 'start' || !is_array($line['functions'] ?? null)) {
+            throw new Malformed('The first line over descriptor 3 does not say what to start.');
+        }
+        $sentinel = $line['sentinel'] ?? [];
+
+        return new self(
+            (string) ($line['bootstrap'] ?? ''),
+            ($line['bootstrapIn'] ?? 'master') === 'worker',
+            array_values($line['functions']),
+            (string) ($line['uploads'] ?? ''),
+            ['first' => (int) ($sentinel['first'] ?? 20), 'dense' => (bool) ($sentinel['dense'] ?? false)],
+            isset($line['socket']) ? (string) $line['socket'] : null,
+        );
+    }
+}

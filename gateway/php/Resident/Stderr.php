@@ -1,0 +1,71 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+/**
+ * Descriptors 1 and 2 of a worker: one private file without a name, read after each call. So what PHP logs, and what
+ * programs print that a handler started, belongs to the call in which it was written.
+ */
+final class Stderr
+{
+    private const MAX_BYTES = 65_535;
+    private const READ_BYTES = 1024;
+
+    /** @var resource descriptor 1, for its life */
+    private $first;
+    /** @var resource descriptor 2 */
+    private $second;
+    /** @var resource with an offset of its own */
+    private $read;
+    /** @var resource the gateway's log */
+    private $log;
+
+    public function __construct(string $folder)
+    {
+        $this->log = fopen('php://fd/2', 'w');
+        $path = sprintf('%s/fpmg-%d-%s.log', is_dir($folder) && is_writable($folder) ? $folder : sys_get_temp_dir(), getmypid(), bin2hex(random_bytes(8)));
+        $umask = umask(0177);
+        // PHP can only close descriptors 1 and 2: the next two to be opened take the lowest numbers, which are theirs.
+        fclose(STDOUT);
+        $first = @fopen($path, 'a+');
+        umask($umask);
+        if ($first === false) {
+            fwrite($this->log, "The worker cannot write to $path: what its calls log is lost.\n");
+            $first = fopen('/dev/null', 'a+');
+            $path = '/dev/null';
+        }
+        $this->first = $first;
+        fclose(STDERR);
+        $this->second = fopen('php://fd/1', 'a');
+        $this->read = fopen($path, 'r');
+        stream_set_read_buffer($this->read, 0);
+        if ($path !== '/dev/null') {
+            unlink($path);
+        }
+    }
+
+    /** What was written since the last call, its beginning where it is too much. */
+    public function take(): string
+    {
+        $text = fread($this->read, self::READ_BYTES);
+        if ($text === '' || $text === false) {
+            return '';
+        }
+        if (strlen($text) === self::READ_BYTES) {
+            $text .= stream_get_contents($this->read, self::MAX_BYTES - self::READ_BYTES);
+        }
+        // Empty again: it must not grow with the calls.
+        ftruncate($this->first, 0);
+        rewind($this->read);
+
+        return $text;
+    }
+
+    /** For the gateway's log: of no call. */
+    public function tell(string $line): void
+    {
+        @fwrite($this->log, $line . "\n");
+    }
+}

@@ -1,0 +1,102 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident;
+
+/** Serves one connection until it ends: that is a worker's whole life. One call at a time, in order of arrival. */
+final class Worker
+{
+    private function __construct(
+        private readonly Connection $connection,
+        private readonly Requests $requests,
+        private readonly Attempts $attempts,
+        private readonly Usage $usage,
+        private readonly Stderr $stderr,
+    ) {
+    }
+
+    public static function live(Listening $listening, Application $application, Start $start, int $bornNs): never
+    {
+        $connection = $listening->accept();
+        if ($connection === null) {
+            Process::end(0);
+        }
+        $pid = (int) getmypid();
+        $stderr = new Stderr($start->uploads);
+        $usage = new Usage($pid);
+        $sentinel = new Sentinel($start->sentinel);
+        $attempts = new Attempts($application, new Reply($connection), $usage, $stderr, $sentinel, $pid, $bornNs);
+        $worker = new self($connection, new Requests($start->uploads), $attempts, $usage, $stderr);
+        Process::atEnd($worker->afterEnd(...));
+        Printed::begin();
+        if ($application->loaded) {
+            $sentinel->begin();
+        }
+        $worker->loop();
+    }
+
+    private function loop(): never
+    {
+        $status = 0;
+        try {
+            while ($this->next()) {
+            }
+        } catch (Malformed $malformed) {
+            $this->stderr->tell(sprintf('Worker %d ends: the gateway, or a handler in its name, sent %s.', getmypid(), $malformed->getMessage()));
+            $status = Process::BROKEN;
+        } catch (\Throwable $broken) {
+            // As of streams that a handler found and closed.
+            $this->stderr->tell(sprintf('Worker %d ends: what it works with was closed or changed by a handler: %s.', getmypid(), $broken->getMessage()));
+            $status = Process::BROKEN;
+        }
+        $this->requests->drop();
+        $this->connection->shut();
+        Process::end($status);
+    }
+
+    /** One call; what came in the meantime is read before it begins. False at the end. */
+    private function next(): bool
+    {
+        if ($this->requests->queue === []) {
+            $this->usage->forget();
+            $bytes = $this->connection->read();
+            if ($bytes === null) {
+                return false;
+            }
+        } else {
+            $bytes = $this->connection->look();
+        }
+        if ($bytes !== '') {
+            $this->requests->push($bytes);
+            if ($this->requests->replies !== '') {
+                $replies = $this->requests->replies;
+                $this->requests->replies = '';
+                if (!$this->connection->write($replies)) {
+                    return false;
+                }
+            }
+        }
+        foreach ($this->requests->queue as $key => $request) {
+            unset($this->requests->queue[$key]);
+
+            return $this->attempts->serve($request);
+        }
+
+        return true;
+    }
+
+    private function afterEnd(): void
+    {
+        $this->attempts->afterEnd();
+        $confirmations = '';
+        foreach ($this->requests->queue as $request) {
+            $confirmations .= Requests::neverBegan($request->id);
+        }
+        if ($confirmations !== '') {
+            $this->connection->write($confirmations);
+        }
+        $this->requests->drop();
+        $this->connection->shut();
+    }
+}
