@@ -138,7 +138,9 @@ export class WorkerSlot implements Slot {
     const { encodedParams, params, body, timeLimitMs, remainingMs, onFreed } = request;
     this.#onRequestFreed = onFreed;
     this.#timeLimitMs = timeLimitMs;
-    const fastCgi = { encodedParams, params, body, ping: worker.pings, keepConnection: true };
+    // A resident worker begins them in order, and its end proves the same of those behind the first.
+    const ping = worker.pings && worker.life === undefined;
+    const fastCgi = { encodedParams, params, body, ping, keepConnection: true };
     const reception = receive(worker.connection, fastCgi, (error) => this.#over(line, error));
     // Its place may have come by promise, and others have been written before it.
     this.stoodBehind ||= line.isServing;
