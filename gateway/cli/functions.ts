@@ -18,11 +18,13 @@ const kindOf = ({ code, output }: GatewayFunction): string =>
   output.kind === 'stream' ? `${code.kind}, stream` : code.kind;
 
 const jsonRow = (fn: GatewayFunction): object => {
-  const { name, summary, pool, code, methods, contents, timeoutMs, queueTimeoutMs, idempotent, concurrency } = fn;
+  const { name, summary, pool, engine, code, methods, contents, timeoutMs, queueTimeoutMs, idempotent, concurrency } =
+    fn;
   return {
     name,
     summary,
     pool,
+    engine,
     kind: code.kind,
     [code.kind]: code.kind === 'handler' ? code.file : Object.fromEntries(code.files),
     methods,
@@ -54,12 +56,13 @@ const fileLine = (fn: string, name: string, { maxBytes, mediaTypes, many, maxCou
 };
 
 const print = (all: readonly GatewayFunction[]): void => {
-  const head = ['FUNCTION', 'KIND', 'METHODS', 'POOL', 'TIMEOUT', 'RETRIES', 'SUMMARY'];
+  const head = ['FUNCTION', 'KIND', 'METHODS', 'POOL', 'ENGINE', 'TIMEOUT', 'RETRIES', 'SUMMARY'];
   const rows = all.map((fn) => [
     fn.name,
     kindOf(fn),
     fn.methods.join(' '),
     fn.pool,
+    fn.engine,
     `${fn.timeoutMs} ms`,
     fn.idempotent ? 'idempotent' : 'if not run',
     fn.summary ?? '',

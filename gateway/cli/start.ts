@@ -72,7 +72,12 @@ const banner = (server: Server, options: StartOptions, ms: number): string => {
   ]);
   const pools = gateway
     .pools()
-    .map((pool) => [pool.name, `${pool.workers} workers`, `PHP ${pool.phpVersion ?? '?'}`, pool.kind]);
+    .map((pool) => [
+      pool.name,
+      `${pool.workers} workers`,
+      `PHP ${pool.phpVersion ?? '?'}`,
+      pool.engine === 'resident' ? 'resident' : pool.kind,
+    ]);
   const warnings = gateway.warnings.map(
     (w) => `${paint(process.stdout, 'yellow', '!')} ${w.file} · ${w.property}: ${w.detail}`,
   );

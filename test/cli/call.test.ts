@@ -121,9 +121,9 @@ describe('functions', () => {
     const cli = runCommand(['--project', project, 'functions']);
     expect(await cli.exit).toBe(0);
     const [head, ...rows] = cli.out().split('\n');
-    expect(head).toMatch(/^FUNCTION +KIND +METHODS +POOL +TIMEOUT +RETRIES +SUMMARY$/);
+    expect(head).toMatch(/^FUNCTION +KIND +METHODS +POOL +ENGINE +TIMEOUT +RETRIES +SUMMARY$/);
     expect(rows).toContainEqual(
-      expect.stringMatching(/^echo +handler +POST +default +30000 ms +if not run +Gives it back$/),
+      expect.stringMatching(/^echo +handler +POST +default +fpm +30000 ms +if not run +Gives it back$/),
     );
     expect(rows).toContainEqual(expect.stringMatching(/^album +script, stream +POST /));
     expect(rows).toContain('album: cover is a file of at most 2 KiB: image/png, image/jpeg');
