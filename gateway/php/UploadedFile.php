@@ -39,7 +39,12 @@ final class UploadedFile
     /** Keeps the file. @throws \RuntimeException when it cannot be written there */
     public function moveTo(string $target): void
     {
-        $moved = is_uploaded_file($this->path) ? @move_uploaded_file($this->path, $target) : @rename($this->path, $target);
+        $isPhps = is_uploaded_file($this->path);
+        $moved = $isPhps ? @move_uploaded_file($this->path, $target) : @rename($this->path, $target);
+        if ($moved && !$isPhps) {
+            // As move_uploaded_file() does: while it lay in the folder for uploads it was its user's alone.
+            @chmod($target, 0666 & ~umask());
+        }
         if (!$moved) {
             throw new \RuntimeException(sprintf('The uploaded file cannot be moved to %s: %s', $target, error_get_last()['message'] ?? 'unknown reason'));
         }

@@ -40,6 +40,8 @@ export interface ResidentProcess {
   tell(line: unknown): void;
   /** Ends descriptor 3. */
   hangUp(): void;
+  /** How a worker ended. */
+  exit(pid: number): Promise<ResidentEvent>;
   /** A worker, forked where this process forks. */
   worker(): Promise<ResidentWorker>;
   /** stdout and stderr, so far. */
@@ -94,13 +96,13 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
     for (const one of [pid, ...forked]) if (isAlive(one)) kill(one, 'SIGKILL');
   });
 
-  const event = async (kind: string): Promise<ResidentEvent> => {
-    await until(`the event ${kind}; there are ${JSON.stringify(events)}, log: ${log}`, () =>
-      events.some((one) => one.event === kind),
-    );
-    const at = events.findIndex((one) => one.event === kind);
-    return events.splice(at, 1)[0] as ResidentEvent;
+  const find = async (what: string, isIt: (one: ResidentEvent) => boolean): Promise<ResidentEvent> => {
+    await until(`the event ${what}; there are ${JSON.stringify(events)}, log: ${log}`, () => events.some(isIt));
+    return events.splice(events.findIndex(isIt), 1)[0] as ResidentEvent;
   };
+  const event = (kind: string): Promise<ResidentEvent> => find(kind, (one) => one.event === kind);
+  const exit = (worker: number): Promise<ResidentEvent> =>
+    find(`exited ${worker}`, (one) => one.event === 'exited' && one.pid === worker);
   const tell = (line: unknown): void => void control.write(`${JSON.stringify(line)}\n`);
   const socketPath = (): string => join(folder, `w${++sockets}.sock`);
   const ownSocket = options.alone === true ? socketPath() : null;
@@ -127,6 +129,7 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
     folder,
     uploads,
     event,
+    exit,
     tell,
     worker,
     hangUp: () => void control.destroy(),

@@ -16,11 +16,12 @@ final class Printed
     private static string $stray = '';
     private static int $bytes = 0;
     private static int $level = 0;
+    private static bool $sent = false;
 
     public static function begin(): void
     {
-        ob_start(self::keep(...));
-        self::$level = ob_get_level();
+        self::$sent = headers_sent();
+        self::open();
     }
 
     /**
@@ -38,7 +39,7 @@ final class Printed
         if (ob_get_level() === self::$level) {
             ob_flush();
         } elseif (ob_get_level() < self::$level) {
-            self::begin();
+            self::open();
         }
         $told = self::$bytes === 0 ? [] : ['stray' => self::$stray, 'strayBytes' => self::$bytes];
         self::$stray = '';
@@ -62,11 +63,19 @@ final class Printed
             $name = ob_list_handlers()[self::$level] ?? '';
             $leaks[] = ['kind' => 'output-buffer', 'name' => $name, 'detail' => 'it cannot be removed', 'restored' => false];
         }
-        if (headers_sent()) {
+        if (!self::$sent && headers_sent()) {
+            // Told once: it stays so.
+            self::$sent = true;
             $leaks[] = ['kind' => 'output', 'name' => 'headers_sent()', 'detail' => 'something was printed past the output buffer', 'restored' => false];
         }
 
         return $leaks;
+    }
+
+    private static function open(): void
+    {
+        ob_start(self::keep(...));
+        self::$level = ob_get_level();
     }
 
     private static function keep(string $printed, int $phase): string

@@ -54,7 +54,7 @@ final class Stderr
             return '';
         }
         if (strlen($text) === self::READ_BYTES) {
-            $text .= stream_get_contents($this->read, self::MAX_BYTES - self::READ_BYTES);
+            $text .= fread($this->read, self::MAX_BYTES - self::READ_BYTES);
         }
         // Empty again: it must not grow with the calls.
         ftruncate($this->first, 0);
@@ -66,6 +66,8 @@ final class Stderr
     /** For the gateway's log: of no call. */
     public function tell(string $line): void
     {
-        @fwrite($this->log, $line . "\n");
+        if (is_resource($this->log)) {
+            @fwrite($this->log, $line . "\n");
+        }
     }
 }
