@@ -53,21 +53,24 @@ final class Changes
         return $found;
     }
 
-    /** @param \Closure(string|int|null): string $name of a child, or of the array or object itself */
-    public function judge(string $function, string $kind, Detail $was, Detail $now, bool $isRoot, \Closure $name): void
+    /**
+     * @param bool                              $isVariables the children are variables or static properties, not members of something
+     * @param \Closure(string|int|null): string $name        of a child, or of the array or object itself
+     */
+    public function judge(string $function, string $kind, Detail $was, Detail $now, bool $isVariables, \Closure $name): void
     {
         $isArray = $now->type === 'array';
         $common = array_intersect_key($now->children, $was->children);
         $wasSmall = $was->count > 0 && $was->count <= self::SMALL_KEYS;
-        if ($isArray && !$isRoot && $wasSmall && !$now->isList && $now->count > 0 && count($common) * 2 < $was->count) {
+        if ($isArray && !$isVariables && $wasSmall && !$now->isList && $now->count > 0 && count($common) * 2 < $was->count) {
             $this->strike($function, $kind, $name(null), "array($was->count) → array($now->count), other keys", self::CHANGES);
 
             return;
         }
         foreach ($common as $child => $to) {
             $from = $was->children[$child];
-            if ($from !== $to && self::isOther($from, $to, !$isRoot)) {
-                $at = $isArray && !$isRoot ? "['" . Leak::cut((string) $child) . "'] " : '';
+            if ($from !== $to && self::isOther($from, $to, !$isVariables)) {
+                $at = $isArray && !$isVariables ? "['" . Leak::cut((string) $child) . "'] " : '';
                 $this->strike($function, $kind, $name($child), $at . self::show($from) . ' → ' . self::show($to), self::CHANGES);
             }
         }

@@ -13,7 +13,7 @@ namespace FpmGateway\Resident\Leaks;
  */
 final class FreshRandom
 {
-    private const NUMBERS = 64;
+    private const NUMBERS = 256;
     /** Where functions use random numbers, foreseeing them would be in vain. */
     private const UNFORESEEN = 16;
 

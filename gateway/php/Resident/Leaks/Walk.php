@@ -144,7 +144,7 @@ final class Walk
             }
             $this->details[$key] = $now;
             if ($was !== null && $function !== null) {
-                $this->changes->judge($function, $kind, $was, $now, $depth === 0 && is_array($value), fn (string|int|null $child): string => $this->nameOf($at, $child));
+                $this->changes->judge($function, $kind, $was, $now, $value instanceof \Closure || ($depth === 0 && is_array($value)), fn (string|int|null $child): string => $this->nameOf($at, $child));
             }
         }
     }
