@@ -7,13 +7,42 @@ namespace FpmGateway;
 /** What has to be done after every call, so that the next one finds things as this one did. */
 final class Resets
 {
+    /**
+     * For the sentinel: connections made by Database that are still in use.
+     *
+     * @var \WeakMap<Database, true>|null
+     */
+    public static ?\WeakMap $databases = null;
     /** @var list<callable(): void> */
     private static array $hooks = [];
+    /** @var list<string> */
+    private static array $kept = [];
 
     /** For the pool's bootstrap: run after each call, under both engines, before the worker serves another. */
     public static function add(callable $hook): void
     {
         self::$hooks[] = $hook;
+    }
+
+    /**
+     * For the pool's bootstrap: what may change for good, so that a resident worker does not tell it as a leak. Named
+     * as in its report: `Shop\Statistics::$hits`, `static $served in functions/echo.php:12`, `memory of echo`.
+     */
+    public static function keep(string ...$symbols): void
+    {
+        array_push(self::$kept, ...array_values($symbols));
+    }
+
+    /** For the sentinel. What lies in a kept symbol is kept with it. */
+    public static function isKept(string $symbol): bool
+    {
+        foreach (self::$kept as $kept) {
+            if ($symbol === $kept || str_starts_with($symbol, "$kept->") || str_starts_with($symbol, "{$kept}[")) {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /**

@@ -4,26 +4,207 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
-/** Finds what a call left behind in its worker, puts back what it can, and names the rest. */
+use FpmGateway\Resets;
+use FpmGateway\Resident\Leaks\Changes;
+use FpmGateway\Resident\Leaks\Counts;
+use FpmGateway\Resident\Leaks\Detail;
+use FpmGateway\Resident\Leaks\FreshRandom;
+use FpmGateway\Resident\Leaks\Leak;
+use FpmGateway\Resident\Leaks\MemoryTrend;
+use FpmGateway\Resident\Leaks\ProcessState;
+use FpmGateway\Resident\Leaks\Settings;
+use FpmGateway\Resident\Leaks\Symbols;
+use FpmGateway\Resident\Leaks\Transactions;
+use FpmGateway\Resident\Leaks\Walk;
+
+/**
+ * Finds what a call left behind in its worker, puts back what it can, and names the rest.
+ *
+ * What is cheap is looked at after every call. The full comparison, which goes through all values that outlive a call,
+ * is made after the first calls of each function, then so seldom that it takes 1 % of the time that calls take. It needs
+ * two looks, before and after one call: so it knows what one call changes, and whose it was.
+ *
+ * @phpstan-type LeakFound array{kind: string, name: string, detail: string, restored: bool}
+ */
 final class Sentinel
 {
+    /** A comparison that took 1 ms is followed by the next when calls have run for 100 ms. */
+    private const SHARE = 100;
+    private const DENSE_CALLS = 10;
+    /** A leak that goes on is told every so many calls, not with each. */
+    private const SILENT_CALLS = 100;
+    private const MAX_TOLD = 500;
+    /** What one call counts at most where nobody says when it began. */
+    private const UNKNOWN_NS = 1_000_000;
+
+    private ProcessState $process;
+    private FreshRandom $random;
+    private MemoryTrend $memory;
+    private Settings $settings;
+    private Changes $changes;
+    private Counts $counts;
+    private Walk $walk;
+    private int $calls = 0;
+    /** How things stood before this call is known. */
+    private bool $armed = false;
+    /** The function whose first calls are being compared; null: it is a sample. */
+    private ?string $armedFor = null;
+    /** @var array<string, int> looks spent on a function's first calls: others may come between them */
+    private array $spent = [];
+    /** Time that calls have taken since the last comparison, and how much of it has to pass until the next. */
+    private int $servedNs = 0;
+    private int $waitNs = 0;
+    private int $lookNs = 0;
+    private int $endedNs = 0;
+    /** @var array<string, int> leaks told → at which call */
+    private array $told = [];
+
     /** @param array{first: int, dense: bool} $options */
     public function __construct(private readonly array $options)
     {
     }
 
-    /** When the application and all handlers are loaded: what is there now belongs to them. */
-    public function begin(): void
+    /**
+     * When the application and all handlers are loaded: what is there now belongs to them.
+     *
+     * @param mixed                   $app      what the bootstrap returned: services in it hold state, too
+     * @param array<string, callable> $handlers by function: their static variables
+     */
+    public function begin(mixed $app = null, array $handlers = []): void
     {
+        // None may have to be loaded in between: that would look like a change made by a call.
+        foreach ([Leak::class, Detail::class, Transactions::class, Resets::class] as $class) {
+            class_exists($class);
+        }
+        $this->process = new ProcessState();
+        $this->random = new FreshRandom();
+        $this->settings = new Settings();
+        $this->changes = new Changes();
+        $symbols = new Symbols($app, $handlers);
+        $this->walk = new Walk($symbols, $this->changes);
+        $this->counts = new Counts($symbols, $this->changes);
+        $startedNs = hrtime(true);
+        $this->look(null);
+        $this->armed = $this->options['first'] > 0;
+        $this->memory = new MemoryTrend();
+        $this->endedNs = hrtime(true);
+        $this->lookNs = $this->endedNs - $startedNs;
+        $this->waitNs = self::SHARE * 2 * $this->lookNs;
     }
 
     /**
      * When a call's own values are gone.
      *
+     * @param int $startedNs `hrtime(true)` when the call began
+     *
      * @return list<array{kind: string, name: string, detail: string, restored: bool}>
      */
-    public function afterCall(string $function): array
+    public function afterCall(string $function, int $startedNs = 0): array
     {
-        return [];
+        ++$this->calls;
+        $leaks = $this->process->putBack();
+        $this->random->afterCall();
+        if (Resets::$databases !== null) {
+            array_push($leaks, ...Transactions::ofDatabases(Resets::$databases));
+        }
+        $grows = $this->memory->afterCall($function);
+        if ($grows !== null) {
+            $leaks[] = $grows;
+        }
+        $nowNs = \hrtime(true);
+        $this->servedNs += $startedNs > 0 ? $nowNs - $startedNs : \min($nowNs - $this->endedNs, self::UNKNOWN_NS);
+        $this->endedNs = $nowNs;
+        if ($this->armed || $this->isDue($function)) {
+            array_push($leaks, ...$this->compare($function));
+        }
+
+        return $leaks === [] ? [] : $this->news($leaks);
+    }
+
+    private function isDue(string $function): bool
+    {
+        if ($this->options['dense'] && $this->calls % self::DENSE_CALLS === self::DENSE_CALLS - 1) {
+            return true;
+        }
+
+        return $this->servedNs >= $this->waitNs || $this->isFirst($function);
+    }
+
+    private function isFirst(string $function): bool
+    {
+        return $this->changes->compared($function) < $this->options['first'] && ($this->spent[$function] ?? 0) < 2 * $this->options['first'];
+    }
+
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    private function compare(string $function): array
+    {
+        $bytes = memory_get_usage();
+        $startedNs = hrtime(true);
+        if (!$this->armed) {
+            $leaks = $this->look(null);
+            $this->armed = true;
+            $this->armedFor = $this->isFirst($function) ? $function : null;
+            $this->lookNs = hrtime(true) - $startedNs;
+        } else {
+            $this->changes->begin($function);
+            $leaks = [...$this->look($function), ...$this->changes->take()];
+            if ($this->isFirst($function)) {
+                $this->armedFor = $function;
+            }
+            // Each look serves as the one before the next call, as long as that is likely to be wanted.
+            $this->armed = $this->armedFor !== null && $this->isFirst($this->armedFor);
+            $this->waitNs = self::SHARE * ($this->lookNs + hrtime(true) - $startedNs);
+        }
+        if ($this->armedFor !== null) {
+            $this->spent[$this->armedFor] = ($this->spent[$this->armedFor] ?? 0) + 1;
+        }
+        $this->servedNs = 0;
+        $this->endedNs = hrtime(true);
+        $this->memory->leaveOut(memory_get_usage() - $bytes);
+
+        return $leaks;
+    }
+
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    private function look(?string $function): array
+    {
+        $leaks = $this->settings->putBack();
+        $this->walk->run($function);
+        $this->counts->compare($function);
+        foreach ($this->walk->takeConnections() as $connection) {
+            $leak = Transactions::ofConnection($connection);
+            if ($leak !== null) {
+                $leaks[] = $leak;
+            }
+        }
+
+        return $leaks;
+    }
+
+    /**
+     * @param list<array{kind: string, name: string, detail: string, restored: bool}> $leaks
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    private function news(array $leaks): array
+    {
+        $news = [];
+        foreach ($leaks as $leak) {
+            $key = "$leak[kind] $leak[name]";
+            if (isset($this->told[$key]) && $this->calls - $this->told[$key] < self::SILENT_CALLS) {
+                continue;
+            }
+            if (Resets::isKept($leak['name'])) {
+                continue;
+            }
+            unset($this->told[$key]);
+            if (count($this->told) >= self::MAX_TOLD) {
+                unset($this->told[array_key_first($this->told)]);
+            }
+            $this->told[$key] = $this->calls;
+            $news[] = $leak;
+        }
+
+        return $news;
     }
 }
