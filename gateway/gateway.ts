@@ -4,6 +4,7 @@
  */
 
 import { join, resolve } from 'node:path';
+import { Caches } from './cache/caches.ts';
 import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
@@ -28,6 +29,7 @@ import { checkHandlers, InputClasses } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
+import { type CacheStatus, PoolCaches } from './pool/pool-caches.ts';
 import { makePools, startPools } from './pool/pools.ts';
 import { loadProject, type Project } from './project.ts';
 import { Spool } from './spool.ts';
@@ -55,6 +57,12 @@ export interface InvokeOptions {
   readonly script?: string;
 }
 
+export interface GatewayPoolStatus extends PoolStatus {
+  /** What its workers share; undefined for attached pools. */
+  readonly cache: CacheStatus | undefined;
+  readonly functions: readonly FunctionStatus[];
+}
+
 export interface Gateway {
   readonly settings: Settings;
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -72,7 +80,7 @@ export interface Gateway {
    */
   invoke(name: string, input: unknown, options?: InvokeOptions): Promise<unknown>;
   /** Their workers, and how the calls of each function fare there. */
-  pools(): readonly (PoolStatus & { readonly functions: readonly FunctionStatus[] })[];
+  pools(): readonly GatewayPoolStatus[];
   /** Refuses new calls, lets running ones finish within `shutdownGraceMs`, stops the pools. Idempotent. */
   close(): Promise<void>;
   /** Ends everything now. Idempotent. */
@@ -89,23 +97,34 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
   const log = parts.log ?? silentLog;
   const { ringMax, enabled } = project.settings.trace;
   const tracer = new Tracer(new TraceRing(ringMax), parentBasedAlwaysOn, [], enabled);
-  return await openGateway(project, { log, tracer });
+  return await openGateway(project, { log, tracer, caches: new Caches() });
 };
 
 /** For a project that is loaded, with parts that outlive it. Rejects with StartupError. */
-export const openGateway = async (project: Project, parts: { log: Log; tracer: Tracer }): Promise<Gateway> => {
+export const openGateway = async (
+  project: Project,
+  parts: { log: Log; tracer: Tracer; caches: Caches },
+): Promise<Gateway> => {
   const { folder, settings, registry } = project;
   const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
   const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
+  const functions = [...registry.functions.values()];
+  const caches = new PoolCaches({
+    settings,
+    pools: [...new Set(functions.map((fn) => fn.pool))],
+    caches: parts.caches,
+    instanceFolder: instance.path,
+    log,
+  });
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   let inputClasses = new InputClasses();
   try {
+    await gather(problems, () => caches.open());
     await gather(problems, async () => {
-      const functions = [...registry.functions.values()];
-      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, internal, log }))
-        pools.set(pool.name, pool);
+      const common = { settings, functions, instance, internal, caches, log };
+      for (const pool of makePools({ project: folder, runtime: RUNTIME, ...common })) pools.set(pool.name, pool);
     });
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
@@ -113,9 +132,13 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
       inputClasses = await checkHandlers(registry.functions.values(), running);
     });
     if (problems.length > 0) throw new StartupError(problems);
-    return await RunningGateway.open({ settings, registry, tracer, pools, inputClasses, instance, log }, internal);
+    const opened = { settings, registry, tracer, pools, caches, inputClasses, instance, log };
+    const gateway = await RunningGateway.open(opened, internal);
+    caches.take();
+    return gateway;
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
+    caches.close();
     instance.remove();
     throw error;
   }
@@ -136,6 +159,7 @@ interface RunningParts {
   readonly registry: Registry;
   readonly tracer: Tracer;
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly caches: PoolCaches;
   readonly inputClasses: InputClasses;
   readonly instance: InstanceDir;
   readonly log: Log;
@@ -241,9 +265,10 @@ class RunningGateway implements Gateway {
     }
   }
 
-  pools(): readonly (PoolStatus & { readonly functions: readonly FunctionStatus[] })[] {
+  pools(): readonly GatewayPoolStatus[] {
     return [...this.#parts.pools.values()].map((pool) => ({
       ...pool.status,
+      cache: this.#parts.caches.statusOf(pool.name),
       functions: this.#admissions.get(pool.name)?.status ?? [],
     }));
   }
@@ -262,6 +287,7 @@ class RunningGateway implements Gateway {
 
   /** A file that still arrives must not make the folder anew. */
   async #removeFiles(): Promise<void> {
+    this.#parts.caches.close();
     await this.#spool.close();
     this.#parts.instance.remove();
   }

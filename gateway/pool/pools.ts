@@ -11,6 +11,7 @@ import type { InstanceDir } from './instance-dir.ts';
 import type { InternalSockets } from './internal-sockets.ts';
 import { poolUser } from './managed.ts';
 import { isAttached, Pool } from './pool.ts';
+import type { PoolCaches } from './pool-caches.ts';
 import { codeFiles, type FunctionCode, type PhpPaths } from './runtime.ts';
 import { canRead, stage } from './stage.ts';
 import { uploadNeeds } from './uploads.ts';
@@ -32,6 +33,7 @@ export interface PoolsOptions {
   readonly instance: InstanceDir;
   /** Undefined: functions are not told where to call functions. */
   readonly internal: InternalSockets | undefined;
+  readonly caches: PoolCaches;
   readonly log: Log;
 }
 
@@ -42,7 +44,7 @@ interface Place {
 
 /** One pool for each that has functions, not started. Throws StartupError. */
 export const makePools = (options: PoolsOptions): Pool[] => {
-  const { settings, functions, instance, internal, log } = options;
+  const { settings, functions, instance, internal, caches, log } = options;
   const pathsOf = phpPaths(options);
   const cores = new Cores(availableParallelism());
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
@@ -52,10 +54,11 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const program = (): string => findPhpFpm(settings.phpFpm);
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
-    const gatewaySocket = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
+    const gateway = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
+    const sockets = { gateway, cache: caches.pathOf(name) };
     // As many as there can be levels below the first: see invoke/nesting.ts.
     const reserveWorkers = settings.limits.callDepthMax - 1;
-    const shared = { program, instance, uploads, reserveWorkers, gatewaySocket, cores, log };
+    const shared = { program, instance, uploads, reserveWorkers, sockets, cores, log };
     return [new Pool({ name, settings: pool, paths, longestCallMs, ...shared })];
   });
 };
