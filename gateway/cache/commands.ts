@@ -74,7 +74,7 @@ const remove: Command = ({ cache, asker }, key, nowMs) => {
 };
 
 /** The value of the request, or undefined: it is too large, which was told. */
-const valueOf = ({ cache, asker, bytes, parts, to, isOwn }: Run): Value | undefined => {
+const valueIn = ({ cache, asker, bytes, parts, to, isOwn }: Run): Value | undefined => {
   const { valueMaxBytes } = cache.store;
   const size = to - parts.keyTo;
   if (size <= valueMaxBytes) return keepValue(bytes, parts.keyTo, to, isOwn);
@@ -89,7 +89,7 @@ const stored = ({ cache, asker }: Run, key: string, value: Value, ttlMs: number)
 };
 
 const set: Command = (run, key, nowMs) => {
-  const value = valueOf(run);
+  const value = valueIn(run);
   if (value === undefined) return;
   const ttlMs = ttlOf(run.bytes, run.parts.args);
   run.cache.store.set(key, value, ttlMs, nowMs);
@@ -97,7 +97,7 @@ const set: Command = (run, key, nowMs) => {
 };
 
 const add: Command = (run, key, nowMs) => {
-  const value = valueOf(run);
+  const value = valueIn(run);
   if (value === undefined) return;
   const ttlMs = ttlOf(run.bytes, run.parts.args);
   if (run.cache.store.add(key, value, ttlMs, nowMs)) stored(run, key, value, ttlMs);
@@ -106,7 +106,7 @@ const add: Command = (run, key, nowMs) => {
 
 const fill: Command = (run, key, nowMs) => {
   const { cache, asker, bytes, parts } = run;
-  const value = valueOf(run);
+  const value = valueIn(run);
   if (value === undefined) return;
   const ttlMs = ttlOf(bytes, parts.args + 8);
   if (cache.leases.accepts(key, bytes.readBigUInt64LE(parts.args))) {
