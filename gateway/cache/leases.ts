@@ -52,6 +52,11 @@ export class Leases {
     return this.#leases.size;
   }
 
+  /** How many wait for this value. */
+  waiting(key: string): number {
+    return this.#leases.get(key)?.waiters.size ?? 0;
+  }
+
   /** There is no value. `wait`: the waiter will be woken. `busy`: make it, and keep it for yourself. */
   ask(key: string, waiter: Waiter): Asked {
     const { holder, leaseMs } = waiter;

@@ -57,6 +57,13 @@ export class CacheListener {
     return this.#sockets.size;
   }
 
+  /** Answers that wait for their readers. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const socket of this.#sockets) bytes += socket.writableLength;
+    return bytes;
+  }
+
   /** Workers that are still there see it as gone. Idempotent. */
   destroy(): void {
     this.#server.close();

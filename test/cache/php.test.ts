@@ -11,6 +11,9 @@ test('a value is there for the next call, whichever worker it meets', async () =
   const gateway = await startGateway({ pools: { default: { workers: 3 } } }, { project });
   expect(await gateway.invoke('look', null)).toEqual(['nothing', expect.any(Number)]);
   expect(await gateway.invoke('put', 'hello')).toBe(true);
-  const seen = (await Promise.all(Array.from({ length: 12 }, () => gateway.invoke('look', null)))) as [string, number][];
+  const seen = (await Promise.all(Array.from({ length: 12 }, () => gateway.invoke('look', null)))) as [
+    string,
+    number,
+  ][];
   expect(seen.map(([value]) => value)).toEqual(Array(12).fill('hello'));
 });
