@@ -123,6 +123,18 @@ const managedPool = z.strictObject({
       "what PHP writes to `php://stderr` reaches the gateway's log; php-fpm's master is woken for it at the end of each call",
     ),
   env: z.record(envName, iniText).default({}).describe('the only environment variables PHP sees'),
+  cache: z
+    .strictObject({
+      // Small values lie in Node's own heap, which has bounds of its own.
+      maxBytes: bytes(65_536, 2 ** 30)
+        .default(16 * 1_048_576)
+        .describe('what its workers share in `$call->cache`: keys, values and 200 bytes more for each'),
+      entriesMax: z.int().min(1).max(10_000_000).default(100_000).describe('entries in it at once'),
+      valueMaxBytes: bytes(1024, 64 * 1_048_576)
+        .default(1_048_576)
+        .describe('one value of it, as it is encoded; no more than what `maxBytes` has room for'),
+    })
+    .prefault({}),
   user: z
     .string()
     .regex(/^[a-z_][a-z0-9_-]{0,31}$/, { error: 'is not a user name' })

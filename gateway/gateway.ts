@@ -4,6 +4,7 @@
  */
 
 import { join, resolve } from 'node:path';
+import { Caches } from './cache/caches.ts';
 import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
 import { type GatewayError, toGatewayError } from './errors.ts';
@@ -26,6 +27,7 @@ import { checkHandlers, InputClasses } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
+import { type CacheStatus, PoolCaches } from './pool/pool-caches.ts';
 import { makePools, mayMove, startPools } from './pool/pools.ts';
 import { checkResident } from './pool/resident-check.ts';
 import { loadProject, type Project } from './project.ts';
@@ -55,6 +57,12 @@ export interface InvokeOptions {
   readonly script?: string;
 }
 
+export interface GatewayPoolStatus extends PoolStatus {
+  /** What its workers share; undefined for attached pools. */
+  readonly cache: CacheStatus | undefined;
+  readonly functions: readonly (FunctionStatus & { readonly leaks: readonly LeakStatus[] })[];
+}
+
 export interface Gateway {
   readonly settings: Settings;
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -79,10 +87,6 @@ export interface Gateway {
   destroy(): Promise<void>;
 }
 
-export interface GatewayPoolStatus extends PoolStatus {
-  readonly functions: readonly (FunctionStatus & { readonly leaks: readonly LeakStatus[] })[];
-}
-
 const RUNTIME = join(import.meta.dirname, 'php');
 
 /** Rejects with StartupError: everything that is wrong, at once. */
@@ -93,23 +97,34 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
   const log = parts.log ?? silentLog;
   const { ringMax, enabled } = project.settings.trace;
   const tracer = new Tracer(new TraceRing(ringMax), parentBasedAlwaysOn, [], enabled);
-  return await openGateway(project, { log, tracer });
+  return await openGateway(project, { log, tracer, caches: new Caches() });
 };
 
 /** For a project that is loaded, with parts that outlive it. Rejects with StartupError. */
-export const openGateway = async (project: Project, parts: { log: Log; tracer: Tracer }): Promise<Gateway> => {
+export const openGateway = async (
+  project: Project,
+  parts: { log: Log; tracer: Tracer; caches: Caches },
+): Promise<Gateway> => {
   const { folder, settings, registry } = project;
   const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
   const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
+  const functions = [...registry.functions.values()];
+  const caches = new PoolCaches({
+    settings,
+    pools: [...new Set(functions.map((fn) => fn.pool))],
+    caches: parts.caches,
+    instanceFolder: instance.path,
+    log,
+  });
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   let inputClasses = new InputClasses();
   try {
+    await gather(problems, () => caches.open());
     await gather(problems, async () => {
-      const functions = [...registry.functions.values()];
-      for (const pool of makePools({ project: folder, runtime: RUNTIME, settings, functions, instance, internal, log }))
-        pools.set(pool.id, pool);
+      const common = { settings, functions, instance, internal, caches, log };
+      for (const pool of makePools({ project: folder, runtime: RUNTIME, ...common })) pools.set(pool.id, pool);
     });
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
@@ -124,10 +139,22 @@ export const openGateway = async (project: Project, parts: { log: Log; tracer: T
       warnings.push(...checked.warnings);
     }
     if (problems.length > 0) throw new StartupError(problems);
-    const parts = { settings, registry: { ...registry, warnings }, tracer, pools, inputClasses, instance, log };
-    return await RunningGateway.open(parts, internal);
+    const opened = {
+      settings,
+      registry: { ...registry, warnings },
+      tracer,
+      pools,
+      caches,
+      inputClasses,
+      instance,
+      log,
+    };
+    const gateway = await RunningGateway.open(opened, internal);
+    caches.take();
+    return gateway;
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
+    caches.close();
     instance.remove();
     throw error;
   }
@@ -161,6 +188,7 @@ interface RunningParts {
   readonly registry: Registry;
   readonly tracer: Tracer;
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly caches: PoolCaches;
   readonly inputClasses: InputClasses;
   readonly instance: InstanceDir;
   readonly log: Log;
@@ -271,6 +299,7 @@ class RunningGateway implements Gateway {
   pools(): readonly GatewayPoolStatus[] {
     return [...this.#parts.pools.values()].map((pool) => ({
       ...pool.status,
+      cache: this.#parts.caches.statusOf(pool.name),
       functions: (this.#admissions.get(pool.id)?.status ?? []).map((status) => ({
         ...status,
         leaks: this.#targets.leaksOf(status.name),
@@ -292,6 +321,7 @@ class RunningGateway implements Gateway {
 
   /** A file that still arrives must not make the folder anew. */
   async #removeFiles(): Promise<void> {
+    this.#parts.caches.close();
     await this.#spool.close();
     this.#parts.instance.remove();
   }

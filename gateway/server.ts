@@ -4,6 +4,7 @@
  */
 import { chmodSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { Caches } from './cache/caches.ts';
 import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { createAdminApp } from './http/admin.ts';
@@ -155,8 +156,9 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   const tracer = new Tracer(new TraceRing(ringMax), exporter?.sampler ?? parentBasedAlwaysOn, sinks, enabled);
   let gateway: Gateway | undefined;
   try {
-    gateway = await openGateway(loaded, { log, tracer });
-    return await RunningServer.open({ options, settings, tracer, exporter }, new Release(gateway));
+    const caches = new Caches();
+    gateway = await openGateway(loaded, { log, tracer, caches });
+    return await RunningServer.open({ options, settings, tracer, caches, exporter }, new Release(gateway));
   } catch (error) {
     await gateway?.destroy();
     await exporter?.shutdown();
@@ -168,6 +170,8 @@ interface RunningOptions {
   readonly options: ServerOptions;
   readonly settings: Settings;
   readonly tracer: Tracer;
+  /** What pools have cached outlives a release. */
+  readonly caches: Caches;
   readonly exporter: TraceExport | undefined;
 }
 
@@ -212,14 +216,14 @@ class RunningServer implements Server {
   }
 
   async reload(): Promise<void> {
-    const { options, settings, tracer } = this.#running;
+    const { options, settings, tracer, caches } = this.#running;
     const { project, env, log } = options;
     this.#reloads += 1;
     if (this.#reloads === RELOADS_BEFORE_RESTART)
       log.warn({ reloads: this.#reloads }, 'old contracts fill the memory: restart this gateway when it suits');
     const number = this.#reloads;
     const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(number) });
-    const gateway = await openGateway(loaded, { log, tracer });
+    const gateway = await openGateway(loaded, { log, tracer, caches });
     if (this.#ending !== undefined) {
       await gateway.destroy();
       return;

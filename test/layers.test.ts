@@ -29,7 +29,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ].map((name) => `${name}.ts`),
   // Takes types alone from below: test/client/graph.test.ts.
   ['client'],
-  ['fastcgi', 'trace'],
+  ['fastcgi', 'trace', 'cache'],
   ['pool'],
   ['invoke'],
   ['jobs', 'triggers'],

@@ -1,4 +1,5 @@
 /** `fpm-gateway call <function> [json]`: through a running gateway, or with `--local` one of its own. */
+import { Caches } from '../cache/caches.ts';
 import { openGateway } from '../gateway.ts';
 import { silentLog } from '../log.ts';
 import { moduleImporter } from '../modules.ts';
@@ -38,7 +39,7 @@ const withLocalGateway = async (
 ): Promise<void> => {
   const loaded = await loadProject({ folder: project, env: process.env, importModule: moduleImporter(0) });
   const tracer = new Tracer(new TraceRing(1), parentBasedAlwaysOn, [], true);
-  const gateway = await openGateway(loaded, { log: silentLog, tracer });
+  const gateway = await openGateway(loaded, { log: silentLog, tracer, caches: new Caches() });
   const destroy = (): void => void gateway.destroy();
   signal.addEventListener('abort', destroy);
   try {

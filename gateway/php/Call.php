@@ -23,6 +23,8 @@ final class Call
     private int $droppedLogs = 0;
     /** @var list<callable(): void> */
     private array $resets = [];
+    /** What all workers of this pool share. Attached pools have none: a \LogicException says so. */
+    public readonly Cache $cache;
 
     /**
      * @param string $id          UUIDv7, the same for every attempt of this call
@@ -43,6 +45,17 @@ final class Call
         private readonly string $outer = '',
         private ?Client $client = null,
     ) {
+        // Only then does `__get` see who asks for it first: a call that does not use it pays for nothing else.
+        unset($this->cache);
+    }
+
+    public function __get(string $name): Cache
+    {
+        if ($name !== 'cache') {
+            throw new \Error(sprintf('A call has no property "%s".', $name));
+        }
+
+        return $this->cache = Cache::ofEnvironment();
     }
 
     /**
@@ -55,7 +68,10 @@ final class Call
         $traceparent = '00-' . bin2hex(random_bytes(16)) . '-' . bin2hex(random_bytes(8)) . '-01';
         $client = Client::fake($answers);
 
-        return new self('00000000-0000-7000-8000-000000000000', $function, $attempt, hrtime(true), $budgetMs, $traceparent, '', $client);
+        $call = new self('00000000-0000-7000-8000-000000000000', $function, $attempt, hrtime(true), $budgetMs, $traceparent, '', $client);
+        $call->cache = Cache::fake();
+
+        return $call;
     }
 
     /**

@@ -26,12 +26,23 @@ const ENV_PREFIX = 'FPMG_ENV_';
 export const masterEnvironment = (env: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [`${ENV_PREFIX}${name}`, value]));
 
-/** All variables that PHP sees. `gatewaySocket`: where functions call functions; undefined for none. */
+/** Sockets of the gateway that a pool's PHP may use; undefined: it has none. */
+export interface PoolSockets {
+  /** Where functions call functions. */
+  readonly gateway: string | undefined;
+  /** What the pool's workers share. */
+  readonly cache: string | undefined;
+}
+
+/** All variables that PHP sees. */
 export const poolEnvironment = (
   { env }: ManagedPoolSettings,
-  gatewaySocket: string | undefined,
-): Readonly<Record<string, string>> =>
-  gatewaySocket === undefined ? env : { FPMG_GATEWAY: `unix:${gatewaySocket}`, ...env };
+  { gateway, cache }: PoolSockets,
+): Readonly<Record<string, string>> => ({
+  ...(gateway === undefined ? {} : { FPMG_GATEWAY: `unix:${gateway}` }),
+  ...(cache === undefined ? {} : { FPMG_CACHE: `unix:${cache}` }),
+  ...env,
+});
 
 const seconds = (ms: number): number => Math.ceil(ms / 1000);
 

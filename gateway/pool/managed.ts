@@ -11,6 +11,7 @@ import {
   iniArguments,
   keptWorkers,
   masterEnvironment,
+  type PoolSockets,
   phpIni,
   poolEnvironment,
   renderFpmConfig,
@@ -34,8 +35,7 @@ export interface ManagedOptions {
   readonly uploads: UploadNeeds;
   /** 0: none. */
   readonly reserveWorkers: number;
-  /** Where its functions call functions; undefined: nowhere. */
-  readonly gatewaySocket: string | undefined;
+  readonly sockets: PoolSockets;
   readonly cores: Cores;
   readonly log: Log;
   readonly onFree: () => void;
@@ -181,9 +181,9 @@ export class ManagedPool {
 
   /** A pool of which PHP cannot preload the runtime works without. */
   async #startMaster(socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
-    const { name, settings, program, instance, paths, longestCallMs, uploads, gatewaySocket, log } = this.#options;
+    const { name, settings, program, instance, paths, longestCallMs, uploads, sockets, log } = this.#options;
     const user = poolUser(name, settings.user);
-    const env = poolEnvironment(settings, gatewaySocket);
+    const env = poolEnvironment(settings, sockets);
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({
         pool: name,

@@ -11,6 +11,7 @@ import { StartupError } from '../startup.ts';
 import { type Backend, type BackendStatus, fpmBackend, type Slot } from './backend.ts';
 import type { Cores } from './cores.ts';
 import type { PhpLimits, PrimedMeta } from './envelope.ts';
+import type { PoolSockets } from './fpm-config.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
 import type { Lacks } from './places.ts';
@@ -42,8 +43,8 @@ export interface PoolOptions {
   readonly uploads: UploadNeeds;
   /** Workers of a managed pool for calls without which all others would wait for ever. */
   readonly reserveWorkers: number;
-  /** Where functions of a managed pool call functions; undefined: nowhere. */
-  readonly gatewaySocket: string | undefined;
+  /** For the PHP of a managed pool. */
+  readonly sockets: PoolSockets;
   /** Of this machine, shared by all its pools. */
   readonly cores: Cores;
   readonly log: Log;

@@ -12,6 +12,7 @@ import type { InstanceDir } from './instance-dir.ts';
 import type { InternalSockets } from './internal-sockets.ts';
 import { findPhp } from './php-cli.ts';
 import { isAttached, Pool } from './pool.ts';
+import type { PoolCaches } from './pool-caches.ts';
 import { poolUser } from './pool-user.ts';
 import type { StartOrder } from './resident-process.ts';
 import { codeFiles, codePath, type FunctionCode, type PhpPaths } from './runtime.ts';
@@ -38,6 +39,7 @@ export interface PoolsOptions {
   readonly instance: InstanceDir;
   /** Undefined: functions are not told where to call functions. */
   readonly internal: InternalSockets | undefined;
+  readonly caches: PoolCaches;
   readonly log: Log;
 }
 
@@ -51,7 +53,7 @@ export const mayMove = (pool: PoolSettings): boolean => !isAttached(pool) && poo
 
 /** One pool for each engine that has functions in it, not started. Throws StartupError. */
 export const makePools = (options: PoolsOptions): Pool[] => {
-  const { settings, functions, instance, internal, log } = options;
+  const { settings, functions, instance, internal, caches, log } = options;
   const pathsOf = phpPaths(options);
   const cores = new Cores(availableParallelism());
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
@@ -61,12 +63,13 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const php = (): string => findPhp(settings.php, program());
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
-    const gatewaySocket = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
+    const gateway = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
+    const sockets = { gateway, cache: caches.pathOf(name) };
     // As many as there can be levels below the first: see invoke/nesting.ts.
     const reserveWorkers = settings.limits.callDepthMax - 1;
     const { searchLeaks } = settings;
     const programs = { program, php, searchLeaks };
-    const shared = { ...programs, instance, paths, uploads, reserveWorkers, gatewaySocket, cores, log };
+    const shared = { ...programs, instance, paths, uploads, reserveWorkers, sockets, cores, log };
     const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
     const ofEngine = (engine: Engine, functions: readonly PooledFunction[]): Pool[] => {
       if (functions.length === 0) return [];

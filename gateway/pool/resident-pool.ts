@@ -7,7 +7,7 @@ import { StartupError, type StartupProblem } from '../startup.ts';
 import { Backend } from './backend.ts';
 import { ConnectedSupply } from './connected-supply.ts';
 import type { Cores } from './cores.ts';
-import { iniArguments, poolEnvironment, residentIni } from './fpm-config.ts';
+import { iniArguments, type PoolSockets, poolEnvironment, residentIni } from './fpm-config.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { poolUser } from './pool-user.ts';
 import { WorkerLife } from './recycling.ts';
@@ -30,8 +30,7 @@ export interface ResidentPoolOptions {
   readonly uploads: UploadNeeds;
   /** 0: none. */
   readonly reserveWorkers: number;
-  /** Where its functions call functions; undefined: nowhere. */
-  readonly gatewaySocket: string | undefined;
+  readonly sockets: PoolSockets;
   readonly searchLeaks: 'sampled' | 'often';
   readonly cores: Cores;
   readonly log: Log;
@@ -120,8 +119,18 @@ export class ResidentPool {
   }
 
   #masterOptions(): ConstructorParameters<typeof ResidentMaster>[0] {
-    const { name, settings, program, instance, paths, functions, uploads, gatewaySocket, searchLeaks, log } =
-      this.#options;
+    const {
+      name,
+      settings,
+      program,
+      instance,
+      paths,
+      functions,
+      uploads,
+      sockets: ours,
+      searchLeaks,
+      log,
+    } = this.#options;
     const user = poolUser(name, settings.user);
     const sockets = join(instance.path, `r-${name}`);
     mkdirSync(sockets, { mode: 0o700 });
@@ -134,7 +143,7 @@ export class ResidentPool {
         program,
         iniArguments: iniArguments(ini),
         script: `${paths.runtime}/resident.php`,
-        env: poolEnvironment(settings, gatewaySocket),
+        env: poolEnvironment(settings, ours),
         user,
         log,
       },

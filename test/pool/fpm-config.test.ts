@@ -20,7 +20,7 @@ const render = (pool: object, more: object = {}): string[] => {
     socket: '/run/s/default.1',
     reserve: undefined,
     settings: settingsOf(pool),
-    env: poolEnvironment(settingsOf(pool), undefined),
+    env: poolEnvironment(settingsOf(pool), { gateway: undefined, cache: undefined }),
     longestCallMs: 30_000,
     user: undefined,
     ...more,

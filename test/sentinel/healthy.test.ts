@@ -62,11 +62,27 @@ const HEALTHY: readonly Row[] = [
     app: 'final class Names { private static array $of = []; static function of(int $id): string { return self::$of[$id] ??= "name $id"; } }',
     handler: 'Names::of($n % 25);',
   },
-  { what: 'a container that resolves services lazily', app: CONTAINER, handler: '$app->get($n % 3 === 0 ? Orders::class : ($n % 2 === 0 ? Mailer::class : Clock::class));' },
+  {
+    what: 'a container that resolves services lazily',
+    app: CONTAINER,
+    handler: '$app->get($n % 3 === 0 ? Orders::class : ($n % 2 === 0 ? Mailer::class : Clock::class));',
+  },
   { what: 'services that remember what they loaded', app: CONTAINER, handler: '$app->get(Orders::class)->get($n);' },
-  { what: 'a cache at its bound, with other keys always', app: `${LRU} return new Lru(10);`, handler: '$app->get("key $n", fn (string $key): array => [$key, $n]);' },
-  { what: 'a large cache that fills and comes to its bound', app: `${LRU} return new Lru(200);`, handler: '$app->get("key $n", fn (string $key): object => (object) ["key" => $key]);' },
-  { what: 'a cache that is hit, in another order always', app: `${LRU} return new Lru(10);`, handler: '$app->get("key " . $n * $n % 7, fn (string $key): string => $key);' },
+  {
+    what: 'a cache at its bound, with other keys always',
+    app: `${LRU} return new Lru(10);`,
+    handler: '$app->get("key $n", fn (string $key): array => [$key, $n]);',
+  },
+  {
+    what: 'a large cache that fills and comes to its bound',
+    app: `${LRU} return new Lru(200);`,
+    handler: '$app->get("key $n", fn (string $key): object => (object) ["key" => $key]);',
+  },
+  {
+    what: 'a cache that is hit, in another order always',
+    app: `${LRU} return new Lru(10);`,
+    handler: '$app->get("key " . $n * $n % 7, fn (string $key): string => $key);',
+  },
   {
     what: 'a static cache, several keys in each call',
     app: `final class Bounded { private static array $all = []; static function add(int $key): void {
@@ -91,7 +107,8 @@ const HEALTHY: readonly Row[] = [
   {
     what: 'what is set for a call and taken away in it',
     app: 'final class Context { public static ?string $user = null; public static array $stack = []; }',
-    handler: 'Context::$user = "user $n"; Context::$stack[] = $n; try { strlen(Context::$user); } finally { Context::$user = null; array_pop(Context::$stack); }',
+    handler:
+      'Context::$user = "user $n"; Context::$stack[] = $n; try { strlen(Context::$user); } finally { Context::$user = null; array_pop(Context::$stack); }',
   },
   {
     what: 'an object that is made anew, with the same content',
@@ -111,7 +128,8 @@ const HEALTHY: readonly Row[] = [
   {
     what: 'closures',
     app: 'final class Hooks { public static array $all = []; }',
-    handler: 'Hooks::$all["hook"] = static function () use ($app): void {}; $double = static fn (int $by): int => $n * $by; $double(2);',
+    handler:
+      'Hooks::$all["hook"] = static function () use ($app): void {}; $double = static fn (int $by): int => $n * $by; $double(2);',
   },
   {
     what: 'readonly objects and enums',
@@ -141,12 +159,14 @@ const HEALTHY: readonly Row[] = [
   },
   {
     what: 'random numbers, output buffers, closed files, caught exceptions',
-    handler: 'mt_rand(); shuffle_some(); ob_start(); ob_end_clean(); fclose(fopen("php://temp", "w+")); try { throw new \\RuntimeException("no"); } catch (\\RuntimeException) {} @trigger_error("quiet");',
+    handler:
+      'mt_rand(); shuffle_some(); ob_start(); ob_end_clean(); fclose(fopen("php://temp", "w+")); try { throw new \\RuntimeException("no"); } catch (\\RuntimeException) {} @trigger_error("quiet");',
     app: 'function shuffle_some(): void { $all = [1, 2, 3]; shuffle($all); }',
   },
   {
     what: 'settings that are put back by the handler itself',
-    handler: '$was = set_error_handler(static fn (): bool => true); restore_error_handler(); $zone = date_default_timezone_get(); date_default_timezone_set("Asia/Tokyo"); date_default_timezone_set($zone);',
+    handler:
+      '$was = set_error_handler(static fn (): bool => true); restore_error_handler(); $zone = date_default_timezone_get(); date_default_timezone_set("Asia/Tokyo"); date_default_timezone_set($zone);',
   },
 ];
 
@@ -172,7 +192,12 @@ test('cycles that pile up until the collector comes are no growing memory', asyn
 });
 
 test('the sentinel itself keeps no more memory with time', async () => {
-  const { seen } = await watch({ app: `${LRU} return new Lru(20);`, handler: '$app->get("key $n", strlen(...));', seen: 'memory_get_usage()', calls: 5000 });
+  const { seen } = await watch({
+    app: `${LRU} return new Lru(20);`,
+    handler: '$app->get("key $n", strlen(...));',
+    seen: 'memory_get_usage()',
+    calls: 5000,
+  });
   const at = (call: number): number => Number(seen[call]);
   // One `seen` of each call is kept, in an array that doubles: 16 bytes a call, and 32 while it has doubled.
   expect(at(4999) - at(2500)).toBeLessThan(200_000);

@@ -169,18 +169,46 @@ const PUT_BACK: readonly (Row & { readonly seen: string })[] = [
     seen: 'get_debug_type([set_exception_handler(null), restore_exception_handler()][0])',
     leak: 'exception-handler set_exception_handler()',
   },
-  { what: 'error_reporting', handler: 'error_reporting(E_ERROR);', seen: 'error_reporting()', leak: 'ini error_reporting' },
+  {
+    what: 'error_reporting',
+    handler: 'error_reporting(E_ERROR);',
+    seen: 'error_reporting()',
+    leak: 'ini error_reporting',
+  },
   {
     what: 'the time limit, which would end a later call',
     handler: 'set_time_limit(30);',
     seen: 'ini_get("max_execution_time")',
     leak: 'ini max_execution_time',
   },
-  { what: 'memory_limit', handler: 'ini_set("memory_limit", "1G");', seen: 'ini_get("memory_limit")', leak: 'ini memory_limit' },
-  { what: 'other ini settings', handler: 'ini_set("precision", "5");', seen: 'ini_get("precision")', leak: 'ini precision', detail: "'14' → '5'" },
+  {
+    what: 'memory_limit',
+    handler: 'ini_set("memory_limit", "1G");',
+    seen: 'ini_get("memory_limit")',
+    leak: 'ini memory_limit',
+  },
+  {
+    what: 'other ini settings',
+    handler: 'ini_set("precision", "5");',
+    seen: 'ini_get("precision")',
+    leak: 'ini precision',
+    detail: "'14' → '5'",
+  },
   { what: 'the garbage collector', handler: 'gc_disable();', seen: 'gc_enabled()', leak: 'ini zend.enable_gc' },
-  { what: 'environment', handler: 'putenv("LANGUAGE=de");', seen: 'getenv("LANGUAGE")', leak: 'env LANGUAGE', detail: "'en' → 'de'" },
-  { what: 'new environment', handler: 'putenv("FOO=bar");', seen: 'getenv("FOO")', leak: 'env FOO', detail: "null → 'bar'" },
+  {
+    what: 'environment',
+    handler: 'putenv("LANGUAGE=de");',
+    seen: 'getenv("LANGUAGE")',
+    leak: 'env LANGUAGE',
+    detail: "'en' → 'de'",
+  },
+  {
+    what: 'new environment',
+    handler: 'putenv("FOO=bar");',
+    seen: 'getenv("FOO")',
+    leak: 'env FOO',
+    detail: "null → 'bar'",
+  },
   {
     what: 'environment, without telling what may be secret',
     handler: 'putenv("API_TOKEN=hunter2");',
@@ -188,8 +216,19 @@ const PUT_BACK: readonly (Row & { readonly seen: string })[] = [
     leak: 'env API_TOKEN',
     detail: 'not told',
   },
-  { what: 'locale', handler: 'setlocale(LC_NUMERIC, "C.UTF-8");', seen: 'setlocale(LC_ALL, "0")', leak: 'locale LC_ALL', detail: "'LC_NUMERIC=C.UTF-8'" },
-  { what: 'superglobals', handler: '$_GET["user"] = $n; $_REQUEST["user"] = $n;', seen: '[$_GET, $_REQUEST]', leak: 'superglobal $_GET' },
+  {
+    what: 'locale',
+    handler: 'setlocale(LC_NUMERIC, "C.UTF-8");',
+    seen: 'setlocale(LC_ALL, "0")',
+    leak: 'locale LC_ALL',
+    detail: "'LC_NUMERIC=C.UTF-8'",
+  },
+  {
+    what: 'superglobals',
+    handler: '$_GET["user"] = $n; $_REQUEST["user"] = $n;',
+    seen: '[$_GET, $_REQUEST]',
+    leak: 'superglobal $_GET',
+  },
   {
     what: 'the session',
     handler: '@session_start(); $_SESSION["user"] = $n;',
@@ -227,7 +266,12 @@ const PUT_BACK: readonly (Row & { readonly seen: string })[] = [
     seen: 'pcntl_signal_get_handler(SIGUSR1)',
     leak: 'signal pcntl_signal(10)',
   },
-  { what: 'alarms, which would end a later call', handler: 'pcntl_alarm(1000);', seen: 'pcntl_alarm(0)', leak: 'alarm pcntl_alarm()' },
+  {
+    what: 'alarms, which would end a later call',
+    handler: 'pcntl_alarm(1000);',
+    seen: 'pcntl_alarm(0)',
+    leak: 'alarm pcntl_alarm()',
+  },
 ];
 
 describe('values that go on changing are named', () => {
@@ -261,7 +305,11 @@ test('what a call seeds does not make the next one foreseeable', async () => {
 });
 
 test('random numbers stay random for calls that only use them, and for those that do not', async () => {
-  const { seen } = await watch({ handler: 'if ($n % 3 === 0) { shuffle($GLOBALS["argv"]); }', seen: 'mt_rand()', calls: 1000 });
+  const { seen } = await watch({
+    handler: 'if ($n % 3 === 0) { shuffle($GLOBALS["argv"]); }',
+    seen: 'mt_rand()',
+    calls: 1000,
+  });
   expect(new Set(seen).size).toBeGreaterThan(998);
 });
 

@@ -1,0 +1,271 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Cache;
+
+/**
+ * The connection of this worker to the gateway's cache: one request, one answer. Under php-fpm it outlives the request
+ * (a persistent stream); in a process that lives long it is kept by `Cache`.
+ *
+ * A call that ended in the middle of an answer leaves the rest of it in the stream, for whoever comes next. Each request
+ * has a number that no other one of this machine ever had on this stream, the answer repeats it, and one with another
+ * number ends the connection.
+ *
+ * @internal
+ */
+final class Link implements Way
+{
+    private const CONNECT_TIMEOUT_S = 1.0;
+    private const ANSWER_TIMEOUT_MS = 2000;
+    /** A gateway that does not answer must not cost each of a hundred look-ups its time limit. */
+    private const GONE_NS = 1_000_000_000;
+    private const READ_BYTES = 8192;
+    private const READ_MAX_BYTES = 262_144;
+    /** `getAll` writes all requests before it reads: they must fit into a socket that nobody reads yet. */
+    private const AHEAD_BYTES = 16_384;
+    private const FRESH = 0x80;
+    private const HEAD_BYTES = 10;
+
+    /** @var resource|null */
+    private $socket = null;
+    private int $pid = 0;
+    private int $number;
+    private int $fresh = self::FRESH;
+    /** A request was written whose answer is not read. */
+    private bool $isAsking = false;
+    private int $goneUntilNs = 0;
+
+    /** @param string $target `unix:///path` */
+    public function __construct(private readonly string $target)
+    {
+        // Numbers go up by less than one each nanosecond: no earlier request had one as high.
+        $this->number = hrtime(true);
+    }
+
+    public function __destruct()
+    {
+        if ($this->isAsking && $this->pid === getmypid()) {
+            $this->close();
+        }
+    }
+
+    public function ask(int $command, int $keyBytes, string $behind, bool $repeats, float $patienceMs = 0.0): string
+    {
+        $number = pack('P', ++$this->number);
+        for ($isLast = false;; $isLast = true) {
+            $socket = $this->socket($repeats);
+            $request = pack('V', self::HEAD_BYTES + \strlen($behind)) . $number . \chr($command | $this->fresh) . \chr($keyBytes) . $behind;
+            $this->isAsking = true;
+            $why = 'it does not take requests';
+            // What was not written to its end is not carried out: the gateway is not there, or was started anew.
+            $isSafe = true;
+            if (@fwrite($socket, $request) === \strlen($request)) {
+                if ($patienceMs > 0) {
+                    self::setTimeout($socket, self::ANSWER_TIMEOUT_MS + $patienceMs);
+                }
+                $answer = $this->read($socket, '');
+                if (\is_string($answer) && substr($answer, 4, 8) === $number) {
+                    if ($patienceMs > 0) {
+                        self::setTimeout($socket, self::ANSWER_TIMEOUT_MS);
+                    }
+                    $this->isAsking = false;
+                    $this->fresh = 0;
+
+                    return $answer;
+                }
+                $isSafe = $repeats;
+                $why = $this->whyNot($socket, $answer);
+            }
+            $this->close();
+            if ($isLast || !$isSafe) {
+                throw $this->gone($why . ($isSafe ? '' : '; it may have been done, or not'));
+            }
+        }
+    }
+
+    public function getAll(array $keys): array
+    {
+        $answers = [];
+        for ($at = 0; $at < \count($keys);) {
+            [$requests, $numbers, $first] = ['', [], $at];
+            for (; $at < \count($keys) && \strlen($requests) < self::AHEAD_BYTES; ++$at) {
+                $numbers[] = $number = pack('P', ++$this->number);
+                $requests .= pack('V', self::HEAD_BYTES + \strlen($keys[$at])) . $number . \chr(self::GET) . \chr(\strlen($keys[$at])) . $keys[$at];
+            }
+            $batch = $this->exchange($requests, $numbers) ?? $this->exchange($requests, $numbers);
+            if ($batch === null) {
+                throw $this->gone('it does not answer');
+            }
+            array_push($answers, ...$batch);
+        }
+
+        return $answers;
+    }
+
+    /**
+     * @param list<string> $numbers
+     *
+     * @return list<string>|null null: the connection broke
+     */
+    private function exchange(string $requests, array $numbers): ?array
+    {
+        $socket = $this->socket(true);
+        $this->isAsking = true;
+        $answers = [];
+        $bytes = '';
+        if (@fwrite($socket, $requests) === \strlen($requests)) {
+            foreach ($numbers as $number) {
+                $bytes = $this->readFirst($socket, $bytes);
+                if ($bytes === null || substr($bytes, 4, 8) !== $number) {
+                    break;
+                }
+                $length = unpack('V', $bytes)[1] + 4;
+                $answers[] = \strlen($bytes) === $length ? $bytes : substr($bytes, 0, $length);
+                $bytes = \strlen($bytes) === $length ? '' : substr($bytes, $length);
+            }
+        }
+        if (\count($answers) < \count($numbers) || $bytes !== '') {
+            $this->close();
+
+            return null;
+        }
+        $this->isAsking = false;
+
+        return $answers;
+    }
+
+    /**
+     * One answer and nothing else.
+     *
+     * @param resource $socket
+     *
+     * @return string|null null: the connection broke, or this is no answer
+     */
+    private function read($socket, string $bytes): ?string
+    {
+        $bytes = $this->readFirst($socket, $bytes);
+
+        // Only one was asked for.
+        return $bytes !== null && \strlen($bytes) === unpack('V', $bytes)[1] + 4 ? $bytes : null;
+    }
+
+    /**
+     * One answer, and what came behind it.
+     *
+     * @param resource $socket
+     */
+    private function readFirst($socket, string $bytes): ?string
+    {
+        $length = 0;
+        while (true) {
+            if ($length === 0 && \strlen($bytes) >= self::PAYLOAD_AT) {
+                $length = unpack('V', $bytes)[1] + 4;
+                if ($length < self::PAYLOAD_AT) {
+                    return null;
+                }
+            }
+            if ($length > 0 && \strlen($bytes) >= $length) {
+                return $bytes;
+            }
+            $more = @fread($socket, max(self::READ_BYTES, min(self::READ_MAX_BYTES, $length - \strlen($bytes))));
+            if ($more === false || $more === '') {
+                return null;
+            }
+            $bytes = $bytes === '' ? $more : $bytes . $more;
+        }
+    }
+
+    /** @return resource */
+    private function socket(bool $repeats)
+    {
+        // A connection is never shared with the process that this one was forked from.
+        if ($this->socket === null || $this->pid !== getmypid()) {
+            $this->socket = $this->open();
+            $this->pid = (int) getmypid();
+            $this->fresh = self::FRESH;
+            if (!$repeats && self::persists()) {
+                $this->socket = self::isClean($this->socket) ? $this->socket : $this->reopened();
+            }
+        }
+
+        return $this->socket;
+    }
+
+    /** @return resource */
+    private function reopened()
+    {
+        $this->close();
+
+        return $this->open();
+    }
+
+    /** @return resource */
+    private function open()
+    {
+        if ($this->goneUntilNs > 0 && hrtime(true) < $this->goneUntilNs) {
+            throw new Unavailable("The cache at $this->target could not be reached a moment ago.");
+        }
+        $flags = STREAM_CLIENT_CONNECT | (self::persists() ? STREAM_CLIENT_PERSISTENT : 0);
+        $socket = @stream_socket_client($this->target, $number, $text, self::CONNECT_TIMEOUT_S, $flags);
+        if ($socket === false) {
+            throw $this->gone(\is_string($text) && $text !== '' ? $text : 'no reason is known');
+        }
+        self::setTimeout($socket, self::ANSWER_TIMEOUT_MS);
+        // One buffer less: answers are read whole.
+        stream_set_read_buffer($socket, 0);
+
+        return $socket;
+    }
+
+    /** Where processes fork, a stream that outlives the request would be found by parent and child. */
+    private static function persists(): bool
+    {
+        return PHP_SAPI === 'fpm-fcgi' && !\function_exists('pcntl_fork');
+    }
+
+    /**
+     * What an earlier call left in the stream would be noticed behind our request only, too late for one that must not
+     * be sent twice.
+     *
+     * @param resource $socket
+     */
+    private static function isClean($socket): bool
+    {
+        [$read, $write, $except] = [[$socket], null, null];
+
+        return @stream_select($read, $write, $except, 0) === 0;
+    }
+
+    /** @param resource $socket */
+    private static function setTimeout($socket, float $ms): void
+    {
+        stream_set_timeout($socket, intdiv((int) $ms, 1000), (int) $ms % 1000 * 1000);
+    }
+
+    /** @param resource $socket */
+    private function whyNot($socket, ?string $answer): string
+    {
+        if ($answer !== null) {
+            return 'its answer was meant for another request';
+        }
+
+        return stream_get_meta_data($socket)['timed_out'] ? sprintf('it did not answer within %d ms', self::ANSWER_TIMEOUT_MS) : 'the connection ended before the answer';
+    }
+
+    private function gone(string $why): Unavailable
+    {
+        $this->goneUntilNs = hrtime(true) + self::GONE_NS;
+
+        return new Unavailable("The cache at $this->target cannot be reached: $why.");
+    }
+
+    private function close(): void
+    {
+        $this->isAsking = false;
+        if (\is_resource($this->socket)) {
+            fclose($this->socket);
+        }
+        $this->socket = null;
+    }
+}
