@@ -10,6 +10,8 @@ export default defineConfig({
     default: {},
     /** Work that takes long or much memory, apart so that it never holds up the short calls. */
     background: { workers: 2, ini: { memory_limit: '256M' } },
+    /** An application: its bootstrap is run for each call, or once by each worker where `engine` is `resident`. */
+    shop: { workers: 2, pm: 'ondemand', bootstrap: 'functions/shop/app.php', resident: { workers: 2 } },
     /** A stream holds its worker for as long as it is read: as many readers as workers, none at all while there is none. */
     streams: { workers: 4, pm: 'ondemand', env: { LOG_DIR: join(import.meta.dirname, 'logs') } },
   },

@@ -129,7 +129,7 @@ async function preparePackages(purpose) {
   const hasApt = fs.existsSync('/usr/bin/apt-get');
   if (!hasApt && !php)
     throw new SetupError(
-      'php-fpm is missing and this system has no apt: install it with gd and mbstring by its own package manager ' +
+      'php-fpm is missing and this system has no apt: install it with gd, mbstring and pdo_sqlite by its own package manager ' +
         '(FPMG_PHP_FPM names the binary when it is not in an sbin folder), then run this again',
     );
   // Only some functions and tests need these, so the owner of a PHP or a system that is not ours to change may go on.
@@ -142,11 +142,15 @@ async function preparePackages(purpose) {
     throw new SetupError(`${still.join(', ')}: installed but not active (phpenmod switches an extension on)`);
 }
 
+/** Package of an extension → the extension that tells it is there. The shop of the example project wants SQLite. */
+const wantedExtensions = { gd: 'gd', mbstring: 'mbstring', sqlite3: 'pdo_sqlite' };
+const wantedPackages = Object.keys(wantedExtensions);
+
 /** The php-fpm in use, the packages to add, and what apt cannot add because that PHP came from elsewhere. */
 function findMissing(purpose) {
   const php = findPhpFpm();
   const version = php && /^\/usr\/sbin\/php-fpm(\d+\.\d+)$/.exec(php)?.[1]; // the name in Debian and Ubuntu
-  const extensions = php ? missingExtensions(php) : ['gd', 'mbstring'];
+  const extensions = php ? missingExtensions(php) : wantedPackages;
   const tcpdf = fs.existsSync('/usr/share/php/tcpdf/tcpdf.php') ? [] : ['tcpdf'];
   const besides = missingBesidesPhp(purpose);
   if (php && !version) return { php, packages: besides, beyondApt: [...extensions, ...tcpdf] };
@@ -173,7 +177,7 @@ function missingExtensions(php) {
         'repair that PHP, or name another php-fpm binary in FPMG_PHP_FPM',
     );
   const loaded = stdout.split('\n');
-  return ['gd', 'mbstring'].filter((name) => !loaded.includes(name));
+  return wantedPackages.filter((name) => !loaded.includes(wantedExtensions[name]));
 }
 
 const compiler = { gcc: '/usr/bin/gcc', 'libc6-dev': '/usr/include/stdio.h' };

@@ -48,11 +48,11 @@ export interface CpuTimes {
   readonly phpMs: number;
 }
 
-/** Of these processes and all below them, php-fpm's apart. */
+/** Of these processes and all below them, PHP's apart: php-fpm's, and the resident workers, which are `php`. */
 export const cpuTimes = (roots: readonly number[]): CpuTimes => {
   const ours = treeOf(roots);
   const sum = (isPhp: boolean): number =>
-    ours.filter(({ name }) => name.startsWith('php-fpm') === isPhp).reduce((total, { cpuMs }) => total + cpuMs, 0);
+    ours.filter(({ name }) => name.startsWith('php') === isPhp).reduce((total, { cpuMs }) => total + cpuMs, 0);
   return { serverMs: sum(false), phpMs: sum(true) };
 };
 

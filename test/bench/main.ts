@@ -11,6 +11,7 @@ import { Progress } from './progress.ts';
 import { type Paint, plain, renderRun } from './report.ts';
 import { parseRun, type RunResult, type SectionResult } from './result.ts';
 import { reason } from './rounds.ts';
+import { applicationSection, runApplication } from './sections/application.ts';
 import { batchSection, runBatch } from './sections/batch.ts';
 import { batchDelaySection, runBatchDelay } from './sections/batch-delay.ts';
 import { batchMemorySection, runBatchMemory } from './sections/batch-memory.ts';
@@ -21,6 +22,9 @@ import { httpSection, megabyteSection, runHttp, runMegabyte } from './sections/h
 import { inflightSection, runInflight } from './sections/inflight.ts';
 import { latencySection, runLatency } from './sections/latency.ts';
 import { poolSection, runPool } from './sections/pool.ts';
+import { residentSection, runResident } from './sections/resident.ts';
+import { residentBatchSection, runResidentBatch } from './sections/resident-batch.ts';
+import { runSentinel, sentinelSection } from './sections/sentinel.ts';
 import { runTracing, tracingSection } from './sections/tracing.ts';
 import { drawRun } from './svg.ts';
 
@@ -37,6 +41,10 @@ const SECTIONS: readonly (readonly [Section, (bench: Bench) => Promise<SectionRe
   [batchMemorySection, runBatchMemory],
   [batchDelaySection, runBatchDelay],
   [fanOutSection, runFanOut],
+  [residentSection, runResident],
+  [applicationSection, runApplication],
+  [residentBatchSection, runResidentBatch],
+  [sentinelSection, runSentinel],
 ];
 
 const paint: Paint = process.stdout.isTTY ? (style, text) => styleText(style, text) : plain;

@@ -12,6 +12,10 @@ export const SECTIONS = [
   'batch-memory',
   'batch-delay',
   'fan-out',
+  'resident',
+  'application',
+  'resident-batch',
+  'sentinel',
 ] as const;
 export type SectionName = (typeof SECTIONS)[number];
 

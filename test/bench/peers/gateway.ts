@@ -23,6 +23,12 @@ export const MANY_CALLS: Readonly<Record<string, string>> = {
   FPMG_HTTP__HEADERS_TIMEOUT_MS: '120000',
 };
 
+/** Lets a function run on resident workers instead, as many as the pool has of php-fpm's. */
+export const residentEnv = (functionName: string, workers: number): Readonly<Record<string, string>> => ({
+  [`FPMG_FUNCTIONS__${functionName.toUpperCase()}__ENGINE`]: 'resident',
+  FPMG_POOLS__DEFAULT__RESIDENT__WORKERS: String(workers),
+});
+
 export interface GatewayOptions {
   readonly name?: string;
   readonly project?: string;

@@ -62,6 +62,11 @@ ${TEMPORARY.map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
 ${PARAMS}
     location / { return 404; }
     location ~ ^/[\\w-]+\\.php$ { fastcgi_pass fpm; }
+    # A front controller: REQUEST_URI stays what was asked for.
+    location /app/ {
+      rewrite ^ /index.php break;
+      fastcgi_pass fpm;
+    }
     location ~ ^/buffered/[\\w-]+\\.php$ {
       ${LARGE_BUFFERS}
       fastcgi_split_path_info ^/buffered(/[^/]+)()$;
@@ -79,6 +84,7 @@ ${PARAMS}
 
 export interface NginxPeer extends Peer {
   readonly setup: NginxSetup;
+  readonly port: number;
   /** The same nginx, asked at its other locations. */
   passing(largeBy: NginxSetup['largeBy']): NginxPeer;
 }
@@ -86,6 +92,7 @@ export interface NginxPeer extends Peer {
 const peerOf = (setup: NginxSetup, port: number, pids: readonly number[], stop: () => Promise<void>): NginxPeer => ({
   name: setup.name,
   setup,
+  port,
   pids,
   target: ({ name, body }) => {
     const location = name.startsWith('megabyte') ? `/${setup.largeBy}` : '';

@@ -15,7 +15,7 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-const post = ({ port, paths: [path], body }: Target): Promise<{ status: number; bytes: Buffer }> =>
+export const post = ({ port, paths: [path], body }: Target): Promise<{ status: number; bytes: Buffer }> =>
   new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json' };
     const outgoing = request({ port, path, headers, host: '127.0.0.1', method: 'POST', agent: false }, (incoming) => {

@@ -32,7 +32,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'p99Ms', header: 'p99 ms', digits: 2 },
   { key: 'maxMs', header: 'max ms', digits: 1 },
   { key: 'serverUs', header: 'gateway µs/item', digits: 0 },
-  { key: 'phpUs', header: 'php-fpm µs/item', digits: 0 },
+  { key: 'phpUs', header: 'PHP µs/item', digits: 0 },
 ];
 
 /** Of the three in the mean. */

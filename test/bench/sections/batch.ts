@@ -7,7 +7,7 @@ import { CONNECTIONS } from '../load.ts';
 import { type Fpm, startFpm } from '../peers/fpm.ts';
 import { type GatewayPeer, PHP_AUTOLOAD, startGateway } from '../peers/gateway.ts';
 import { proveAnswer } from '../peers/peer.ts';
-import type { Column, SectionResult } from '../result.ts';
+import type { Column, Row, SectionResult, Table } from '../result.ts';
 import { rowOf, valuesOf, withValues } from '../result.ts';
 import { type Contestant, takeTurns } from '../rounds.ts';
 import { ratios } from '../statistics.ts';
@@ -15,22 +15,22 @@ import { ECHO } from '../workloads.ts';
 
 const ITEMS = 10_000;
 const WAVE = 64;
-const BATCH = 'POST /batch, bare socket';
+export const BATCH = 'POST /batch, bare socket';
 const LIBRARY = 'POST /batch, the PHP client’s batch()';
-const WAVES = `PHP, a connection for each call, waves of ${WAVE}`;
+export const WAVES = `PHP, a connection for each call, waves of ${WAVE}`;
 
 const COLUMNS: readonly Column[] = [
   { key: 'perSecond', header: 'items/s', digits: 0 },
   { key: 'toWaves', header: '× waves', digits: 2 },
   { key: 'serverUs', header: 'gateway µs/item', digits: 0 },
-  { key: 'phpUs', header: 'php-fpm µs/item', digits: 0 },
+  { key: 'phpUs', header: 'PHP µs/item', digits: 0 },
 ];
 
 /** At some 4,000 items a second. */
-const TURN_SECONDS = 2.5;
+export const TURN_SECONDS = 2.5;
 const CLIENTS = 3;
 /** Batches take other ways through the code than the calls before them. */
-const warmupBatches = ({ quick }: Bench['options']): number => (quick ? 1 : 4);
+export const warmupBatches = ({ quick }: Bench['options']): number => (quick ? 1 : 4);
 
 export const batchSection: Section = {
   name: 'batch',
@@ -49,24 +49,34 @@ const php = (bench: Bench, script: string, ...words: (string | number)[]): Comma
   args: [join(bench.root, script), ...words.map(String)],
 });
 
+export const batchOf = (bench: Bench, { port }: GatewayPeer): Command => php(bench, 'batch-client.php', port, ITEMS);
+
+export const wavesOf = (bench: Bench, { socket }: Fpm): Command =>
+  php(bench, 'batch-waves.php', socket, join(bench.root, 'echo.php'), WAVE, ITEMS);
+
 const clientsOf = (bench: Bench, { gateway, fpm }: Peers) =>
   [
-    { name: BATCH, pids: gateway.pids, command: php(bench, 'batch-client.php', gateway.port, ITEMS) },
+    { name: BATCH, pids: gateway.pids, command: batchOf(bench, gateway) },
     { name: LIBRARY, pids: gateway.pids, command: php(bench, 'batch-library.php', PHP_AUTOLOAD, gateway.port, ITEMS) },
-    {
-      name: WAVES,
-      pids: [fpm.pid],
-      command: php(bench, 'batch-waves.php', fpm.socket, join(bench.root, 'echo.php'), WAVE, ITEMS),
-    },
+    { name: WAVES, pids: [fpm.pid], command: wavesOf(bench, fpm) },
   ] as const;
 
-const warmUp = async (bench: Bench, { gateway }: Peers): Promise<void> => {
+export const warmUp = async (bench: Bench, gateway: GatewayPeer): Promise<void> => {
   await proveAnswer(gateway, ECHO);
   const durationMs = bench.times.firstWarmupMs;
-  bench.progress.step(`${batchSection.name} · warming up`, durationMs / 1000);
+  bench.progress.step(`${gateway.name} · warming up for batches`, durationMs / 1000);
   await bench.load.generate(gateway.target(ECHO), { connections: CONNECTIONS, durationMs });
-  for (let left = warmupBatches(bench.options); left > 0; left -= 1)
-    await bench.life.run(php(bench, 'batch-client.php', gateway.port, ITEMS));
+  for (let left = warmupBatches(bench.options); left > 0; left -= 1) await bench.life.run(batchOf(bench, gateway));
+};
+
+/** With each row's ratio to the waves. */
+export const batchTable = (name: string, measured: readonly Row[], workers: number): Table => {
+  const waves = measured.find((row) => row.name === WAVES);
+  const rows = measured.map((row) =>
+    withValues(row, 'toWaves', ratios(row.values.perSecond ?? [], valuesOf(waves, 'perSecond'))),
+  );
+  const title = `${ITEMS.toLocaleString('en-US')} items of the empty function, ${workers} workers each`;
+  return { name, title, rowHeader: 'client', columns: COLUMNS, rows };
 };
 
 export const runBatch = async (bench: Bench): Promise<SectionResult> => {
@@ -75,19 +85,14 @@ export const runBatch = async (bench: Bench): Promise<SectionResult> => {
   const gateway = await startGateway(life, folder, { workers });
   const fpm = await startFpm(life, folder, 'batch', workers);
   try {
-    await warmUp(bench, { gateway, fpm });
+    await warmUp(bench, gateway);
     const contestants: Contestant[] = clientsOf(bench, { gateway, fpm }).map(({ name, pids, command }) => ({
       name,
       turn: () => measureCounted(bench, pids, command),
     }));
     const before = announcing(bench, batchSection.name, rounds, TURN_SECONDS);
     const measured = await takeTurns(contestants, rounds, before);
-    const waves = measured.find(({ name }) => name === WAVES);
-    const rows = measured.map((row) =>
-      withValues(row, 'toWaves', ratios(row.values.perSecond ?? [], valuesOf(waves, 'perSecond'))),
-    );
-    const title = `${ITEMS.toLocaleString('en-US')} items of the empty function, ${workers} workers each`;
-    const table = { name: batchSection.name, title, rowHeader: 'client', columns: COLUMNS, rows };
+    const table = batchTable(batchSection.name, measured, workers);
     const values = valuesOf(rowOf(table, BATCH), 'toWaves');
     const goal = { figure: 'a batch of 10,000: items/s to waves of 64', relation: '≥', limit: 3, values } as const;
     return { name: batchSection.name, tables: [table], goals: [goal], facts: {} };

@@ -16,7 +16,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'startMs', header: 'start ms', digits: 0 },
   { key: 'perSecond', header: 'calls/s', digits: 0 },
   { key: 'serverUs', header: 'gateway µs/call', digits: 0 },
-  { key: 'phpUs', header: 'php-fpm µs/call', digits: 0 },
+  { key: 'phpUs', header: 'PHP µs/call', digits: 0 },
   { key: 'idleMb', header: 'MB idle', digits: 0 },
 ];
 

@@ -19,7 +19,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'p50Ms', header: 'p50 ms', digits: 2 },
   { key: 'p99Ms', header: 'p99 ms', digits: 2 },
   { key: 'serverUs', header: 'server µs/call', digits: 0 },
-  { key: 'phpUs', header: 'php-fpm µs/call', digits: 0 },
+  { key: 'phpUs', header: 'PHP µs/call', digits: 0 },
 ];
 
 const PEERS = 6;
@@ -44,7 +44,11 @@ export const megabyteSection: Section = {
   plannedSeconds: (options, times) => plannedSeconds(2, options, times) + triesSeconds(options, 8),
 };
 
-const turnOf = async ({ load, times }: Bench, peer: Peer, workload: Workload): Promise<Record<string, number>> => {
+export const turnOf = async (
+  { load, times }: Bench,
+  peer: Peer,
+  workload: Workload,
+): Promise<Record<string, number>> => {
   const target = peer.target(workload);
   await load.generate(target, { connections: CONNECTIONS, durationMs: times.warmupMs });
   const before = cpuTimes(peer.pids);
@@ -76,7 +80,7 @@ const withRatios = (rows: readonly Row[]): Row[] => {
   return rows.map((row) => withValues(row, 'toBestNginx', ratios(row.values.perSecond ?? [], best)));
 };
 
-const compare = async (bench: Bench, peers: readonly HttpPeer[], workload: Workload): Promise<Table> => {
+export const compare = async (bench: Bench, peers: readonly HttpPeer[], workload: Workload): Promise<Table> => {
   const { rounds } = bench.options;
   const contestants: Contestant[] = [];
   for (const peer of peers) contestants.push(await contestantFor(bench, peer, workload));

@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Gadget\Event;
+
+final class GadgetTaken
+{
+    public function __construct(public readonly int $gadgetId, public readonly int $quantity)
+    {
+    }
+}
