@@ -62,8 +62,8 @@ test('a call stops in its handler, waits past every limit, its caller’s includ
 
 test('a function that calls a function can be held in both, and a breakpoint set later is met by the same worker', async () => {
   const project = functionsProject({
-    inner: 'return getmypid();',
-    outer: '$inner = $call->client()->call("inner", []);\nreturn [getmypid(), $inner];',
+    inner: '\nreturn getmypid();',
+    outer: '$inner = $call->invoke("inner");\nreturn [getmypid(), $inner];',
   });
   const editor = await Editor.listen();
   const cli = await dev(project, editor);
@@ -73,7 +73,7 @@ test('a function that calls a function can be held in both, and a breakpoint set
   expect(outerPid).not.toBe(innerPid);
   editor.breakpoints.push(
     { file: join(project, 'functions/outer.php'), line: 5 },
-    { file: join(project, 'functions/inner.php'), line: 4 },
+    { file: join(project, 'functions/inner.php'), line: 5 },
   );
   const answer = call();
   const inInner = await editor.stop(1);

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { callUrl } from '../support/call.ts';
 import { type ServingCommand, serve } from '../support/command.ts';
 import { openFolder } from '../support/lifetime.ts';
-import { functionsProject } from '../support/project.ts';
+import { writeProject } from '../support/project.ts';
 import { until } from '../support/until.ts';
 
 const WAYS = [
@@ -48,7 +48,7 @@ const linesOf = (report: string, file: string): Record<string, number> => {
 };
 
 const made = (): string =>
-  functionsProject({
+  writeProject({
     'functions/sign.php': SIGN,
     'schemas/sign.ts': `import { z } from 'zod';\nexport default { input: z.any(), output: z.any() };`,
     'src/Sign.php': CLASS,
@@ -96,6 +96,6 @@ test('a cachegrind file for each call under php-fpm, named by function and trace
   const files = (): string[] => readdirSync(folder).filter((name) => name.startsWith('cachegrind.out.'));
   const summed = (): boolean => files().every((name) => readFileSync(join(folder, name), 'utf8').includes('summary:'));
   await until('both are whole', () => files().length === 2 && summed());
-  for (const name of files()) expect(name).toMatch(/^cachegrind\.out\.sign\.[0-9a-f]{32}\.1$/);
+  for (const name of files()) expect(name).toMatch(/^cachegrind\.out\.sign\.[0-9a-f-]{36}\.1$/);
   expect(readFileSync(join(folder, files()[0] ?? ''), 'utf8')).toContain('Sign::plus');
 });
