@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { ManagedPoolSettings } from '../config.ts';
 import { findPhpFpm } from '../pool/fpm-master.ts';
-import { poolUser } from '../pool/managed.ts';
+import { findPhp } from '../pool/php-cli.ts';
 import { isAttached } from '../pool/pool.ts';
+import { poolUser } from '../pool/pool-user.ts';
 import type { Project } from '../project.ts';
 import { StartupError } from '../startup.ts';
 import { CoverageReport } from './coverage.ts';
@@ -87,7 +88,7 @@ export class Debugging {
         '--xdebug sets up the PHP that the gateway runs, and all of these functions are on pools that somebody else runs: set up Xdebug there.';
       throw new StartupError([{ file: 'deploy/gateway.config.ts', property: 'pools', detail }]);
     }
-    const ini = managed.length === 0 ? {} : this.#extension(findPhpFpm(settings.phpFpm)).ini;
+    const ini = managed.length === 0 ? {} : this.#extensionIni(project);
     return forDebugging(project, (name, pool) =>
       managed.includes(name) ? { ...this.#iniOf(pool, this.#folderFor(name, pool)), ...ini } : {},
     );
@@ -107,6 +108,14 @@ export class Debugging {
     cpSync(HOOKS, folder, { recursive: true });
     chmodSync(folder, 0o755);
     for (const file of readdirSync(folder)) chmodSync(join(folder, file), 0o644);
+  }
+
+  /** The same for both programs: where one of them has it on already, PHP ignores the second loading. */
+  #extensionIni({ settings, registry }: Project): Readonly<Record<string, string>> {
+    const phpFpm = findPhpFpm(settings.phpFpm);
+    const { ini } = this.#extension(phpFpm);
+    const hasResidents = [...registry.functions.values()].some(({ engine }) => engine === 'resident');
+    return hasResidents ? { ...ini, ...this.#extension(findPhp(settings.php, phpFpm)).ini } : ini;
   }
 
   #extension(program: string): Extension {
@@ -146,6 +155,10 @@ export class Debugging {
         ? // What it optimizes away has no lines.
           { 'opcache.enable': '0', 'opcache.enable_cli': '0', 'opcache.preload': '' }
         : { 'opcache.preload': String(ini['opcache.preload'] ?? '') }),
+      // Forks would write into one file. Without, each resident worker is a process of its own from its start.
+      ...(mode === 'profile'
+        ? { disable_functions: [ini.disable_functions, 'pcntl_fork'].filter(Boolean).join(',') }
+        : {}),
       auto_prepend_file: join(this.#folder, 'hooks', 'prepend.php'),
       'fpmg.prepend': String(ini.auto_prepend_file ?? ''),
       'fpmg.debug': mode,

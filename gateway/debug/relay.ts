@@ -21,7 +21,8 @@ export interface RelayOptions {
 
 /** What the relay asks before the editor does: where the code of this call is. */
 const ASKED = 'fpm-gateway';
-const CODE_PATH = "(getenv('FPMG_HANDLER') ?: getenv('FPMG_SCRIPT') ?: '') ?: getcwd()";
+const CODE_PATH =
+  "getenv('FPMG_HANDLER') ?: getenv('FPMG_SCRIPT') ?: (new ReflectionClass('FpmGateway\\\\Call'))->getFileName()";
 const QUESTION = `eval -i ${ASKED} -- ${Buffer.from(CODE_PATH).toString('base64')}\0`;
 const CONNECT_TIMEOUT_MS = 5000;
 

@@ -18,26 +18,18 @@ final class Hooks
     /** The first thing in each process. */
     public static function begin(): void
     {
-        // A resident worker's loop calls before() and after() itself.
+        // Resident/Attempts.php calls before() and after().
         if (PHP_SAPI === 'cli') {
+            self::nameProfile('worker.' . getmypid());
+
             return;
         }
         $isCall = in_array(getenv('FPMG_OPERATION'), ['call', 'call-with'], true) || getenv('FPMG_SCRIPT') !== false;
-        self::nameProfile($isCall);
+        self::nameProfile($isCall ? getenv('FPMG_FUNCTION') . '.' . getenv('FPMG_ATTEMPT_ID') : '');
         if ($isCall) {
             self::before();
             register_shutdown_function(self::afterRequest(...));
         }
-    }
-
-    /** Whether a handler has to be wrapped: no call pays for a debugger that is not there. */
-    public static function wrap(callable $handler): \Closure
-    {
-        return static function (mixed ...$arguments) use ($handler): mixed {
-            self::before();
-
-            return $handler(...$arguments);
-        };
     }
 
     /** A call begins. */
@@ -68,20 +60,18 @@ final class Hooks
         }
     }
 
-    /** By function and call, as in its trace; PHP has opened it already. */
-    private static function nameProfile(bool $isCall): void
+    /** By function and call, as in its trace; Xdebug has opened it already. Empty: nobody wants it. */
+    private static function nameProfile(string $name): void
     {
         $file = get_cfg_var('fpmg.debug') === 'profile' ? \xdebug_get_profiler_filename() : false;
         if ($file === false) {
             return;
         }
-        if (!$isCall) {
+        if ($name === '') {
             @unlink($file);
-
-            return;
+        } else {
+            @rename($file, dirname($file) . "/cachegrind.out.$name");
         }
-        $name = getenv('FPMG_FUNCTION') . '.' . getenv('FPMG_ATTEMPT_ID');
-        @rename($file, dirname($file) . "/cachegrind.out.$name");
     }
 
     /** A session for each call: breakpoints that the editor has now are known, also in a worker that is old. */
