@@ -1,17 +1,37 @@
 /** `dev --xdebug=coverage` and `=profile`: what handlers ran, and how long it took. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
+import { findPhp } from '../../gateway/pool/php-cli.ts';
 import { callUrl } from '../support/call.ts';
 import { type ServingCommand, serve } from '../support/command.ts';
-import { openFolder } from '../support/lifetime.ts';
+import { openFolder, temporaryFolder } from '../support/lifetime.ts';
 import { writeProject } from '../support/project.ts';
 import { until } from '../support/until.ts';
 
+/** As if it were switched on in php.ini, which wins over Xdebug that is not. */
+const PCOV = 'pcov';
 const WAYS = [
-  ['Xdebug', {}],
-  ['PCOV', { FPMG_POOLS__DEFAULT__INI__EXTENSION: 'pcov' }],
+  ['Xdebug', 'fpm'],
+  ['Xdebug', 'resident'],
+  [PCOV, 'fpm'],
+  [PCOV, 'resident'],
 ] as const;
+
+/** This machine's PHP, with PCOV on. */
+const withPcov = (program: string): string => {
+  const file = join(temporaryFolder(), basename(program));
+  writeFileSync(file, `#!/bin/sh\nexec ${program} -d extension=pcov "$@"\n`);
+  chmodSync(file, 0o755);
+  chmodSync(dirname(file), 0o711);
+  return file;
+};
+
+const phpEnv = (way: string): Record<string, string> =>
+  way === PCOV
+    ? { FPMG_PHP_FPM: withPcov(findPhpFpm(undefined)), FPMG_PHP: withPcov(findPhp(undefined, findPhpFpm(undefined))) }
+    : {};
 
 const SIGN = `<?php
 return static function (array $input) {
@@ -58,11 +78,11 @@ const made = (): string =>
 
 const call = async (cli: ServingCommand, n: number): Promise<number> => (await callUrl(cli.url, 'sign', { n })).status;
 
-test.each(WAYS)('%s: how many calls ran each line of the project, in Clover XML', async (_name, env) => {
+test.each(WAYS)('%s, %s: how many calls ran each line of the project, in Clover XML', async (way, engine) => {
   const project = made();
   const cli = await serve('dev', project, {
     args: ['--xdebug=coverage'],
-    env: { ...env, FPMG_POOLS__DEFAULT__BOOTSTRAP: 'app.php' },
+    env: { ...phpEnv(way), FPMG_FUNCTIONS__SIGN__ENGINE: engine, FPMG_POOLS__DEFAULT__BOOTSTRAP: 'app.php' },
   });
   const report = join(project, 'coverage/clover.xml');
   const handler = join(project, 'functions/sign.php');
@@ -98,4 +118,24 @@ test('a cachegrind file for each call under php-fpm, named by function and trace
   await until('both are whole', () => files().length === 2 && summed());
   for (const name of files()) expect(name).toMatch(/^cachegrind\.out\.sign\.[0-9a-f-]{36}\.1$/);
   expect(readFileSync(join(folder, files()[0] ?? ''), 'utf8')).toContain('Sign::plus');
+});
+
+test('under the resident engine a cachegrind file for each worker, from its start to its end', async () => {
+  const project = made();
+  const output = openFolder();
+  const cli = await serve('dev', project, {
+    args: ['--xdebug=profile', '--xdebug-output', output],
+    env: { FPMG_POOLS__DEFAULT__BOOTSTRAP: 'app.php', FPMG_FUNCTIONS__SIGN__ENGINE: 'resident' },
+  });
+  for (const n of [1, 2, 3]) expect(await call(cli, n)).toBe(200);
+  cli.child.kill('SIGTERM');
+  await cli.exit;
+  const folder = join(output, 'default');
+  const profiles = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')] as const);
+  const [served] = profiles.filter(([, text]) => text.includes('Sign::plus'));
+  expect(served?.[0]).toMatch(/^cachegrind\.out\.worker\.\d+$/);
+  // A name is written once; its number stands for it later.
+  const number = /^c?fn=\((\d+)\) Sign::plus/m.exec(served?.[1] ?? '')?.[1];
+  expect(served?.[1].split('\n').filter((line) => line.startsWith(`cfn=(${number})`))).toHaveLength(3);
+  expect(served?.[1]).toContain('summary:');
 });
