@@ -4,7 +4,7 @@
  * the folders PHP writes to, the report.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { ManagedPoolSettings } from '../config.ts';
@@ -35,6 +35,7 @@ export class Debugging {
   readonly #folder: string;
   readonly #relay: Relay | undefined;
   readonly #report: CoverageReport | undefined;
+  #closed = false;
   readonly #extensions = new Map<string, Extension>();
 
   /** Rejects with StartupError. */
@@ -96,10 +97,12 @@ export class Debugging {
 
   /** Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#relay?.close();
     this.#report?.close();
     // Profiles are what it was for.
-    const keeps = this.#options.mode === 'profile' && this.#options.output === undefined;
+    const keeps = this.#options.mode === 'profile' && hasFiles(join(this.#folder, 'profiles'));
     rmSync(keeps ? join(this.#folder, 'hooks') : this.#folder, { recursive: true, force: true });
   }
 
@@ -193,6 +196,9 @@ export class Debugging {
     return folder;
   }
 }
+
+const hasFiles = (folder: string): boolean =>
+  existsSync(folder) && readdirSync(folder, { recursive: true, withFileTypes: true }).some((entry) => entry.isFile());
 
 const openRelay = async ({ host, port }: DebugOptions, { project, tell }: DebuggingParts): Promise<Relay> =>
   await Relay.open({
