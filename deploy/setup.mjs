@@ -125,6 +125,12 @@ function requireNode() {
 }
 
 async function preparePackages(purpose) {
+  await prepareOrdinary(purpose);
+  // When PHP is there, as their names have its version in them.
+  if (purpose === 'test') await prepareDebuggers();
+}
+
+async function prepareOrdinary(purpose) {
   const { php, packages, beyondApt } = findMissing(purpose);
   const hasApt = fs.existsSync('/usr/bin/apt-get');
   if (!hasApt && !php)
@@ -179,6 +185,33 @@ function missingExtensions(php) {
   const loaded = stdout.split('\n');
   return wantedPackages.filter((name) => !loaded.includes(wantedExtensions[name]));
 }
+
+/**
+ * Xdebug and PCOV, for tests that load them for themselves. Debian would switch them on for every PHP of this machine,
+ * which makes all of it slower: where the state that `phpdismod` writes is there before, its package does not. What is
+ * installed already stays as its owner has it.
+ */
+async function prepareDebuggers() {
+  const version = /^\/usr\/sbin\/php-fpm(\d+\.\d+)$/.exec(findPhpFpm() ?? '')?.[1];
+  if (!version || !fs.existsSync('/usr/sbin/phpquery')) {
+    say('note: tests of --xdebug need Xdebug and PCOV, which apt cannot bring for this PHP');
+    return;
+  }
+  const names = ['xdebug', 'pcov'].filter((name) => !fs.existsSync(`/etc/php/${version}/mods-available/${name}.ini`));
+  if (names.length === 0) return;
+  const packages = names.map((name) => `php${version}-${name}`);
+  const root = wayToRoot(packages);
+  const script = names.map((name) => switchedOff(version, name)).join('\n');
+  if ((await run([...root, 'sh', '-ec', script], 'ignore')) !== 0)
+    throw new SetupError(`${packages.join(', ')}: /var/lib/php/modules/${version} cannot be written`);
+  await installPackages(root, packages);
+}
+
+const switchedOff = (version, name) => `
+for sapi in $(/usr/sbin/phpquery -S -v ${version}); do
+  state=/var/lib/php/modules/${version}/$sapi/disabled_by_admin
+  mkdir -p $state && touch $state/${name}
+done`;
 
 const compiler = { gcc: '/usr/bin/gcc', 'libc6-dev': '/usr/include/stdio.h' };
 const filesOf = {

@@ -15,7 +15,7 @@ import type { Exchange } from './http/exchange.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
-import { CONFIG_FILE, loadProject } from './project.ts';
+import { CONFIG_FILE, loadProject, type Project } from './project.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
 import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type TraceSink } from './trace/tracer.ts';
@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** Sees every finished trace: the tree in `dev`. */
   readonly onTrace: TraceListener | undefined;
+  /** Changes what was loaded before it is used, each time; throws StartupError. */
+  readonly adjust?: ((project: Project) => Project) | undefined;
 }
 
 export interface Server {
@@ -144,10 +146,15 @@ const openExport = async (enabled: boolean, env: ServerOptions['env'], log: Log)
   return await startExport(env, VERSION, log);
 };
 
+const loadRelease = async ({ project, env, adjust }: ServerOptions, reloads: number): Promise<Project> => {
+  const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(reloads) });
+  return adjust === undefined ? loaded : adjust(loaded);
+};
+
 /** Rejects with StartupError. */
 export const startServer = async (options: ServerOptions): Promise<Server> => {
-  const { project, env, log, onTrace } = options;
-  const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(0) });
+  const { log, env, onTrace } = options;
+  const loaded = await loadRelease(options, 0);
   const { settings } = loaded;
   const { enabled, ringMax } = settings.trace;
   const exporter = await openExport(enabled, env, log);
@@ -217,12 +224,11 @@ class RunningServer implements Server {
 
   async reload(): Promise<void> {
     const { options, settings, tracer, caches } = this.#running;
-    const { project, env, log } = options;
+    const { log } = options;
     this.#reloads += 1;
     if (this.#reloads === RELOADS_BEFORE_RESTART)
       log.warn({ reloads: this.#reloads }, 'old contracts fill the memory: restart this gateway when it suits');
-    const number = this.#reloads;
-    const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(number) });
+    const loaded = await loadRelease(options, this.#reloads);
     const gateway = await openGateway(loaded, { log, tracer, caches });
     if (this.#ending !== undefined) {
       await gateway.destroy();

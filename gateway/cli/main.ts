@@ -2,6 +2,7 @@
 /** The `fpm-gateway` command: its table of commands and options. */
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DEBUG_MODES, type DebugMode, debugOptions } from '../debug/options.ts';
 import { VERSION } from '../version.ts';
 import { type CallOptions, call } from './call.ts';
 import { listFunctions } from './functions.ts';
@@ -12,6 +13,12 @@ import { LANGUAGES, type TypesOptions, writeTypes } from './types.ts';
 const milliseconds = (text: string): number => {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number of milliseconds.');
   return Number(text);
+};
+
+const port = (text: string): number => {
+  const number = Number(text);
+  if (/^\d{1,5}$/.test(text) && number > 0 && number < 65_536) return number;
+  throw new InvalidArgumentError('Give a port, 1 to 65535.');
 };
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -27,6 +34,14 @@ const defaultUrl = (): string => {
   const { env } = process;
   return env.FPM_GATEWAY_URL ?? `http://127.0.0.1:${env.PORT ?? env.FPMG_HTTP__PORT ?? 8080}`;
 };
+
+interface DevArguments {
+  readonly json: boolean;
+  readonly xdebug?: DebugMode;
+  readonly xdebugHost?: string;
+  readonly xdebugPort?: number;
+  readonly xdebugOutput?: string;
+}
 
 interface CallArguments extends Omit<CallOptions, 'project' | 'files'> {
   readonly file: readonly string[];
@@ -45,13 +60,28 @@ program
   .command('start')
   .description('serve the project')
   .option('--json', 'log and announce in JSON lines', false)
-  .action(async ({ json }: { json: boolean }) => await start({ project: project(), dev: false, json }));
+  .action(async ({ json }: { json: boolean }) => {
+    await start({ project: project(), dev: false, json, debug: undefined });
+  });
 
 program
   .command('dev')
   .description('serve it, reload on every change, show each call as a tree')
   .option('--json', 'log and announce in JSON lines', false)
-  .action(async ({ json }: { json: boolean }) => await start({ project: project(), dev: true, json }));
+  .addOption(
+    new Option('--xdebug [mode]', 'breakpoints in handlers (debug), or coverage, or profile')
+      .choices(DEBUG_MODES)
+      .preset('debug'),
+  )
+  .option('--xdebug-host <host>', 'where your editor listens (default: client_host in XDEBUG_CONFIG, or 127.0.0.1)')
+  .option('--xdebug-port <port>', 'on which port (default: client_port in XDEBUG_CONFIG, or 9003)', port)
+  .option('--xdebug-output <folder>', 'for coverage (default: coverage) or profiles (default: a temporary folder)')
+  .action(async (options: DevArguments) => {
+    const { json, xdebug, xdebugHost, xdebugPort, xdebugOutput } = options;
+    const flags = { host: xdebugHost, port: xdebugPort, output: xdebugOutput };
+    const debug = xdebug === undefined ? undefined : debugOptions({ mode: xdebug, ...flags }, process.env);
+    await start({ project: project(), dev: true, json, debug });
+  });
 
 program
   .command('call')

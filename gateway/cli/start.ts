@@ -1,6 +1,8 @@
 /** `fpm-gateway start` and `dev`: the server with its banner, logs and signals. */
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { Debugging } from '../debug/debugging.ts';
+import type { DebugOptions } from '../debug/options.ts';
 import type { Log } from '../log.ts';
 import { type Server, startServer } from '../server.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
@@ -15,6 +17,8 @@ export interface StartOptions {
   readonly project: string;
   readonly dev: boolean;
   readonly json: boolean;
+  /** `dev --xdebug`. */
+  readonly debug: DebugOptions | undefined;
 }
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -60,7 +64,7 @@ const quieter = (log: Log): Log => ({
   error: (details, message) => ('callId' in details ? undefined : log.error(details, message)),
 });
 
-const banner = (server: Server, options: StartOptions, ms: number): string => {
+const banner = (server: Server, options: StartOptions, ms: number, debugging: Debugging | undefined): string => {
   const { url, adminUrl, gateway } = server;
   const title = (text: string): string => paint(process.stdout, 'bold', text);
   const dim = (text: string): string => paint(process.stdout, 'dim', text);
@@ -91,6 +95,7 @@ const banner = (server: Server, options: StartOptions, ms: number): string => {
     ...(adminUrl === undefined
       ? []
       : [`  ${title('Admin')}      ${paint(process.stdout, 'cyan', adminUrl)} ${dim('/traces/{id}, /admin/pools')}`]),
+    ...(debugging === undefined ? [] : [`  ${title('Xdebug')}     ${debugging.summary}`]),
     '',
     `  ${title('Functions')}`,
     ...indent(table(functions)),
@@ -106,15 +111,24 @@ const banner = (server: Server, options: StartOptions, ms: number): string => {
   ].join('\n');
 };
 
-const announce = (server: Server, options: StartOptions, ms: number): void => {
+const announce = (server: Server, options: StartOptions, ms: number, debugging: Debugging | undefined): void => {
   if (!options.json) {
-    say(banner(server, options, ms));
+    say(banner(server, options, ms, debugging));
     return;
   }
   const { url, adminUrl, gateway } = server;
-  say(
-    JSON.stringify({ event: 'ready', url, adminUrl, functions: [...gateway.functions.keys()], pools: gateway.pools() }),
-  );
+  const functions = [...gateway.functions.keys()];
+  const xdebug = debugging?.summary;
+  say(JSON.stringify({ event: 'ready', url, adminUrl, functions, pools: gateway.pools(), xdebug }));
+};
+
+const openDebugging = async ({ debug, project, json }: StartOptions): Promise<Debugging | undefined> => {
+  if (debug === undefined) return undefined;
+  const tell = (line: string): void => {
+    if (json) say(JSON.stringify({ event: 'xdebug', line }));
+    else say(`${paint(process.stdout, 'yellow', '!')} ${line}`);
+  };
+  return await Debugging.open(debug, { project, tell });
 };
 
 /** First signal: finish what runs. Second: now. A signal during the start is kept until there is a server to stop. */
@@ -182,14 +196,23 @@ export const start = async (options: StartOptions): Promise<void> => {
   const onTrace =
     dev && !json ? (record: Parameters<typeof renderTrace>[0]) => say(`${renderTrace(record, colour)}\n`) : undefined;
   let stopWatching = async (): Promise<void> => {};
-  const starting = startServer({ project, env, log, onTrace });
-  onSignals(starting, processLog, () => stopWatching());
+  let debugging: Debugging | undefined;
+  const starting = openDebugging(options).then((opened) => {
+    debugging = opened;
+    return startServer({ project, env, log, onTrace, adjust: opened?.adjust });
+  });
+  const end = async (): Promise<void> => {
+    debugging?.close();
+    await processLog.end();
+  };
+  onSignals(starting, { logger, end }, () => stopWatching());
   try {
     const server = await starting;
     logger.level = server.gateway.settings.log.level;
     if (dev) stopWatching = await watchDev(server, options);
-    announce(server, options, performance.now() - startedMs);
+    announce(server, options, performance.now() - startedMs, debugging);
   } catch (error) {
+    debugging?.close();
     failCommand(error, json);
   }
 };

@@ -47,6 +47,8 @@ export interface GatewayFunction {
   readonly idempotent: boolean;
   readonly retry: { readonly attempts: number; readonly baseMs: number; readonly maxMs: number };
   readonly concurrency: number | undefined;
+  /** Somebody may look at its calls in a debugger: not even what a caller allows ends them. */
+  readonly debugged: boolean;
 }
 
 export const toJsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema =>
@@ -180,6 +182,7 @@ export const resolveFunction = (
       idempotent: contract.idempotent ?? false,
       retry,
       concurrency: override.concurrency ?? contract.concurrency,
+      debugged: false,
     };
   });
   return fn === undefined || problems.length > 0 ? { fn: undefined, problems } : { fn, problems: [] };

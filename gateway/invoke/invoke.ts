@@ -296,5 +296,5 @@ const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
 const budgetMs = ({ fn, connectTimeoutMs }: Target, { queueTimeoutMs, timeoutMs }: Call): number =>
   Math.min(
     (queueTimeoutMs ?? fn.queueTimeoutMs) + connectTimeoutMs + fn.timeoutMs,
-    timeoutMs ?? Number.POSITIVE_INFINITY,
+    (fn.debugged ? undefined : timeoutMs) ?? Number.POSITIVE_INFINITY,
   );

@@ -26,6 +26,11 @@ export interface CommandOptions {
   readonly gid?: number;
 }
 
+export interface ServeOptions extends CommandOptions {
+  /** Of `start` or `dev`. */
+  readonly args?: readonly string[];
+}
+
 const INHERITED = ['PATH', 'HOME', 'USER', 'LANG'];
 
 /** Ends with the test, and its php-fpm with the runtime folder, even if the command was killed. */
@@ -80,9 +85,9 @@ export interface ServingCommand extends Command {
 export const serve = async (
   command: 'start' | 'dev',
   project: string,
-  options: CommandOptions = {},
+  { args = [], ...options }: ServeOptions = {},
 ): Promise<ServingCommand> => {
-  const running = runCommand(['--project', project, command, '--json'], options);
+  const running = runCommand(['--project', project, command, '--json', ...args], options);
   let ended = false;
   void running.exit.then(() => {
     ended = true;

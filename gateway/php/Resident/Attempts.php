@@ -6,6 +6,7 @@ namespace FpmGateway\Resident;
 
 use FpmGateway\Binary;
 use FpmGateway\Call;
+use FpmGateway\Debug\Hooks;
 use FpmGateway\Facts;
 use FpmGateway\Failure;
 use FpmGateway\Outcome;
@@ -23,6 +24,8 @@ final class Attempts
     private ?Call $call = null;
     private bool $finishing = false;
     private int $served = 0;
+    /** `dev --xdebug` has loaded what looks at each call. */
+    private readonly bool $debugged;
     private ?string $reserve;
 
     public function __construct(
@@ -36,6 +39,7 @@ final class Attempts
     ) {
         // Freed when memory has run out, so that the envelope can still be written.
         $this->reserve = str_repeat('x', Runtime::RESERVE_BYTES);
+        $this->debugged = class_exists(Hooks::class, false);
     }
 
     /** False when the worker is to end: the gateway is gone, or the application did not load. */
@@ -98,6 +102,9 @@ final class Attempts
             ? json_decode($request->input, true, 512, JSON_THROW_ON_ERROR)
             : $request->uploads->input();
         $class = $handler->class;
+        if ($this->debugged) {
+            Hooks::before();
+        }
         $result = ($handler->run)($class === null ? $input : $class::fromArray($input), $this->call, $this->application->app);
         if ($handler->streams !== null && is_iterable($result) && !(is_array($result) && !array_is_list($result))) {
             return $this->stream($request->id, $result, $handler->streams === 'bytes');
@@ -196,6 +203,9 @@ final class Attempts
         $request = $this->request;
         $leaks = [];
         if ($this->call !== null) {
+            if ($this->debugged) {
+                Hooks::after();
+            }
             if ($resets) {
                 $leaks = Resets::leaks($this->call->takeResets());
             }
