@@ -48,7 +48,7 @@ export class ResidentMaster {
   #starting: Promise<How> | undefined;
   #stopped = false;
   #lastId = 0;
-  readonly #forks = new Map<number, (pid: number) => void>();
+  readonly #forks = new Map<number, (answer: number | string) => void>();
   /** All that run: the master, or each worker. */
   readonly #processes = new Set<ResidentProcess>();
   /** What the bootstrap printed. */
@@ -118,13 +118,14 @@ export class ResidentMaster {
     this.#lastId += 1;
     const id = this.#lastId;
     const path = this.#socketPath(id);
-    const forked = new Promise<number>((resolve) => this.#forks.set(id, resolve));
+    const forked = new Promise<number | string>((resolve) => this.#forks.set(id, resolve));
     process.fork(id, path);
-    const outcome = await within(Promise.race([forked, process.exited]), FORK_TIMEOUT_MS);
+    const ended = process.exited.then((how) => `It ended with ${how}.`);
+    const outcome = await within(Promise.race([forked, ended]), FORK_TIMEOUT_MS);
     this.#forks.delete(id);
     if (typeof outcome === 'number') return { address: { kind: 'unix', path }, loads: bootstrapIn === 'worker' };
     if (outcome === LATE) process.kill();
-    throw unavailable(outcome === LATE ? `it did not fork within ${FORK_TIMEOUT_MS} ms` : `it ended with ${outcome}`);
+    throw unavailable(outcome === LATE ? `It did not fork within ${FORK_TIMEOUT_MS} ms.` : outcome);
   }
 
   async #startAlone(): Promise<StartedWorker> {
@@ -148,6 +149,7 @@ export class ResidentMaster {
     const first = Promise.withResolvers<ResidentEvent>();
     const process = new ResidentProcess(program, { op: 'start', ...order, bootstrapIn, socket }, (event) => {
       if (event.event === 'forked') this.#forks.get(event.id)?.(event.pid);
+      else if (event.event === 'refused') this.#forks.get(event.id)?.(event.message);
       else if (event.event === 'exited') this.#noteExit(event);
       else first.resolve(event);
     });
@@ -180,5 +182,5 @@ const failedBy = (reason: string | undefined): string =>
 const unavailable = (why: string): GatewayError =>
   new GatewayError('pool-unavailable', 'No resident worker can be started.', {
     executed: 'no',
-    privateDetail: `The master of the pool's resident workers: ${why}.`,
+    privateDetail: `The master of the pool's resident workers: ${why}`,
   });

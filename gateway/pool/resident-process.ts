@@ -49,6 +49,7 @@ export type ResidentEvent =
       readonly exception?: PhpException;
     }
   | { readonly event: 'forked'; readonly id: number; readonly pid: number }
+  | { readonly event: 'refused'; readonly id: number; readonly message: string }
   | { readonly event: 'exited'; readonly pid: number; readonly status?: number; readonly signal?: number };
 
 const KEPT_LINES = 20;

@@ -60,6 +60,7 @@ final class Application
                 'inputClass' => $handler->class,
                 'exception' => $handler->exception,
                 'stray' => $handler->stray,
+                'habits' => Habits::of($handler->file),
             ];
         }
 

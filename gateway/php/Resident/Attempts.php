@@ -33,7 +33,7 @@ final class Attempts
         private readonly Reply $reply,
         private readonly Usage $usage,
         private readonly Stderr $stderr,
-        private readonly Sentinel $sentinel,
+        private readonly ?Sentinel $sentinel,
         private readonly int $pid,
         private readonly int $bornNs,
     ) {
@@ -178,7 +178,7 @@ final class Attempts
         try {
             if (!$this->application->loaded) {
                 $this->application->load();
-                $this->sentinel->begin();
+                $this->sentinel?->begin();
             }
             $facts = Facts::all();
             $facts['opcache'] = $facts['opcache'] && (bool) ini_get('opcache.enable_cli');
@@ -221,7 +221,7 @@ final class Attempts
             $meta .= ',' . self::members($printed);
         }
         if ($resets) {
-            array_push($leaks, ...Printed::leaks(), ...$this->sentinel->afterCall(explode(' ', $request->call, 2)[0]));
+            array_push($leaks, ...Printed::leaks(), ...($this->sentinel?->afterCall(explode(' ', $request->call, 2)[0]) ?? []));
             if ($leaks !== []) {
                 $meta .= ',' . self::members(['leaks' => $leaks]);
             }

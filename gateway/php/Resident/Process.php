@@ -59,6 +59,9 @@ final class Process
 
     private static function start(Start $start, Control $control): void
     {
+        if ($start->title !== '' && function_exists('cli_set_process_title')) {
+            @cli_set_process_title($start->title);
+        }
         $forks = $start->socket === null && function_exists('pcntl_fork') && function_exists('pcntl_waitpid');
         if ($start->socket === null && !$forks) {
             $control->tell(self::ready(false, 0.0, ''));

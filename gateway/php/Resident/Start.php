@@ -12,7 +12,8 @@ final class Start
      * @param bool        $inWorker  the bootstrap runs in each worker: what it opens cannot be shared
      * @param list<array{name: string, file: string, streams: 'items'|'bytes'|null}> $functions
      * @param string      $uploads   the folder for files that come with calls
-     * @param array{first: int, dense: bool} $sentinel
+     * @param array{first: int, dense: bool}|null $sentinel null: nobody looks for what calls leave behind
+     * @param string      $title     for process lists
      * @param string|null $socket    this process is a worker by itself, and listens there
      */
     private function __construct(
@@ -20,7 +21,8 @@ final class Start
         public readonly bool $inWorker,
         public readonly array $functions,
         public readonly string $uploads,
-        public readonly array $sentinel,
+        public readonly ?array $sentinel,
+        public readonly string $title,
         public readonly ?string $socket,
     ) {
     }
@@ -31,14 +33,15 @@ final class Start
         if (($line['op'] ?? null) !== 'start' || !is_array($line['functions'] ?? null)) {
             throw new Malformed('The first line over descriptor 3 does not say what to start.');
         }
-        $sentinel = $line['sentinel'] ?? [];
+        $sentinel = $line['sentinel'] ?? null;
 
         return new self(
             (string) ($line['bootstrap'] ?? ''),
             ($line['bootstrapIn'] ?? 'master') === 'worker',
             array_values($line['functions']),
             (string) ($line['uploads'] ?? ''),
-            ['first' => (int) ($sentinel['first'] ?? 20), 'dense' => (bool) ($sentinel['dense'] ?? false)],
+            $sentinel === null ? null : ['first' => (int) $sentinel['first'], 'dense' => (bool) $sentinel['dense']],
+            (string) ($line['title'] ?? ''),
             isset($line['socket']) ? (string) $line['socket'] : null,
         );
     }

@@ -25,13 +25,13 @@ final class Worker
         $pid = (int) getmypid();
         $stderr = new Stderr($start->uploads);
         $usage = new Usage($pid);
-        $sentinel = new Sentinel($start->sentinel);
+        $sentinel = $start->sentinel === null ? null : new Sentinel($start->sentinel);
         $attempts = new Attempts($application, new Reply($connection), $usage, $stderr, $sentinel, $pid, $bornNs);
         $worker = new self($connection, new Requests($start->uploads), $attempts, $usage, $stderr);
         Process::atEnd($worker->afterEnd(...));
         Printed::begin();
         if ($application->loaded) {
-            $sentinel->begin();
+            $sentinel?->begin();
         }
         $worker->loop();
     }
