@@ -215,7 +215,8 @@ done`;
 
 const compiler = { gcc: '/usr/bin/gcc', 'libc6-dev': '/usr/include/stdio.h' };
 const filesOf = {
-  start: {},
+  // Resident workers run on PHP's command line program.
+  start: { 'php-cli': '/usr/bin/php' },
   // One FastCGI test talks to a C program built on libfcgi; pages are tested in a real browser, scripts against nginx,
   // the PHP client in programs of its own.
   test: {
