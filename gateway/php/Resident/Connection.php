@@ -5,88 +5,119 @@ declare(strict_types=1);
 namespace FpmGateway\Resident;
 
 /**
- * The worker's connection. PHP's socket streams ask poll() before each read; the same socket as a plain file does
- * not. So it is read and written as a file, and as a socket only asked whether anything is there.
+ * The worker's connection, as two streams of PHP over one socket. PHP asks poll() before each read of a stream that
+ * blocks, and gives up a write after a time. It does neither for one that does not block, and the second stream makes
+ * the socket of the first block all the same: one read(2) and one write(2) for each call, for as long as they take.
  */
 final class Connection
 {
-    /** Two records of a large body; small ones cost no more. */
-    private const READ_BYTES = 65_536;
     private const SMALL_READ_BYTES = 8192;
+    /** A record of a large body. */
+    private const READ_BYTES = 65_536;
+    private const LINGER_MS = 1000;
+    private const MAX_TRIES = 100;
 
-    /** @var resource */
-    private $file;
     private int $readBytes = self::SMALL_READ_BYTES;
 
     /**
-     * @param resource $socket
-     * @param int|null $descriptor null where the system does not tell: then the socket does both
+     * @param resource $stream
+     * @param resource $second the same, where the system does not tell which descriptor it has
      */
-    public function __construct(private $socket, ?int $descriptor)
+    private function __construct(private $stream, private $second)
     {
-        $file = $descriptor === null ? false : @fopen("php://fd/$descriptor", 'r+');
-        $this->file = $file === false ? $socket : $file;
-        foreach ([$this->file, $socket] as $stream) {
-            stream_set_blocking($stream, true);
-            stream_set_read_buffer($stream, 0);
-            stream_set_write_buffer($stream, 0);
+        foreach ([$stream, $second] as $each) {
+            stream_set_read_buffer($each, 0);
+            stream_set_write_buffer($each, 0);
+            stream_set_timeout($each, -1);
         }
-        // Of no use to a file; a socket that does both must wait as long as it takes.
-        stream_set_timeout($socket, $file === false ? 365 * 86_400 : 0);
+        if ($second !== $stream) {
+            // One that blocks, and waits for no time at all: that says whether anything is there, in 0.4 µs.
+            stream_set_timeout($second, 0);
+        }
+        $this->block();
+    }
+
+    /** @param resource $socket */
+    public static function of($socket, ?int $descriptor): self
+    {
+        $second = $descriptor === null ? false : @fopen("php://fd/$descriptor", 'r+');
+
+        return new self($socket, $second === false ? $socket : $second);
     }
 
     /** What is there, waiting for it; null when the connection has ended. */
     public function read(): ?string
     {
-        $bytes = fread($this->file, $this->readBytes);
-        if ($bytes === '' || $bytes === false) {
-            return $this->readAgain();
-        }
-        // Where a read was full, much more is coming.
-        $this->readBytes = strlen($bytes) < $this->readBytes ? self::SMALL_READ_BYTES : self::READ_BYTES;
+        for ($tries = 0; $tries < self::MAX_TRIES; ++$tries) {
+            $bytes = fread($this->stream, $this->readBytes);
+            if ($bytes !== '' && $bytes !== false) {
+                // Where a read was full, much more is coming.
+                $this->readBytes = strlen($bytes) < $this->readBytes ? self::SMALL_READ_BYTES : self::READ_BYTES;
 
-        return $bytes;
-    }
-
-    /** What is there now; empty for nothing. An end is found by the next `read()`. */
-    public function look(): string
-    {
-        if ($this->file === $this->socket) {
-            $read = [$this->socket];
-            $none = null;
-
-            return @stream_select($read, $none, $none, 0) === 1 ? (string) @fread($this->socket, self::READ_BYTES) : '';
-        }
-
-        return (string) @fread($this->socket, self::READ_BYTES);
-    }
-
-    /** False when the gateway is gone. */
-    public function write(string $bytes): bool
-    {
-        // Whole, or not at all: it blocks until the gateway has room.
-        return @fwrite($this->file, $bytes) === strlen($bytes);
-    }
-
-    /** The gateway learns of the end now, though a process that a handler started may have a copy of the socket. */
-    public function shut(): void
-    {
-        if (is_resource($this->socket)) {
-            @stream_socket_shutdown($this->socket, STREAM_SHUT_RDWR);
-        }
-    }
-
-    /** A signal came, or a handler found the stream and made it non-blocking. */
-    private function readAgain(): ?string
-    {
-        for ($tries = 0; $tries < 100 && !feof($this->file); ++$tries) {
-            stream_set_blocking($this->file, true);
-            $bytes = @fread($this->file, self::READ_BYTES);
-            if (is_string($bytes) && $bytes !== '') {
                 return $bytes;
             }
+            if (feof($this->stream)) {
+                return null;
+            }
+            // A signal came, or a handler found the streams and changed them.
+            $this->block();
         }
 
         return null;
+    }
+
+    /** What is there now; empty for nothing, and at the end, which the next `read()` finds. */
+    public function look(): string
+    {
+        if ($this->second !== $this->stream) {
+            return (string) @fread($this->second, self::READ_BYTES);
+        }
+        $read = [$this->second];
+        $none = null;
+
+        return @stream_select($read, $none, $none, 0) === 1 ? (string) @fread($this->second, self::READ_BYTES) : '';
+    }
+
+    /** False when the gateway is gone. It blocks until the gateway has room. */
+    public function write(string $bytes): bool
+    {
+        $written = @fwrite($this->stream, $bytes);
+        for ($tries = 0; $written !== strlen($bytes) && $tries < self::MAX_TRIES; ++$tries) {
+            if ($written === false) {
+                return false;
+            }
+            $this->block();
+            $bytes = substr($bytes, $written);
+            $written = @fwrite($this->stream, $bytes);
+        }
+
+        return $written === strlen($bytes);
+    }
+
+    /**
+     * The gateway learns of the end now, though a process that a handler started may have a copy of the socket. What
+     * it is writing at this moment is read and dropped: refused, it might end its connection without reading the answer.
+     */
+    public function end(): void
+    {
+        if (!is_resource($this->second)) {
+            return;
+        }
+        @stream_socket_shutdown($this->second, STREAM_SHUT_WR);
+        $untilNs = hrtime(true) + self::LINGER_MS * 1_000_000;
+        do {
+            $read = [$this->second];
+            $none = null;
+            $ready = @stream_select($read, $none, $none, 0, max(0, intdiv($untilNs - hrtime(true), 1000)));
+        } while ($ready === 1 && (string) @fread($this->second, self::READ_BYTES) !== '');
+        @stream_socket_shutdown($this->second, STREAM_SHUT_RDWR);
+    }
+
+    private function block(): void
+    {
+        if ($this->second !== $this->stream) {
+            stream_set_blocking($this->stream, false);
+        }
+        stream_set_blocking($this->second, true);
     }
 }

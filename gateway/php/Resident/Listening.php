@@ -40,7 +40,7 @@ final class Listening
         }
         $added = array_keys(array_diff_key(OpenFiles::sockets(), $before));
 
-        return new Connection($stream, count($added) === 1 ? $added[0] : null);
+        return Connection::of($stream, count($added) === 1 ? $added[0] : null);
     }
 
     public function close(): void

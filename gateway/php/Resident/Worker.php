@@ -51,7 +51,7 @@ final class Worker
             $status = Process::BROKEN;
         }
         $this->requests->drop();
-        $this->connection->shut();
+        $this->connection->end();
         Process::end($status);
     }
 
@@ -89,7 +89,12 @@ final class Worker
     private function afterEnd(): void
     {
         $this->attempts->afterEnd();
-        $confirmations = '';
+        try {
+            $this->requests->push($this->connection->look());
+        } catch (\Throwable) {
+            // It is the end in any case.
+        }
+        $confirmations = $this->requests->replies;
         foreach ($this->requests->queue as $request) {
             $confirmations .= Requests::neverBegan($request->id);
         }
@@ -97,6 +102,6 @@ final class Worker
             $this->connection->write($confirmations);
         }
         $this->requests->drop();
-        $this->connection->shut();
+        $this->connection->end();
     }
 }
