@@ -22,6 +22,13 @@ export interface Functions {
     output: EchoOutput;
     errors: {};
   };
+  /** Say hello, from a worker that is bootstrapped once */
+  'echo-resident': {
+    kind: 'json';
+    input: EchoResidentInput;
+    output: EchoResidentOutput;
+    errors: {};
+  };
   /**
    * The days of a period as CSV
    *
@@ -58,6 +65,19 @@ export interface Functions {
     errors: {
       'not-an-image': ResizeImageErrorNotAnImage;
       'image-too-large': ResizeImageErrorImageTooLarge;
+    };
+  };
+  /**
+   * What a basket costs
+   *
+   * An application with a container, configuration files and a database: see docs/bootstrap.md.
+   */
+  'shop-quote': {
+    kind: 'json';
+    input: ShopQuoteInput;
+    output: ShopQuoteOutput;
+    errors: {
+      'unknown-sku': ShopQuoteErrorUnknownSku;
     };
   };
   /**
@@ -164,6 +184,14 @@ export interface EchoOutput {
   hello: string;
 }
 
+export interface EchoResidentInput {
+  name: string;
+}
+
+export interface EchoResidentOutput {
+  hello: string;
+}
+
 export interface ExportCsvInput {
   from: string;
   to: string;
@@ -209,6 +237,30 @@ export interface ResizeImageInput {
    * @default 80
    */
   quality?: number;
+}
+
+export interface ShopQuoteErrorUnknownSku {
+  sku: string;
+}
+
+export interface ShopQuoteInput {
+  items: readonly ShopQuoteInputItemsItem[];
+}
+
+export interface ShopQuoteInputItemsItem {
+  sku: string;
+  quantity: number;
+}
+
+export interface ShopQuoteOutput {
+  lines: ShopQuoteOutputLinesItem[];
+  totalCents: number;
+  currency: string;
+}
+
+export interface ShopQuoteOutputLinesItem {
+  title: string;
+  cents: number;
 }
 
 export interface SleepInput {

@@ -38,6 +38,18 @@ final class FunctionsClient
     }
 
     /**
+     * Say hello, from a worker that is bootstrapped once
+     *
+     * @throws \FpmGateway\Client\CallFailed
+     */
+    public function echoResident(EchoResidentInput $input, ?int $timeoutMs = null): EchoResidentOutput
+    {
+        $output = $this->client->invoke('echo-resident', $input, timeoutMs: $timeoutMs, idempotent: true);
+
+        return EchoResidentOutput::fromArray($output);
+    }
+
+    /**
      * The days of a period as CSV
      *
      * One row for each day: date, weekday, ISO week, day of the year. Written while it is read: a thousand years need no more memory than a week.
@@ -74,6 +86,20 @@ final class FunctionsClient
     public function resizeImage(ResizeImageInput $input, ?int $timeoutMs = null): \FpmGateway\Binary
     {
         return $this->client->invoke('resize-image', $input, timeoutMs: $timeoutMs, idempotent: true);
+    }
+
+    /**
+     * What a basket costs
+     *
+     * An application with a container, configuration files and a database: see docs/bootstrap.md.
+     *
+     * @throws \FpmGateway\Client\CallFailed unknown-sku (its data: ShopQuoteErrorUnknownSku)
+     */
+    public function shopQuote(ShopQuoteInput $input, ?int $timeoutMs = null): ShopQuoteOutput
+    {
+        $output = $this->client->invoke('shop-quote', $input, timeoutMs: $timeoutMs, idempotent: true);
+
+        return ShopQuoteOutput::fromArray($output);
     }
 
     /**
