@@ -1,5 +1,5 @@
 /** `dev --xdebug`: a breakpoint in a handler holds its call for as long as somebody looks at it. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -7,7 +7,8 @@ import { callUrl } from '../support/call.ts';
 import { runCommand, type ServingCommand, serve } from '../support/command.ts';
 import { Editor } from '../support/dbgp.ts';
 import { freePort } from '../support/free-port.ts';
-import { functionsProject } from '../support/project.ts';
+import { openFolder } from '../support/lifetime.ts';
+import { functionsProject, handler } from '../support/project.ts';
 import { until } from '../support/until.ts';
 
 const ENGINES = ['fpm', 'resident'] as const;
@@ -57,13 +58,19 @@ test.each(ENGINES)(
     expect(await stop.evaluate('$twice')).toBe('42');
     await heldFor(HELD_MS);
     expect(editor.stops).toHaveLength(1);
+    // A change meanwhile is for the next call.
+    writeFileSync(file, handler("return 'changed';"));
+    await until('it is loaded', () => cli.events().some(({ event }) => event === 'reloaded'));
     stop.goOn();
     expect(await (await answer).json()).toBe(42);
     (await editor.stop(2)).goOn();
     expect(await (await next).json()).toBe(8);
+    expect(await (await call(1)).json()).toBe('changed');
     // Neither checks of handlers nor primings are sessions.
-    await until('both sessions have ended', () => editor.ended === 2);
-    expect(editor.begun).toBe(2);
+    await until('all sessions have ended', () => editor.ended === 3);
+    expect(editor.begun).toBe(3);
+    // What the debugger leaves is none of the handler's.
+    expect(cli.events().filter(({ msg }) => /leak|left|behind/i.test(String(msg)))).toEqual([]);
   },
 );
 
@@ -96,6 +103,48 @@ test.each(ENGINES)(
   },
 );
 
+test.each(ENGINES)('%s: a stream is held between its items', async (engine) => {
+  const project = functionsProject({
+    'schemas/count.ts': `
+      import { z } from 'zod';
+      import { defineFunction, stream } from 'fpm-gateway/contract';
+      export default defineFunction({ input: z.any(), output: stream(z.any()), engine: '${engine}' });`,
+    'functions/count.php': handler('foreach ([1, 2] as $n) {\n$next = $n;\nyield $next;\n}'),
+  });
+  const editor = await Editor.listen();
+  editor.breakpoints.push({ file: join(project, 'functions/count.php'), line: 6 });
+  const cli = await dev(project, editor);
+  const answer = callUrl(cli.url, 'count', {}).then((response) => response.text());
+  (await editor.stop(1)).goOn();
+  const second = await editor.stop(2);
+  await heldFor(HELD_MS);
+  second.goOn();
+  expect(await answer).toBe('1\n2\n');
+});
+
+test('a script stops, too, and what its pool prepends has run', async () => {
+  const project = functionsProject({
+    'schemas/page.ts': `
+      import { z } from 'zod';
+      export default { script: 'page.php', input: z.any(), output: z.any() };`,
+    'functions/page.php':
+      '<?php\n$text = json_encode($prepended);\nheader("Content-Type: application/json");\necho $text;\n',
+  });
+  const editor = await Editor.listen();
+  const file = join(project, 'functions/page.php');
+  editor.breakpoints.push({ file, line: 3 });
+  const own = { FPMG_POOLS__DEFAULT__INI__AUTO_PREPEND_FILE: join(openFolder(), 'before.php') };
+  writeFileSync(own.FPMG_POOLS__DEFAULT__INI__AUTO_PREPEND_FILE, '<?php\n$prepended = "yes";\n');
+  const args = ['--xdebug', '--xdebug-port', String(editor.port)];
+  const cli = await serve('dev', project, { env: { ...TINY, ...own }, args });
+  const answer = callUrl(cli.url, 'page', {});
+  const stop = await editor.stop(1);
+  expect(stop).toMatchObject({ file, line: 3 });
+  expect(await stop.evaluate('$text')).toBe('"yes"');
+  stop.goOn();
+  expect(await (await answer).json()).toBe('yes');
+});
+
 test('without an editor calls run through, and the terminal says so once', async () => {
   const project = functionsProject({ one: 'return 1;' });
   const cli = await dev(project, { port: await freePort() });
@@ -116,7 +165,6 @@ test.each(ENGINES)(
     const made = functionsProject({
       'functions/hi.php': '<?php\nreturn static function ($input) {\n    return __FILE__;\n};\n',
     });
-    const { cpSync, writeFileSync } = await import('node:fs');
     cpSync(made, project, { recursive: true });
     mkdirSync(join(project, 'schemas'));
     // Out of reach of the repository's modules: plain data.
