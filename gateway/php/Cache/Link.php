@@ -35,6 +35,10 @@ final class Link implements Way
     /** A request was written whose answer is not read. */
     private bool $isAsking = false;
     private int $goneUntilNs = 0;
+    /** Why the last connection was given up. */
+    private string $why = '';
+    /** Because it took too long. */
+    private bool $isLate = false;
 
     /** @param string $target `unix:///path` */
     public function __construct(private readonly string $target)
@@ -57,15 +61,15 @@ final class Link implements Way
             $socket = $this->socket($repeats);
             $request = pack('V', self::HEAD_BYTES + \strlen($behind)) . $number . \chr($command | $this->fresh) . \chr($keyBytes) . $behind;
             $this->isAsking = true;
-            $why = 'it does not take requests';
+            $this->why = 'it does not take requests';
             // What was not written to its end is not carried out: the gateway is not there, or was started anew.
             $isSafe = true;
             if (@fwrite($socket, $request) === \strlen($request)) {
                 if ($patienceMs > 0) {
                     self::setTimeout($socket, self::ANSWER_TIMEOUT_MS + $patienceMs);
                 }
-                $answer = $this->read($socket, '');
-                if (\is_string($answer) && substr($answer, 4, 8) === $number) {
+                $answer = $this->read($socket, '', $number, true);
+                if ($answer !== null) {
                     if ($patienceMs > 0) {
                         self::setTimeout($socket, self::ANSWER_TIMEOUT_MS);
                     }
@@ -75,11 +79,12 @@ final class Link implements Way
                     return $answer;
                 }
                 $isSafe = $repeats;
-                $why = $this->whyNot($socket, $answer);
+                // Who did not answer in time would not a second time.
+                $isLast = $isLast || $this->isLate;
             }
             $this->close();
             if ($isLast || !$isSafe) {
-                throw $this->gone($why . ($isSafe ? '' : '; it may have been done, or not'));
+                throw $this->gone($this->why . ($isSafe ? '' : '; it may have been done, or not'));
             }
         }
     }
@@ -93,9 +98,9 @@ final class Link implements Way
                 $numbers[] = $number = pack('P', ++$this->number);
                 $requests .= pack('V', self::HEAD_BYTES + \strlen($keys[$at])) . $number . \chr(self::GET) . \chr(\strlen($keys[$at])) . $keys[$at];
             }
-            $batch = $this->exchange($requests, $numbers) ?? $this->exchange($requests, $numbers);
+            $batch = $this->exchange($requests, $numbers) ?? ($this->isLate ? null : $this->exchange($requests, $numbers));
             if ($batch === null) {
-                throw $this->gone('it does not answer');
+                throw $this->gone($this->why);
             }
             array_push($answers, ...$batch);
         }
@@ -116,8 +121,8 @@ final class Link implements Way
         $bytes = '';
         if (@fwrite($socket, $requests) === \strlen($requests)) {
             foreach ($numbers as $number) {
-                $bytes = $this->readFirst($socket, $bytes);
-                if ($bytes === null || substr($bytes, 4, 8) !== $number) {
+                $bytes = $this->read($socket, $bytes, $number, false);
+                if ($bytes === null) {
                     break;
                 }
                 $length = unpack('V', $bytes)[1] + 4;
@@ -136,32 +141,24 @@ final class Link implements Way
     }
 
     /**
-     * One answer and nothing else.
-     *
-     * @param resource $socket
-     *
-     * @return string|null null: the connection broke, or this is no answer
-     */
-    private function read($socket, string $bytes): ?string
-    {
-        $bytes = $this->readFirst($socket, $bytes);
-
-        // Only one was asked for.
-        return $bytes !== null && \strlen($bytes) === unpack('V', $bytes)[1] + 4 ? $bytes : null;
-    }
-
-    /**
      * One answer, and what came behind it.
      *
      * @param resource $socket
+     * @param string   $bytes  that were read already
+     * @param bool     $isLast nothing may come behind it
+     *
+     * @return string|null null: the connection broke, or this is not the answer to the request with this number
      */
-    private function readFirst($socket, string $bytes): ?string
+    private function read($socket, string $bytes, string $number, bool $isLast): ?string
     {
+        $this->isLate = false;
         $length = 0;
         while (true) {
             if ($length === 0 && \strlen($bytes) >= self::PAYLOAD_AT) {
                 $length = unpack('V', $bytes)[1] + 4;
-                if ($length < self::PAYLOAD_AT) {
+                if ($length < self::PAYLOAD_AT || substr($bytes, 4, 8) !== $number || ($isLast && \strlen($bytes) > $length)) {
+                    $this->why = 'its answer was meant for another request';
+
                     return null;
                 }
             }
@@ -170,6 +167,9 @@ final class Link implements Way
             }
             $more = @fread($socket, max(self::READ_BYTES, min(self::READ_MAX_BYTES, $length - \strlen($bytes))));
             if ($more === false || $more === '') {
+                $this->isLate = stream_get_meta_data($socket)['timed_out'];
+                $this->why = $this->isLate ? sprintf('it did not answer within %d ms', self::ANSWER_TIMEOUT_MS) : 'the connection ended before the answer';
+
                 return null;
             }
             $bytes = $bytes === '' ? $more : $bytes . $more;
@@ -241,16 +241,6 @@ final class Link implements Way
     private static function setTimeout($socket, float $ms): void
     {
         stream_set_timeout($socket, intdiv((int) $ms, 1000), (int) $ms % 1000 * 1000);
-    }
-
-    /** @param resource $socket */
-    private function whyNot($socket, ?string $answer): string
-    {
-        if ($answer !== null) {
-            return 'its answer was meant for another request';
-        }
-
-        return stream_get_meta_data($socket)['timed_out'] ? sprintf('it did not answer within %d ms', self::ANSWER_TIMEOUT_MS) : 'the connection ended before the answer';
     }
 
     private function gone(string $why): Unavailable
