@@ -15,6 +15,7 @@ import { applicationSection, runApplication } from './sections/application.ts';
 import { batchSection, runBatch } from './sections/batch.ts';
 import { batchDelaySection, runBatchDelay } from './sections/batch-delay.ts';
 import { batchMemorySection, runBatchMemory } from './sections/batch-memory.ts';
+import { cacheSection, runCache } from './sections/cache.ts';
 import { clientSection, runClient } from './sections/client.ts';
 import { fanOutSection, runFanOut } from './sections/fan-out.ts';
 import { functionsSection, runFunctions } from './sections/functions.ts';
@@ -45,6 +46,7 @@ const SECTIONS: readonly (readonly [Section, (bench: Bench) => Promise<SectionRe
   [applicationSection, runApplication],
   [residentBatchSection, runResidentBatch],
   [sentinelSection, runSentinel],
+  [cacheSection, runCache],
 ];
 
 const paint: Paint = process.stdout.isTTY ? (style, text) => styleText(style, text) : plain;

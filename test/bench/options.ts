@@ -16,6 +16,7 @@ export const SECTIONS = [
   'application',
   'resident-batch',
   'sentinel',
+  'cache',
 ] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
