@@ -112,7 +112,7 @@ final class Symbols
         $this->countEvaluated($class->getFileName());
         $own = [];
         foreach ($class->getProperties(\ReflectionProperty::IS_STATIC) as $property) {
-            if ($property->getDeclaringClass()->name === $class->name) {
+            if ($property->class === $class->name) {
                 $own[] = $property->name;
             }
         }
@@ -120,7 +120,7 @@ final class Symbols
             $this->classes[Leak::cut($class->name)] = [$class, $own];
         }
         foreach ($class->getMethods() as $method) {
-            if ($method->getDeclaringClass()->name === $class->name && $method->isUserDefined()) {
+            if ($method->class === $class->name) {
                 $this->addFunction($method);
             }
         }
