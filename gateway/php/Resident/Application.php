@@ -50,6 +50,12 @@ final class Application
         $this->loaded = true;
     }
 
+    /** @return array<string, \Closure> the handlers that load, by function */
+    public function runs(): array
+    {
+        return array_filter(array_map(static fn (Handler $handler): ?\Closure => $handler->run, $this->handlers));
+    }
+
     /** @return list<array<string, mixed>> for the gateway */
     public function told(): array
     {

@@ -26,6 +26,7 @@ final class Attempts
     private int $served = 0;
     /** `dev --xdebug` has loaded what looks at each call. */
     private readonly bool $debugged;
+    private int $startedNs = 0;
     private ?string $reserve;
 
     public function __construct(
@@ -46,7 +47,7 @@ final class Attempts
     public function serve(Request $request): bool
     {
         $this->request = $request;
-        $startedNs = $this->usage->begin();
+        $startedNs = $this->startedNs = $this->usage->begin();
         $parts = explode(' ', $request->call, 3);
         $this->attemptId = $parts[1] ?? '';
         if ($parts[0] === 'prime') {
@@ -178,7 +179,7 @@ final class Attempts
         try {
             if (!$this->application->loaded) {
                 $this->application->load();
-                $this->sentinel?->begin();
+                $this->sentinel?->begin($this->application->app, $this->application->runs());
             }
             $facts = Facts::all();
             $facts['opcache'] = $facts['opcache'] && (bool) ini_get('opcache.enable_cli');
@@ -221,7 +222,10 @@ final class Attempts
             $meta .= ',' . self::members($printed);
         }
         if ($resets) {
-            array_push($leaks, ...Printed::leaks(), ...($this->sentinel?->afterCall(explode(' ', $request->call, 2)[0]) ?? []));
+            array_push($leaks, ...Printed::leaks());
+            if ($this->sentinel !== null) {
+                array_push($leaks, ...$this->sentinel->afterCall(explode(' ', $request->call, 2)[0], $this->startedNs));
+            }
             if ($leaks !== []) {
                 $meta .= ',' . self::members(['leaks' => $leaks]);
             }

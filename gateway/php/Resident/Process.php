@@ -77,6 +77,10 @@ final class Process
         if (!$start->inWorker && !self::load($application, $control, $forks ? $files : null)) {
             return;
         }
+        $sentinel = $start->sentinel === null ? null : new Sentinel($start->sentinel);
+        if ($application->loaded) {
+            $sentinel?->prepare($application->app, $application->runs());
+        }
         $control->tell(self::ready($forks, (hrtime(true) - self::$startedNs) / 1e6, $application->stray));
         if ($forks) {
             // What is garbage now would be copied into each fork as soon as it is collected there.
@@ -88,7 +92,7 @@ final class Process
             self::$startedNs = hrtime(true);
         }
         $control->close();
-        Worker::live($listening, $application, $start, self::$startedNs);
+        Worker::live($listening, $application, $start, $sentinel, self::$startedNs);
     }
 
     /** False: it cannot be shared by forks, and the gateway was told why. */

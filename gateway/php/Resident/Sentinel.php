@@ -34,9 +34,13 @@ final class Sentinel
     /** A leak that goes on is told every so many calls, not with each. */
     private const SILENT_CALLS = 100;
     private const MAX_TOLD = 500;
-    /** What one call counts at most where nobody says when it began. */
-    private const UNKNOWN_NS = 1_000_000;
 
+    private const CLASSES = [
+        Resets::class, Leak::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
+        MemoryTrend::class, Settings::class, Symbols::class, Changes::class, Counts::class, Walk::class,
+    ];
+
+    private ?Symbols $symbols = null;
     private ProcessState $process;
     private FreshRandom $random;
     private MemoryTrend $memory;
@@ -44,18 +48,20 @@ final class Sentinel
     private Changes $changes;
     private Counts $counts;
     private Walk $walk;
+    private bool $begun = false;
     private int $calls = 0;
     /** How things stood before this call is known. */
     private bool $armed = false;
     /** The function whose first calls are being compared; null: it is a sample. */
     private ?string $armedFor = null;
+    /** @var array<string, true> functions whose first calls are over */
+    private array $known = [];
     /** @var array<string, int> looks spent on a function's first calls: others may come between them */
     private array $spent = [];
     /** Time that calls have taken since the last comparison, and how much of it has to pass until the next. */
     private int $servedNs = 0;
     private int $waitNs = 0;
     private int $lookNs = 0;
-    private int $endedNs = 0;
     /** @var array<string, int> leaks told → at which call */
     private array $told = [];
 
@@ -65,42 +71,60 @@ final class Sentinel
     }
 
     /**
-     * When the application and all handlers are loaded: what is there now belongs to them.
+     * Before forks, if there are any: what looking through some hundred classes finds is the same in all of them.
      *
      * @param mixed                   $app      what the bootstrap returned: services in it hold state, too
      * @param array<string, callable> $handlers by function: their static variables
      */
-    public function begin(mixed $app = null, array $handlers = []): void
+    public function prepare(mixed $app, array $handlers): void
     {
-        // None may have to be loaded in between: that would look like a change made by a call.
-        foreach ([Leak::class, Detail::class, Transactions::class, Resets::class] as $class) {
+        // None may have to be loaded after a call: that would look like a change made by it.
+        foreach (self::CLASSES as $class) {
             class_exists($class);
+        }
+        $this->symbols = new Symbols($app, $handlers);
+        $this->symbols->discover();
+    }
+
+    /**
+     * When the application and all handlers are loaded: what is there now belongs to them.
+     *
+     * @param mixed                   $app
+     * @param array<string, callable> $handlers
+     */
+    public function begin(mixed $app, array $handlers): void
+    {
+        if ($this->symbols === null) {
+            $this->prepare($app, $handlers);
         }
         $this->process = new ProcessState();
         $this->random = new FreshRandom();
         $this->settings = new Settings();
         $this->changes = new Changes();
-        $symbols = new Symbols($app, $handlers);
-        $this->walk = new Walk($symbols, $this->changes);
-        $this->counts = new Counts($symbols, $this->changes);
+        $this->walk = new Walk($this->symbols, $this->changes);
+        $this->counts = new Counts($this->symbols, $this->changes);
         $startedNs = hrtime(true);
         $this->look(null);
         $this->armed = $this->options['first'] > 0;
         $this->memory = new MemoryTrend();
-        $this->endedNs = hrtime(true);
-        $this->lookNs = $this->endedNs - $startedNs;
+        $this->lookNs = hrtime(true) - $startedNs;
         $this->waitNs = self::SHARE * 2 * $this->lookNs;
+        $this->begun = true;
     }
 
     /**
      * When a call's own values are gone.
      *
-     * @param int $startedNs `hrtime(true)` when the call began
+     * @param int $startedNs `hrtime(true)` when the call began: its time is what comparisons may cost 1 % of
      *
      * @return list<array{kind: string, name: string, detail: string, restored: bool}>
      */
-    public function afterCall(string $function, int $startedNs = 0): array
+    public function afterCall(string $function, int $startedNs): array
     {
+        if (!$this->begun) {
+            // The bootstrap has ended this worker.
+            return [];
+        }
         ++$this->calls;
         $leaks = $this->process->putBack();
         $this->random->afterCall();
@@ -111,23 +135,24 @@ final class Sentinel
         if ($grows !== null) {
             $leaks[] = $grows;
         }
-        $nowNs = \hrtime(true);
-        $this->servedNs += $startedNs > 0 ? $nowNs - $startedNs : \min($nowNs - $this->endedNs, self::UNKNOWN_NS);
-        $this->endedNs = $nowNs;
-        if ($this->armed || $this->isDue($function)) {
-            array_push($leaks, ...$this->compare($function));
+        $this->servedNs += \hrtime(true) - $startedNs;
+        if ($this->armed || $this->servedNs >= $this->waitNs || !isset($this->known[$function]) || $this->options['dense']) {
+            array_push($leaks, ...$this->lookIfDue($function));
         }
 
         return $leaks === [] ? [] : $this->news($leaks);
     }
 
-    private function isDue(string $function): bool
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    private function lookIfDue(string $function): array
     {
-        if ($this->options['dense'] && $this->calls % self::DENSE_CALLS === self::DENSE_CALLS - 1) {
-            return true;
+        $isFirst = $this->isFirst($function);
+        if (!$isFirst) {
+            $this->known[$function] = true;
         }
+        $isDense = $this->options['dense'] && $this->calls % self::DENSE_CALLS === self::DENSE_CALLS - 1;
 
-        return $this->servedNs >= $this->waitNs || $this->isFirst($function);
+        return $this->armed || $isFirst || $isDense || $this->servedNs >= $this->waitNs ? $this->compare($function) : [];
     }
 
     private function isFirst(string $function): bool
@@ -159,7 +184,6 @@ final class Sentinel
             $this->spent[$this->armedFor] = ($this->spent[$this->armedFor] ?? 0) + 1;
         }
         $this->servedNs = 0;
-        $this->endedNs = hrtime(true);
         $this->memory->leaveOut(memory_get_usage() - $bytes);
 
         return $leaks;

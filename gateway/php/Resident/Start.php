@@ -33,14 +33,14 @@ final class Start
         if (($line['op'] ?? null) !== 'start' || !is_array($line['functions'] ?? null)) {
             throw new Malformed('The first line over descriptor 3 does not say what to start.');
         }
-        $sentinel = $line['sentinel'] ?? null;
+        $sentinel = array_key_exists('sentinel', $line) ? $line['sentinel'] : [];
 
         return new self(
             (string) ($line['bootstrap'] ?? ''),
             ($line['bootstrapIn'] ?? 'master') === 'worker',
             array_values($line['functions']),
             (string) ($line['uploads'] ?? ''),
-            $sentinel === null ? null : ['first' => (int) $sentinel['first'], 'dense' => (bool) $sentinel['dense']],
+            $sentinel === null ? null : ['first' => (int) ($sentinel['first'] ?? 20), 'dense' => (bool) ($sentinel['dense'] ?? false)],
             (string) ($line['title'] ?? ''),
             isset($line['socket']) ? (string) $line['socket'] : null,
         );

@@ -16,7 +16,7 @@ final class Worker
     ) {
     }
 
-    public static function live(Listening $listening, Application $application, Start $start, int $bornNs): never
+    public static function live(Listening $listening, Application $application, Start $start, ?Sentinel $sentinel, int $bornNs): never
     {
         $connection = $listening->accept();
         if ($connection === null) {
@@ -25,13 +25,12 @@ final class Worker
         $pid = (int) getmypid();
         $stderr = new Stderr($start->uploads);
         $usage = new Usage($pid);
-        $sentinel = $start->sentinel === null ? null : new Sentinel($start->sentinel);
         $attempts = new Attempts($application, new Reply($connection), $usage, $stderr, $sentinel, $pid, $bornNs);
         $worker = new self($connection, new Requests($start->uploads), $attempts, $usage, $stderr);
         Process::atEnd($worker->afterEnd(...));
         Printed::begin();
         if ($application->loaded) {
-            $sentinel?->begin();
+            $sentinel?->begin($application->app, $application->runs());
         }
         $worker->loop();
     }

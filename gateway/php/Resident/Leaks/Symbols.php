@@ -84,7 +84,7 @@ final class Symbols
         return $this->evaluated;
     }
 
-    private function discover(): void
+    public function discover(): void
     {
         $classes = get_declared_classes();
         // Not cut off at the end of the list: a class declared late may come to stand in its middle.
