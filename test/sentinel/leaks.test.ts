@@ -91,6 +91,13 @@ const VALUES: readonly Row[] = [
   { what: 'a global', handler: '$GLOBALS["x"] = "user $n";', leak: "global $GLOBALS['x']" },
   { what: 'a global list', handler: 'global $lines; $lines[] = $n;', leak: "global $GLOBALS['lines']" },
   {
+    what: 'a value that may be secret, without telling it',
+    app: 'final class Vault { public static array $last = []; }',
+    handler: 'Vault::$last = ["user" => "ada", "password" => "secret $n"];',
+    leak: 'static Shop\\Vault::$last',
+    detail: 'not told',
+  },
+  {
     what: 'a property of a service in what the bootstrap returned',
     app: `final class Session { private ?string $user = null; function login(string $user): void { $this->user = $user; } }
       return ['session' => new Session()];`,

@@ -71,7 +71,9 @@ final class Changes
             $from = $was->children[$child];
             if ($from !== $to && self::isOther($from, $to, !$isVariables)) {
                 $at = $isArray && !$isVariables ? "['" . Leak::cut((string) $child) . "'] " : '';
-                $this->strike($function, $kind, $name($child), $at . self::show($from) . ' → ' . self::show($to), self::CHANGES);
+                $symbol = $name($child);
+                $detail = Leak::isSecret($symbol . $at) ? Leak::HIDDEN : $at . self::show($from) . ' → ' . self::show($to);
+                $this->strike($function, $kind, $symbol, $detail, self::CHANGES);
             }
         }
         if ($now->count > $was->count && ($now->isList || $now->count > self::MAP_KEYS)) {

@@ -9,21 +9,24 @@ final class Leak
 {
     /** So little of a value is told: it may be a secret. */
     private const MAX_BYTES = 60;
+    public const HIDDEN = 'changed; by its name it may be secret, so its values are not told';
 
     /** @return array{kind: string, name: string, detail: string, restored: bool} */
     public static function of(string $kind, string $name, string $detail, bool $restored): array
     {
-        if (preg_match('/pass|secret|token|credential|apikey|api_key|private|auth/i', $name) === 1) {
-            $detail = 'changed; its values are not told, by its name they may be secret';
-        }
-
         return ['kind' => $kind, 'name' => $name, 'detail' => $detail, 'restored' => $restored];
     }
 
     /** @return array{kind: string, name: string, detail: string, restored: bool} */
     public static function change(string $kind, string $name, mixed $from, mixed $to, bool $restored): array
     {
-        return self::of($kind, $name, self::show($from) . ' → ' . self::show($to), $restored);
+        return self::of($kind, $name, self::isSecret($name) ? self::HIDDEN : self::show($from) . ' → ' . self::show($to), $restored);
+    }
+
+    /** By what something is called: its values go to logs and traces. */
+    public static function isSecret(string $name): bool
+    {
+        return preg_match('/pass(?!port)|pwd|secret|token|credential|api_?key|private|auth(?!or)/i', $name) === 1;
     }
 
     public static function show(mixed $value): string
