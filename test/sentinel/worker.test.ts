@@ -12,7 +12,7 @@ interface Told {
 }
 
 const leaksOf = (answer: ResidentAnswer): string[] =>
-  ((answer.meta.leaks ?? []) as Told[]).map(({ kind, name }) => `${kind} ${name}`);
+  ((answer.meta.leaks ?? []) as readonly Told[]).map(({ kind, name }) => `${kind} ${name}`);
 
 const BOOTSTRAP = `
   final class Session { public ?string $user = null; }
