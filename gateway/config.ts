@@ -141,7 +141,7 @@ const managedPool = z.strictObject({
     .refine((user) => user !== 'root', { error: 'must not be root: PHP never runs as root' })
     .default('www-data')
     .describe('whom the workers run as when the gateway is root; ignored otherwise; never root'),
-  resident: resident.prefault({}).describe('workers of the resident engine'),
+  resident: resident.prefault({}),
 });
 
 const addressText = z.string().refine((text) => parseAddress(text) !== undefined, {
