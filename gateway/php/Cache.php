@@ -46,6 +46,17 @@ final class Cache
         return new self(new Memory());
     }
 
+    /**
+     * For whoever forks: the connection that a bootstrap may have opened is not for all of its children. The next use
+     * opens another.
+     *
+     * @internal
+     */
+    public static function disconnect(): void
+    {
+        self::$own = null;
+    }
+
     private static function target(): string
     {
         $address = getenv('FPMG_CACHE');

@@ -49,6 +49,7 @@ final class Link implements Way
 
     public function __destruct()
     {
+        // One that outlives the request is kept, unless an answer is still to come.
         if ($this->isAsking && $this->pid === getmypid()) {
             $this->close();
         }
