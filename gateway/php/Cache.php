@@ -54,7 +54,9 @@ final class Cache
      */
     public static function disconnect(): void
     {
-        self::$own = null;
+        if (self::$own?->way instanceof Link) {
+            self::$own->way->close();
+        }
     }
 
     private static function target(): string

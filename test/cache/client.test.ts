@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { CacheListener } from '../../gateway/cache/listener.ts';
 import { silentLog } from '../../gateway/log.ts';
 import { temporaryFolder, thisTest } from '../support/lifetime.ts';
+import { until } from '../support/until.ts';
 import { type Opened, openCache } from './caller.ts';
 
 const run = promisify(execFile);
@@ -251,4 +252,13 @@ test('of many that ask at once for what is missing, one makes it', async () => {
     echo json_encode([$value, $cache->get('made')]);`;
   const all = await Promise.all(Array.from({ length: 6 }, () => php(path, one)));
   expect(all).toEqual(Array(6).fill(['value', 1]));
+});
+
+test('a connection opened before a fork can be closed, and is opened anew when it is needed', async () => {
+  const { path, listener } = await openCache();
+  const code = `$sockets = fn (): int => count(array_filter(scandir('/proc/self/fd'), fn ($fd) => str_starts_with((string) @readlink("/proc/self/fd/$fd"), 'socket:')));
+    $before = $sockets(); $cache->set('k', 1); $open = $sockets(); Cache::disconnect();
+    echo json_encode([$open - $before, $sockets() - $before, $cache->get('k'), $sockets() - $before]);`;
+  expect(await php(path, code)).toEqual([1, 0, 1, 1]);
+  await until('all are gone', () => listener.connections === 0);
 });

@@ -251,7 +251,8 @@ final class Link implements Way
         return new Unavailable("The cache at $this->target cannot be reached: $why.");
     }
 
-    private function close(): void
+    /** The next request opens another. */
+    public function close(): void
     {
         $this->isAsking = false;
         if (\is_resource($this->socket)) {
