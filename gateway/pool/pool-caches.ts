@@ -67,8 +67,8 @@ export class PoolCaches {
       const cache = caches.hold(pool, own.cache);
       const kept: PoolCache = { cache, path, listener: undefined };
       this.#pools.set(pool, kept);
-      // Workers in reserve, those of the other engine, and those that are ending have one each.
-      const connectionsMax = 4 * own.workers + settings.limits.callDepthMax + 64;
+      // Workers in reserve, those of both engines, and those that are ending have one each.
+      const connectionsMax = 4 * (own.workers + own.resident.workers) + settings.limits.callDepthMax + 64;
       kept.listener = await CacheListener.open({ pool, path, user, connectionsMax, cache, log });
     }
     if (isRoot()) chmodSync(this.#folder, 0o711);

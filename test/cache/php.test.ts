@@ -204,3 +204,41 @@ test('a bootstrap has it, before there is a call', async () => {
   const booted = await startGateway({ pools }, { project });
   expect(await booted.invoke('run', "return $call->cache->get('bootstraps') >= 2;")).toBe(true);
 });
+
+describe('resident workers', () => {
+  const BOTH = { ...RUN, resident: ['return eval($input);', "engine: 'resident'"] } as const;
+  const pools = { default: { workers: 1, resident: { workers: 2 } } };
+
+  test('share the cache with those of php-fpm, and keep one connection each', async () => {
+    const both = await startGateway({ pools }, { project: functionsProject(BOTH) });
+    await both.invoke('run', "return $call->cache->set('k', 'of php-fpm');");
+    const look = "usleep(5000); return [$call->cache->get('k'), $call->cache->increment('n'), getmypid()];";
+    const seen = (await Promise.all(Array.from({ length: 10 }, () => both.invoke('resident', look)))) as unknown[][];
+    expect(seen.map(([value]) => value)).toEqual(Array(10).fill('of php-fpm'));
+    expect(seen.map(([, count]) => count).sort((a, b) => Number(a) - Number(b))).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+    ]);
+    const workers = new Set(seen.map(([, , pid]) => pid)).size;
+    expect(both.pools()[0]?.cache).toMatchObject({ connections: workers + 1 });
+  });
+
+  test('that end in the middle leave what they made to the next call', async () => {
+    const both = await startGateway({ pools }, { project: functionsProject(BOTH) });
+    const dying = "return $call->cache->remember('r', 60000, function () { exit(1); });";
+    await expect(both.invoke('resident', dying)).rejects.toMatchObject({ executed: 'yes' });
+    expect(await both.invoke('resident', "return $call->cache->remember('r', 60000, fn () => 'made');")).toBe('made');
+  });
+
+  test('fork from a master whose bootstrap uses the cache', async () => {
+    const bootstrap = "<?php FpmGateway\\Cache::ofEnvironment()->increment('bootstraps'); return getmypid();";
+    const booted = {
+      resident: ["return [$app === getmypid(), $call->cache->get('bootstraps')];", "engine: 'resident'"],
+    } as const;
+    const project = functionsProject({ ...booted, 'app/boot.php': bootstrap });
+    const settings = { default: { ...pools.default, bootstrap: 'app/boot.php' } };
+    const both = await startGateway({ pools: settings }, { project });
+    const [isOwn, bootstraps] = (await both.invoke('resident', null)) as [boolean, number];
+    // The master ran it, for all of its forks.
+    expect([isOwn, bootstraps]).toEqual([false, 1]);
+  });
+});

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Cache;
 use FpmGateway\Outcome;
 use FpmGateway\Runtime;
 
@@ -112,6 +113,10 @@ final class Process
         });
         try {
             $application->load($files === null ? null : static function (string $file) use ($files, &$unshared): void {
+                // A connection to the cache is nobody's state: each fork opens its own.
+                if (class_exists(Cache::class, false)) {
+                    Cache::disconnect();
+                }
                 $unshared ??= $files->unshared($file);
             });
         } catch (\Throwable $thrown) {
