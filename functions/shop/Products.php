@@ -30,9 +30,8 @@ final class Products
     /** @return array{title: string, cents: int}|null */
     private function select(string $sku): ?array
     {
-        $query = $this->database->pdo()->prepare('SELECT title, cents FROM products WHERE sku = ?');
-        $query->execute([$sku]);
-        $row = $query->fetch(\PDO::FETCH_ASSOC);
+        $rows = $this->database->query('SELECT title, cents FROM products WHERE sku = ?', [$sku]);
+        $row = $rows->fetch(\PDO::FETCH_ASSOC);
 
         return $row === false ? null : ['title' => $row['title'], 'cents' => (int) $row['cents']];
     }

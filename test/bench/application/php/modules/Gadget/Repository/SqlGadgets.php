@@ -22,10 +22,9 @@ final class SqlGadgets implements Gadgets
 
     public function page(int $page, int $size): array
     {
-        $query = $this->database->pdo()->prepare($this->entities->selectPage(Gadget::class));
-        $query->execute([$size, ($page - 1) * $size]);
+        $rows = $this->database->query($this->entities->selectPage(Gadget::class), [$size, ($page - 1) * $size]);
 
-        return $query->fetchAll(\PDO::FETCH_CLASS, Gadget::class);
+        return $rows->fetchAll(\PDO::FETCH_CLASS, Gadget::class);
     }
 
     public function discount(int $id): ?GadgetDiscount
@@ -42,9 +41,6 @@ final class SqlGadgets implements Gadgets
      */
     private function one(string $class, int $id): ?object
     {
-        $query = $this->database->pdo()->prepare($this->entities->select($class));
-        $query->execute([$id]);
-
-        return $query->fetchObject($class) ?: null;
+        return $this->database->query($this->entities->select($class), [$id])->fetchObject($class) ?: null;
     }
 }

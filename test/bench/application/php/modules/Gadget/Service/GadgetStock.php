@@ -24,8 +24,10 @@ final class GadgetStock
     public function take(TakeGadget $wanted): array
     {
         $gadget = $this->gadgets->find($wanted->id) ?? throw new NotFound("there is no gadget {$wanted->id}");
-        $update = $this->database->pdo()->prepare('UPDATE gadget SET stock = stock - ? WHERE id = ? AND stock >= ?');
-        $update->execute([$wanted->quantity, $gadget->id, $wanted->quantity]);
+        $update = $this->database->query(
+            'UPDATE gadget SET stock = stock - ? WHERE id = ? AND stock >= ?',
+            [$wanted->quantity, $gadget->id, $wanted->quantity],
+        );
         if ($update->rowCount() === 1) {
             $this->events->dispatch(new GadgetTaken($gadget->id, $wanted->quantity));
         }
