@@ -4,6 +4,8 @@ import { median } from '../statistics.ts';
 
 export interface Bootstrap {
   readonly ms: number;
+  /** The same on a quiet machine; on a busy one it is what the bootstrap is, and the other what became of it. */
+  readonly cpuMs: number;
   readonly classes: number;
   readonly routes: number;
   readonly phasesMs: Readonly<Record<string, number>>;
@@ -26,17 +28,23 @@ export const measureBootstrap = async (port: number): Promise<Bootstrap> => {
   const phases = Object.keys(first.phasesMs).map(
     (phase) => [phase, median(warm.map(({ phasesMs }) => phasesMs[phase] ?? Number.NaN))] as const,
   );
-  return { ...first, ms: median(warm.map(({ ms }) => ms)), phasesMs: Object.fromEntries(phases) };
+  return {
+    ...first,
+    ms: median(warm.map(({ ms }) => ms)),
+    cpuMs: median(warm.map(({ cpuMs }) => cpuMs)),
+    phasesMs: Object.fromEntries(phases),
+  };
 };
 
 /** Bootstrap grows with the modules by as much for each; what does not grow is found with it. */
-export const modulesFor = (
-  wantedMs: number,
-  small: { readonly modules: number; readonly ms: number },
-  large: { readonly modules: number; readonly ms: number },
-): number => {
-  const perModuleMs = (large.ms - small.ms) / (large.modules - small.modules);
+export interface Sized {
+  readonly modules: number;
+  readonly cpuMs: number;
+}
+
+export const modulesFor = (wantedMs: number, small: Sized, large: Sized): number => {
+  const perModuleMs = (large.cpuMs - small.cpuMs) / (large.modules - small.modules);
   if (!(perModuleMs > 0))
-    throw new Error(`${large.modules} modules took ${large.ms} ms, ${small.modules} ${small.ms} ms`);
-  return Math.max(1, Math.round(small.modules + (wantedMs - small.ms) / perModuleMs));
+    throw new Error(`${large.modules} modules took ${large.cpuMs} ms of CPU, ${small.modules} ${small.cpuMs}`);
+  return Math.max(1, Math.round(small.modules + (wantedMs - small.cpuMs) / perModuleMs));
 };

@@ -44,16 +44,18 @@ export type Starter = readonly [name: string, start: () => Promise<Peer>];
 export const startersFor = (bench: Bench, project: ApplicationProject, setup: NginxSetup): readonly Starter[] => {
   const { life, folder, options } = bench;
   const gateway = { project: project.folder, workers: options.workers };
+  // nginx lets requests wait for as long as it takes, too.
+  const env = { FPMG_DEFAULTS__QUEUE_TIMEOUT_MS: '60000', FPMG_DEFAULTS__TIMEOUT_MS: '60000' };
   return [
     [NGINX, () => nginxFor(bench, project, setup)],
-    [FPM_ENGINE, () => startGateway(life, folder, { ...gateway, name: FPM_ENGINE })],
+    [FPM_ENGINE, () => startGateway(life, folder, { ...gateway, name: FPM_ENGINE, env })],
     [
       RESIDENT_ENGINE,
       () =>
         startGateway(life, folder, {
           ...gateway,
           name: RESIDENT_ENGINE,
-          env: residentEnv(QUOTE.name, options.workers),
+          env: { ...env, ...residentEnv(QUOTE.name, options.workers) },
         }),
     ],
   ];

@@ -1,5 +1,5 @@
 /** An application whose bootstrap takes 5, 20, 50, 140 ms: one call at a time, and as many as it takes. */
-import { type Bootstrap, measureBootstrap, modulesFor } from '../application/calibrate.ts';
+import { type Bootstrap, measureBootstrap, modulesFor, type Sized } from '../application/calibrate.ts';
 import {
   bestSetup,
   NEW_CONNECTIONS,
@@ -72,11 +72,11 @@ const turnOf = async ({ load, times }: Bench, peer: Peer): Promise<Record<string
 /** Two sizes tell what a module takes; each level is then measured by itself. */
 const calibrate = async (bench: Bench): Promise<(wantedMs: number) => number> => {
   bench.progress.step(`${applicationSection.name} · calibrating`, 10);
-  const measured: { modules: number; ms: number }[] = [];
+  const measured: Sized[] = [];
   for (const modules of CALIBRATION_MODULES) {
     const nginx = await nginxFor(bench, await makeProject(bench, 'calibration', modules), NEW_CONNECTIONS);
-    const { ms } = await measureBootstrap(nginx.port);
-    measured.push({ modules, ms });
+    const { cpuMs } = await measureBootstrap(nginx.port);
+    measured.push({ modules, cpuMs });
     await nginx.stop();
   }
   const [small, large] = measured;
@@ -138,10 +138,10 @@ const measureLevel = async (
     const [nginx] = started;
     if (nginx?.name !== NGINX) throw new Error(contestants[0]?.failure ?? 'nginx did not start');
     const bootstrap = await measureBootstrap(nginx.target(QUOTE).port);
-    const { ms, classes, routes } = bootstrap;
+    const { ms, cpuMs, classes, routes } = bootstrap;
     const before = announcing(bench, `bootstrap of ${wantedMs} ms`, rounds, turnSeconds(bench.times));
     const rows = withRatios(await takeTurns(contestants, rounds, before));
-    const met = `${ms.toFixed(1)} ms: ${project.modules} modules, ${classes} classes, ${routes} routes`;
+    const met = `${ms.toFixed(1)} ms, ${cpuMs.toFixed(1)} of CPU: ${project.modules} modules, ${classes} classes, ${routes} routes`;
     const name = `application-${wantedMs}`;
     const title = `${QUOTE.title}; bootstrap of ${met}`;
     return {
