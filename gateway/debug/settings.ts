@@ -25,6 +25,8 @@ const patientPool = (name: string, pool: PoolSettings, iniOf: IniOf): PoolSettin
       workers: 1,
       // A worker that goes takes the statics somebody looks at with it.
       callsMax: NO_LIMIT,
+      memoryMaxBytes: NO_LIMIT,
+      leaks: pool.resident.leaks === 'off' ? 'off' : 'warn',
       ageMaxMs: NO_LIMIT_MS,
       bootstrapTimeoutMs: NO_LIMIT_MS,
     },

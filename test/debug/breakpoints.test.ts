@@ -145,6 +145,27 @@ test('a script stops, too, and what its pool prepends has run', async () => {
   expect(await (await answer).json()).toBe('yes');
 });
 
+test('scripts alone can be held where a cookie asks for it, if the pool says so', async () => {
+  const project = functionsProject({
+    'schemas/page.ts': `
+      import { z } from 'zod';
+      export default { script: 'page.php', input: z.any(), output: z.any() };`,
+    'functions/page.php': '<?php\nheader("Content-Type: application/json");\necho 1;\n',
+    'deploy/gateway.config.ts': `export default { pools: { default: { ini: { 'xdebug.start_with_request': 'trigger' } } } };`,
+  });
+  const editor = await Editor.listen();
+  const file = join(project, 'functions/page.php');
+  editor.breakpoints.push({ file, line: 3 });
+  const cli = await dev(project, editor);
+  expect(await (await callUrl(cli.url, 'page', {})).json()).toBe(1);
+  expect(editor.begun).toBe(0);
+  const answer = callUrl(cli.url, 'page', {}, { cookie: 'XDEBUG_TRIGGER=1' });
+  const stop = await editor.stop(1);
+  expect(stop).toMatchObject({ file, line: 3 });
+  stop.goOn();
+  expect(await (await answer).json()).toBe(1);
+});
+
 test('without an editor calls run through, and the terminal says so once', async () => {
   const project = functionsProject({ one: 'return 1;' });
   const cli = await dev(project, { port: await freePort() });

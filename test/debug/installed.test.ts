@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { findExtension } from '../../gateway/debug/extension.ts';
 import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
 import { runCommand } from '../support/command.ts';
+import { cells, tableRows } from '../support/doc-blocks.ts';
 import { temporaryFolder } from '../support/lifetime.ts';
 import { functionsProject } from '../support/project.ts';
 
@@ -64,6 +65,13 @@ test.each([
   writeFileSync(program, `#!/bin/sh\necho 'PHP 8.1.0'\necho '    with Xdebug v${version}, Copyright'\n`);
   chmodSync(program, 0o755);
   expect(() => findExtension(program, 'debug')).toThrow(told);
+});
+
+test('the options of the page are those of the command', async () => {
+  const cli = runCommand(['dev', '--help']);
+  await cli.exit;
+  const listed = tableRows('docs/debugging.md', '| option | default | |').map((row) => cells(row)[0]);
+  expect(listed).toEqual([...cli.out().matchAll(/--xdebug-[a-z]+/g)].map(([option]) => option));
 });
 
 test.each([
