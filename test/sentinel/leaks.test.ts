@@ -108,7 +108,7 @@ const VALUES: readonly Row[] = [
   {
     what: 'entities that pile up in a collection',
     app: 'final class Units { public \\SplObjectStorage $managed; function __construct() { $this->managed = new \\SplObjectStorage(); } } return new Units();',
-    handler: '$app->managed->attach(new \\stdClass());',
+    handler: '$app->managed->offsetSet(new \\stdClass());',
     leak: 'object $app->managed',
     detail: 'SplObjectStorage(13) → SplObjectStorage(14)',
   },
@@ -366,6 +366,41 @@ test('memory that nothing names is told with its function', async () => {
     calls: 1700,
   });
   expect(named(leaks)).toEqual(['memory memory of hungry']);
+});
+
+test('an answer tells 20 leaks at most', async () => {
+  const properties = Array.from({ length: 30 }, (_, at) => `public static string $p${at} = '-';`).join(' ');
+  const { leaks } = await watch({
+    app: `final class Many { ${properties} }`,
+    handler: 'for ($i = 0; $i < 30; ++$i) { $name = "p$i"; Many::$$name = "call $n"; }',
+    calls: 10,
+  });
+  const calls = leaks.map(({ call }) => call);
+  expect([calls.filter((call) => call === 5).length, new Set(leaks.map(({ name }) => name)).size]).toEqual([20, 30]);
+});
+
+test('a look that the application makes impossible does not touch the answers', async () => {
+  const { leaks } = await watch({
+    // Deeper and wider than what is looked at.
+    app: `final class Tree { public array $all = []; public ?Tree $next = null; }
+      $root = $node = new Tree();
+      for ($i = 0; $i < 20_000; ++$i) { $node = $node->next = new Tree(); $node->all = [[[[$i]]]]; }
+      $root->all = array_fill(0, 50_000, [[[1, 2], [3, 4]], [[5]]]);
+      return $root;`,
+    handler: '',
+    calls: 30,
+    ini: ['memory_limit=1G'],
+  });
+  expect(leaks).toEqual([]);
+});
+
+test('no comparison is begun where memory is short', async () => {
+  const { leaks } = await watch({
+    app: 'final class Fat { public static string $all = ""; public static string $last = "-"; } Fat::$all = str_repeat("x", 30_000_000);',
+    handler: 'Fat::$last = "call $n";',
+    ini: ['memory_limit=32M'],
+  });
+  expect(leaks).toEqual([]);
 });
 
 test('a leak that is told once is told again after 100 calls', async () => {

@@ -30,10 +30,15 @@ final class Sentinel
 {
     /** A comparison that took 1 ms is followed by the next when calls have run for 100 ms. */
     private const SHARE = 100;
+    /** What comparisons of first calls may take at once, and then for as much time of calls. */
+    private const FIRST_NS = 200_000_000;
+    private const FIRST_SHARE = 20;
     private const DENSE_CALLS = 10;
     /** A leak that goes on is told every so many calls, not with each. */
     private const SILENT_CALLS = 100;
     private const MAX_TOLD = 500;
+    /** With one answer: the next tells others. */
+    private const MAX_NEWS = 20;
 
     private const CLASSES = [
         Resets::class, Leak::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
@@ -58,9 +63,14 @@ final class Sentinel
     private array $known = [];
     /** @var array<string, int> looks spent on a function's first calls: others may come between them */
     private array $spent = [];
+    private bool $isBroken = false;
+    /** Above this there is no room to look at everything: a call that was good would be answered by an error. */
+    private int $memoryMaxBytes = PHP_INT_MAX;
     /** Time that calls have taken since the last comparison, and how much of it has to pass until the next. */
     private int $servedNs = 0;
     private int $waitNs = 0;
+    private int $servedInAllNs = 0;
+    private int $firstNs = 0;
     private int $lookNs = 0;
     /** @var array<string, int> leaks told → at which call */
     private array $told = [];
@@ -109,7 +119,16 @@ final class Sentinel
         $this->memory = new MemoryTrend();
         $this->lookNs = hrtime(true) - $startedNs;
         $this->waitNs = self::SHARE * 2 * $this->lookNs;
+        $this->memoryMaxBytes = self::roomBytes((string) ini_get('memory_limit'));
         $this->begun = true;
+    }
+
+    /** Three quarters of `128M`; all there is for `-1`. */
+    private static function roomBytes(string $limit): int
+    {
+        $factor = ['k' => 1024, 'm' => 1024 ** 2, 'g' => 1024 ** 3][strtolower(substr($limit, -1))] ?? 1;
+
+        return (int) $limit > 0 ? intdiv((int) $limit * $factor * 3, 4) : PHP_INT_MAX;
     }
 
     /**
@@ -146,18 +165,40 @@ final class Sentinel
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
     private function lookIfDue(string $function): array
     {
-        $isFirst = $this->isFirst($function);
-        if (!$isFirst) {
-            $this->known[$function] = true;
-        }
+        $isFirst = $this->isFirst($function) && $this->canAfford();
         $isDense = $this->options['dense'] && $this->calls % self::DENSE_CALLS === self::DENSE_CALLS - 1;
 
-        return $this->armed || $isFirst || $isDense || $this->servedNs >= $this->waitNs ? $this->compare($function) : [];
+        if (!$this->armed && !$isFirst && !$isDense && $this->servedNs < $this->waitNs) {
+            return [];
+        }
+        if ($this->isBroken || memory_get_usage() > $this->memoryMaxBytes) {
+            return [];
+        }
+        try {
+            return $this->compare($function);
+        } catch (\Throwable $error) {
+            // The call was good, and so must its answer be.
+            $this->isBroken = true;
+            $this->armed = false;
+
+            return [Leak::of('sentinel', $error::class, Leak::cut($error->getMessage()) . ': no more comparisons in this worker', false)];
+        }
     }
 
     private function isFirst(string $function): bool
     {
-        return $this->changes->compared($function) < $this->options['first'] && ($this->spent[$function] ?? 0) < 2 * $this->options['first'];
+        if ($this->changes->compared($function) < $this->options['first'] && ($this->spent[$function] ?? 0) < 2 * $this->options['first']) {
+            return true;
+        }
+        $this->known[$function] = true;
+
+        return false;
+    }
+
+    /** First calls of many functions, of a large application, in a worker that does not get old. */
+    private function canAfford(): bool
+    {
+        return $this->firstNs < self::FIRST_NS + intdiv($this->servedInAllNs + $this->servedNs, self::FIRST_SHARE);
     }
 
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
@@ -168,7 +209,7 @@ final class Sentinel
         if (!$this->armed) {
             $leaks = $this->look(null);
             $this->armed = true;
-            $this->armedFor = $this->isFirst($function) ? $function : null;
+            $this->armedFor = $this->isFirst($function) && $this->canAfford() ? $function : null;
             $this->lookNs = hrtime(true) - $startedNs;
         } else {
             $this->changes->begin($function);
@@ -177,12 +218,14 @@ final class Sentinel
                 $this->armedFor = $function;
             }
             // Each look serves as the one before the next call, as long as that is likely to be wanted.
-            $this->armed = $this->armedFor !== null && $this->isFirst($this->armedFor);
+            $this->armed = $this->armedFor !== null && $this->isFirst($this->armedFor) && $this->canAfford();
             $this->waitNs = self::SHARE * ($this->lookNs + hrtime(true) - $startedNs);
         }
         if ($this->armedFor !== null) {
             $this->spent[$this->armedFor] = ($this->spent[$this->armedFor] ?? 0) + 1;
+            $this->firstNs += hrtime(true) - $startedNs;
         }
+        $this->servedInAllNs += $this->servedNs;
         $this->servedNs = 0;
         $this->memory->leaveOut(memory_get_usage() - $bytes);
 
@@ -227,6 +270,9 @@ final class Sentinel
             }
             $this->told[$key] = $this->calls;
             $news[] = $leak;
+            if (count($news) >= self::MAX_NEWS) {
+                break;
+            }
         }
 
         return $news;

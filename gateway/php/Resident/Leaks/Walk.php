@@ -74,6 +74,11 @@ final class Walk
         $refuse = static function (string $class): void {
             throw new \LogicException("$class is not loaded while leaks are looked for.");
         };
+        // The collector would run destructors in here, which may want their classes.
+        $collects = gc_enabled();
+        if ($collects) {
+            gc_disable();
+        }
         spl_autoload_register($refuse, true, true);
         try {
             foreach ($this->symbols->roots() as $name => [$kind, $value]) {
@@ -86,6 +91,9 @@ final class Walk
             spl_autoload_unregister($refuse);
             $this->queue = [];
             $this->met = [];
+            if ($collects) {
+                gc_enable();
+            }
         }
     }
 
