@@ -143,7 +143,11 @@ final class Database
     /** For the runtime. */
     public function isInTransaction(): bool
     {
-        return $this->pdo !== null && $this->pdo->inTransaction() && $this->pid === getmypid();
+        try {
+            return $this->pdo !== null && $this->pdo->inTransaction() && $this->pid === getmypid();
+        } catch (\Throwable) {
+            return false;
+        }
     }
 
     /**
@@ -158,7 +162,7 @@ final class Database
             if ($this->pdo?->rollBack() === true) {
                 return true;
             }
-        } catch (\PDOException) {
+        } catch (\Throwable) {
             // It is dead; the server has rolled back, or will.
         }
         $this->drop();

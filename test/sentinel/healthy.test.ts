@@ -117,7 +117,7 @@ const HEALTHY: readonly Row[] = [
   },
   {
     what: 'counters and clocks inside of services',
-    app: 'final class Statistics { private int $calls = 0; private float $lastAt = 0.0; function count(): void { ++$this->calls; $this->lastAt = microtime(true); } } final class All { public static ?Statistics $statistics = null; } All::$statistics = new Statistics();',
+    app: 'final class Statistics { private int $calls = 0; private float $lastAt = 0.0; private float $tookMs = 0.0; function count(): void { ++$this->calls; $this->lastAt = microtime(true); $this->tookMs = random_int(1, 999) / 10; } } final class All { public static ?Statistics $statistics = null; } All::$statistics = new Statistics();',
     handler: 'All::$statistics->count();',
   },
   {

@@ -368,6 +368,16 @@ test('memory that nothing names is told with its function', async () => {
   expect(named(leaks)).toEqual(['memory memory of hungry']);
 });
 
+test('an error handler that throws for everything hears of nothing that is put back', async () => {
+  const { leaks } = await watch({
+    app: `set_error_handler(static function (int $level, string $message): never { throw new \\ErrorException("heard: $message"); });
+      mkdir(__DIR__ . '/left'); chdir(__DIR__ . '/left'); return __DIR__;`,
+    handler: 'chdir("/"); if ($n === 1) { rmdir("$app/left"); }',
+    calls: 3,
+  });
+  expect(leaks.map(({ name, restored }) => [name, restored])).toEqual([['chdir()', false]]);
+});
+
 test('an answer tells 20 leaks at most', async () => {
   const properties = Array.from({ length: 30 }, (_, at) => `public static string $p${at} = '-';`).join(' ');
   const { leaks } = await watch({

@@ -12,6 +12,7 @@ use FpmGateway\Resident\Leaks\FreshRandom;
 use FpmGateway\Resident\Leaks\Leak;
 use FpmGateway\Resident\Leaks\MemoryTrend;
 use FpmGateway\Resident\Leaks\ProcessState;
+use FpmGateway\Resident\Leaks\Quiet;
 use FpmGateway\Resident\Leaks\Settings;
 use FpmGateway\Resident\Leaks\Symbols;
 use FpmGateway\Resident\Leaks\Transactions;
@@ -41,7 +42,7 @@ final class Sentinel
     private const MAX_NEWS = 20;
 
     private const CLASSES = [
-        Resets::class, Leak::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
+        Resets::class, Leak::class, Quiet::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
         MemoryTrend::class, Settings::class, Symbols::class, Changes::class, Counts::class, Walk::class,
     ];
 
@@ -174,6 +175,8 @@ final class Sentinel
         if ($this->isBroken || memory_get_usage() > $this->memoryMaxBytes) {
             return [];
         }
+        // Not even of what is suppressed may the application's own hear.
+        set_error_handler(static fn (): bool => true);
         try {
             return $this->compare($function);
         } catch (\Throwable $error) {
@@ -182,6 +185,8 @@ final class Sentinel
             $this->armed = false;
 
             return [Leak::of('sentinel', $error::class, Leak::cut($error->getMessage()) . ': no more comparisons in this worker', false)];
+        } finally {
+            restore_error_handler();
         }
     }
 

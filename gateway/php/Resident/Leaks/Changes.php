@@ -12,7 +12,8 @@ namespace FpmGateway\Resident\Leaks;
  *
  * A function's first 2 calls do not count, and 20 of its comparisons without a change begin anew. So a memo, a lazy
  * service, a container and a cache that comes to its bound are none: keys that come and go are what a cache does, unless
- * it is small and most of them go at once. Nor are numbers inside of objects and arrays that only grow: counters and clocks.
+ * it is small and most of them go at once. Nor are, inside of objects and arrays, whole numbers that only grow and
+ * those with fractions: counters, clocks and measurements.
  */
 final class Changes
 {
@@ -95,9 +96,11 @@ final class Changes
                 return false;
             }
         }
-        $isNumber = (is_int($from) || is_float($from)) && (is_int($to) || is_float($to));
+        if (!$isInside || !(is_int($from) || is_float($from)) || !(is_int($to) || is_float($to))) {
+            return true;
+        }
 
-        return !($isNumber && $isInside && $to > $from);
+        return is_int($from) && is_int($to) && $to < $from;
     }
 
     private static function show(mixed $value): string

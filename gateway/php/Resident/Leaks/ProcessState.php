@@ -49,7 +49,7 @@ final class ProcessState
         $this->encoding = $this->hasMultibyte ? (string) mb_internal_encoding() : '';
         $this->hasSessions = function_exists('session_status');
         // As it is under php-fpm. PHP's CLI has none at first, and none can be put back; it keeps no headers at all.
-        http_response_code(200);
+        Quiet::run(static fn (): mixed => http_response_code(200));
     }
 
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
@@ -92,7 +92,7 @@ final class ProcessState
         if (\ini_get('memory_limit') !== $this->memoryLimit) {
             $now = ini_get('memory_limit');
             // Fails while more than that is in use.
-            @ini_set('memory_limit', $this->memoryLimit);
+            Quiet::run(fn (): mixed => ini_set('memory_limit', $this->memoryLimit));
             $leaks[] = Leak::change('ini', 'memory_limit', $this->memoryLimit, $now, ini_get('memory_limit') === $this->memoryLimit);
         }
         if ($_GET || $_POST || $_COOKIE || $_FILES || $_REQUEST) {
@@ -110,7 +110,7 @@ final class ProcessState
             $leaks[] = $this->endSession();
         }
         if (\http_response_code() !== 200) {
-            http_response_code(200);
+            Quiet::run(static fn (): mixed => http_response_code(200));
         }
         // Not leaks, but a later call must not see them: is_file() answers for the last file from a cache.
         \clearstatcache();
@@ -123,7 +123,7 @@ final class ProcessState
     private function putBackFolder(): array
     {
         $now = getcwd();
-        $restored = $this->folder !== false && @chdir($this->folder);
+        $restored = $this->folder !== false && Quiet::run(fn (): bool => chdir($this->folder)) === true;
 
         return Leak::change('working-directory', 'chdir()', $this->folder, $now === false ? '(deleted)' : $now, $restored);
     }
@@ -205,12 +205,10 @@ final class ProcessState
     private function endSession(): array
     {
         $size = count($_SESSION ?? []);
-        if (session_status() === PHP_SESSION_ACTIVE) {
-            @session_write_close();
-        }
+        Quiet::run(static fn (): mixed => session_status() === PHP_SESSION_ACTIVE ? session_write_close() : true);
         unset($_SESSION, $GLOBALS['_SESSION']);
         // Else the next call's session_start() would go on with this caller's session.
-        @session_id('');
+        Quiet::run(static fn (): mixed => session_id(''));
 
         return Leak::of('session', '$_SESSION', "left with $size values", session_id() === '' && !isset($_SESSION));
     }
