@@ -130,8 +130,11 @@ describe('each end of a handler', () => {
     '$promise',
     async ({ name, outcome, says, survives }) => {
       const worker = await resident.worker();
+      // In one write: the worker has read both when the first ends it.
+      worker.socket.cork();
       const running = worker.sendCall(name, {});
       const behind = worker.sendCall('good', { n: 1 });
+      worker.socket.uncork();
       const { meta } = await worker.answer(running);
       expect(meta.outcome, JSON.stringify(meta)).toBe(outcome);
       if (says !== undefined) expect(JSON.stringify(meta)).toMatch(says);

@@ -13,6 +13,15 @@ use FpmGateway\Outcome;
 use FpmGateway\Resets;
 use FpmGateway\Runtime;
 
+use function explode;
+use function getmypid;
+use function json_decode;
+use function json_encode;
+use function memory_get_usage;
+use function strlen;
+use function strpos;
+use function substr;
+
 /**
  * Runs one attempt after the other, each from its request to its answer: the handler, what it left behind, and the
  * envelope that tells of both. The envelope is the one of Runtime.php.
@@ -21,6 +30,7 @@ final class Attempts
 {
     private ?Request $request = null;
     private string $attemptId = '';
+    private string $function = '';
     private ?Call $call = null;
     private bool $finishing = false;
     private int $served = 0;
@@ -48,19 +58,28 @@ final class Attempts
     {
         $this->request = $request;
         $startedNs = $this->startedNs = $this->usage->begin();
-        $parts = explode(' ', $request->call, 3);
+        $parts = explode(' ', $request->call, 5);
         $this->attemptId = $parts[1] ?? '';
+        $this->function = $parts[0];
         if ($parts[0] === 'prime') {
             return $this->prime();
         }
-        $about = explode(' ', $parts[2] ?? '', 3);
-        if (!isset($about[1])) {
+        if (!isset($parts[3])) {
             throw new Malformed('an FPMG_CALL that does not say function, attempt, budget and traceparent');
         }
-        [$callId, $number] = explode('.', $this->attemptId . '.');
         ++$this->served;
-        Superglobals::renew($parts[0], $this->attemptId, $parts[2]);
-        $this->call = new Call($callId, $parts[0], (int) $number, $startedNs, (float) $about[0], $about[1], $about[2] ?? '');
+        Superglobals::renew($parts[0], $this->attemptId, substr($request->call, strlen($parts[0]) + strlen($parts[1]) + 2));
+        // The attempt's id is `<call id>.<number>`.
+        $dot = (int) strpos($parts[1], '.');
+        $this->call = new Call(
+            substr($parts[1], 0, $dot),
+            $parts[0],
+            (int) substr($parts[1], $dot + 1),
+            $startedNs,
+            (float) $parts[2],
+            $parts[3],
+            $parts[4] ?? '',
+        );
         $payload = '';
         try {
             $meta = $this->run($parts[0], $request, $payload);
@@ -222,12 +241,11 @@ final class Attempts
             $meta .= ',' . self::members($printed);
         }
         if ($resets) {
-            array_push($leaks, ...Printed::leaks());
-            if ($this->sentinel !== null) {
-                array_push($leaks, ...$this->sentinel->afterCall(explode(' ', $request->call, 2)[0], $this->startedNs));
-            }
-            if ($leaks !== []) {
-                $meta .= ',' . self::members(['leaks' => $leaks]);
+            $printed = Printed::leaks();
+            $found = $this->sentinel === null ? [] : $this->sentinel->afterCall($this->function, $this->startedNs);
+            // Nearly always there are none.
+            if ($found !== [] || $leaks !== [] || $printed !== []) {
+                $meta .= ',' . self::members(['leaks' => [...$leaks, ...$printed, ...$found]]);
             }
         }
         $meta = '{' . $meta . ',' . $this->usage->end() . ',"served":' . $this->served . ',"memoryBytes":' . memory_get_usage() . '}';

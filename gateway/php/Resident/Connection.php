@@ -4,6 +4,11 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use function fread;
+use function fwrite;
+use function strlen;
+use function substr;
+
 /**
  * The worker's connection, as two streams of PHP over one socket. PHP asks poll() before each read of a stream that
  * blocks, and gives up a write after a time. It does neither for one that does not block, and the second stream makes

@@ -6,6 +6,13 @@ namespace FpmGateway\Resident;
 
 use FpmGateway\Runtime;
 
+use function headers_list;
+use function headers_sent;
+use function ob_get_length;
+use function ob_get_level;
+use function strlen;
+use function substr;
+
 /**
  * What a handler prints, kept off the answer. One output buffer stays open over all calls; its callback keeps what
  * `ob_flush()` and `ob_end_flush()` let through. It can be removed, as under php-fpm: `while (ob_get_level()) ob_end_clean();`

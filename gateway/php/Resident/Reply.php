@@ -6,6 +6,10 @@ namespace FpmGateway\Resident;
 
 use FpmGateway\Runtime;
 
+use function pack;
+use function strlen;
+use function substr;
+
 /** Answers as FastCGI records. A small one is one write: that is most of what the system costs an empty call. */
 final class Reply
 {

@@ -4,6 +4,11 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use function ord;
+use function strlen;
+use function substr;
+use function unpack;
+
 /**
  * Bytes from the gateway → requests, in the order in which they became complete. Ids stay the two bytes they are on
  * the wire: nothing is ever counted with them.

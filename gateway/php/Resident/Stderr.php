@@ -4,6 +4,9 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use function fread;
+use function strlen;
+
 /**
  * Descriptors 1 and 2 of a worker: one private file without a name, read after each call. So what PHP logs, and what
  * programs print that a handler started, belongs to the call in which it was written.

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use function microtime;
+
 /** What code written for php-fpm finds around itself: `$_SERVER` and the like, anew for each call. */
 final class Superglobals
 {

@@ -4,6 +4,12 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use function getrusage;
+use function hrtime;
+use function intdiv;
+use function memory_get_peak_usage;
+use function memory_reset_peak_usage;
+
 /**
  * What one call costs. Asking the system takes 2 µs: the end of one call is the start of the next when this process
  * did not wait in between. When it did, the wait would count as one of the call's.
@@ -42,7 +48,8 @@ final class Usage
     /** Members of the envelope's meta, as JSON. */
     public function end(): string
     {
-        [$cpuUs, $waits] = [$this->cpuUs, $this->waits];
+        $cpuUs = $this->cpuUs;
+        $waits = $this->waits;
         $this->read();
 
         return '"pid":' . $this->pid
