@@ -192,6 +192,16 @@ export class Connection {
     this.#socket.write(encodeAbort(requestId));
   }
 
+  /**
+   * A multiplexed peer has said that it serves nothing more: what is due has not begun, and its end, which is close,
+   * proves it. Takes no more requests.
+   */
+  expectEnd(): void {
+    if (this.#answers instanceof Answers) return;
+    if (this.#state === 'open') this.#state = 'closing';
+    this.#answers.noneBegins();
+  }
+
   /** How many there were: pieces received in the same one belong together. */
   get reads(): number {
     return this.#reads;

@@ -26,6 +26,8 @@ export class MultiplexedAnswers {
   #lastId = 0;
   /** Something was written behind the last request: that it lies unread says nothing of the request. */
   #writtenBehind = false;
+  /** What is due will not begin. */
+  #ends = false;
   /** Whose records are being read. */
   #current: DueRequest | undefined;
 
@@ -56,6 +58,12 @@ export class MultiplexedAnswers {
   expectAbort(requestId: number): boolean {
     this.#writtenBehind = true;
     return this.#due.has(requestId);
+  }
+
+  /** The peer has said with its last answer that it serves no other. */
+  noneBegins(): void {
+    this.#ends = true;
+    for (const { progress } of this.#due.values()) progress.ping = 'unanswered';
   }
 
   push(chunk: Buffer): Failure | undefined {
@@ -90,10 +98,8 @@ export class MultiplexedAnswers {
     assertProtocolStatus(request, protocolStatus);
     this.#due.delete(requestId);
     // The one that is first now may have begun.
-    for (const first of this.#due.values()) {
-      first.progress.ping = 'unused';
-      break;
-    }
+    const [first] = this.#ends ? [] : this.#due.values();
+    if (first !== undefined) first.progress.ping = 'unused';
     request.complete(protocolStatus, this.#peer);
   }
 

@@ -24,6 +24,11 @@ const spread = (value: number, random: number): number => value * (1 + SPREAD * 
 /** Left behind by a call and not put back. */
 export const isLasting = ({ restored }: Leak): boolean => !restored;
 
+const ENDS_PHP: ReadonlySet<Meta['outcome'] | undefined> = new Set(['exit', 'fatal', 'out-of-memory']);
+
+/** See Resident/Printed.php. */
+const isSpoiling = ({ kind, restored }: Leak): boolean => !restored && (kind === 'output' || kind === 'output-buffer');
+
 export class WorkerLife {
   /** On the `performance.now()` clock. */
   readonly bornMs: number;
@@ -33,6 +38,7 @@ export class WorkerLife {
   #served = 0;
   #memoryBytes = 0;
   #leaked = false;
+  #spoiled = false;
   #lastOutcome: Meta['outcome'] | undefined;
   /** The gateway ended it: its call was late, or nobody wanted its answer. */
   stopped = false;
@@ -57,6 +63,7 @@ export class WorkerLife {
     this.#lastOutcome = meta.outcome;
     this.#served = meta.served ?? this.#served;
     this.#memoryBytes = meta.memoryBytes ?? this.#memoryBytes;
+    if (meta.leaks?.some(isSpoiling)) this.#spoiled = true;
     if (this.#settings.leaks === 'recycle' && meta.leaks?.some(isLasting)) this.#leaked = true;
   }
 
@@ -68,9 +75,20 @@ export class WorkerLife {
     return nowMs - this.bornMs >= this.#ageMaxMs ? 'age' : undefined;
   }
 
+  /** What handlers print cannot be told from nothing any more, whatever the policy: it must serve no other call. */
+  get isSpoiled(): boolean {
+    return this.#spoiled;
+  }
+
+  /** Its last call ended PHP: it serves no other. */
+  get isOver(): boolean {
+    return ENDS_PHP.has(this.#lastOutcome);
+  }
+
   /** Why it has ended, when nobody had decided so. */
   get ending(): Ending {
     if (this.stopped) return 'stopped';
+    if (this.#spoiled) return 'leak';
     switch (this.#lastOutcome) {
       case 'exit':
         return 'exit';

@@ -117,6 +117,15 @@ export class WarmSupply implements Supply {
     const { life } = line.worker;
     if (life === undefined) return;
     life.note(meta);
+    if (life.isOver) {
+      // Its process ends behind this answer: the next call, written before that is seen, would be lost with it.
+      line.worker.connection.expectEnd();
+      return;
+    }
+    if (life.isSpoiled) {
+      void line.worker.connection.close();
+      return;
+    }
     const ending = life.due(performance.now());
     if (ending !== undefined) this.#replace(line, ending);
   }
