@@ -105,7 +105,9 @@ final class Attempts
         $fatal = Outcome::fatal();
         // What the handler holds is still there. This process ends in any case: its answer may take what it needs.
         @ini_set('memory_limit', '-1');
-        $this->finish(self::members($fatal ?? ['outcome' => 'exit']), '', $fatal === null && !$this->finishing);
+        // Where no call runs, a bootstrap ended PHP: nothing is known yet that could be compared.
+        $resets = $fatal === null && !$this->finishing && $this->call !== null;
+        $this->finish(self::members($fatal ?? ['outcome' => 'exit']), '', $resets);
     }
 
     /** The outcome, as members of the envelope's meta. */
@@ -222,6 +224,7 @@ final class Attempts
         $this->finishing = true;
         $request = $this->request;
         $leaks = [];
+        $more = '';
         if ($this->call !== null) {
             if ($this->debugged) {
                 Hooks::after();
@@ -231,12 +234,26 @@ final class Attempts
             }
             $logs = $this->call->logs();
             if ($logs !== []) {
-                $meta .= ',' . self::members(['logs' => $logs, 'droppedLogs' => $this->call->droppedLogs()]);
+                $more = ',' . self::members(['logs' => $logs, 'droppedLogs' => $this->call->droppedLogs()]);
             }
             $this->call = $logs = null;
         }
         $request->uploads?->remove();
-        $printed = Printed::take();
+        try {
+            $printed = Printed::take();
+        } catch (\Throwable $thrown) {
+            // The callback of a buffer that the handler left open.
+            $meta = self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
+            $payload = '';
+            unset($thrown);
+            $printed = Printed::take();
+        }
+        $meta .= $more;
+        $stderr = $this->stderr->take();
+        if (Printed::wentPast()) {
+            // Among what was logged: only the first bytes of it are told in either place.
+            $printed += ['stray' => substr($stderr, 0, Runtime::MAX_STRAY_BYTES), 'strayBytes' => strlen($stderr)];
+        }
         if ($printed !== []) {
             $meta .= ',' . self::members($printed);
         }
@@ -253,7 +270,7 @@ final class Attempts
             $request->id,
             'FPMG1 ' . $this->attemptId . ' ' . strlen($meta) . ' ' . strlen($payload) . "\n" . $meta,
             $payload,
-            $this->stderr->take(),
+            $stderr,
         );
         $this->request = null;
         $this->finishing = false;
@@ -267,6 +284,9 @@ final class Attempts
             $payload = json_encode($failure->data, Runtime::PAYLOAD_FLAGS);
         } catch (\JsonException $unencodable) {
             return self::members(['outcome' => 'unencodable', 'message' => $unencodable->getMessage()]);
+        } catch (\Throwable $thrown) {
+            // Of data that writes itself.
+            return self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
         }
 
         return self::members(['outcome' => 'failure', 'code' => $failure->failureCode, 'message' => $failure->getMessage()]);

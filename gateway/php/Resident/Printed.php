@@ -23,6 +23,7 @@ final class Printed
     private static string $stray = '';
     private static int $bytes = 0;
     private static int $level = 0;
+    private static bool $past = false;
     private static bool $sent = false;
 
     public static function begin(): void
@@ -53,6 +54,16 @@ final class Printed
         self::$bytes = 0;
 
         return $told;
+    }
+
+    /** Whether this call printed past the buffer. Once in a worker's life, and the gateway replaces it then. */
+    public static function wentPast(): bool
+    {
+        if (self::$past || !headers_sent()) {
+            return false;
+        }
+
+        return self::$past = true;
     }
 
     /**
