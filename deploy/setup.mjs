@@ -200,7 +200,7 @@ async function prepareDebuggers() {
   const names = ['xdebug', 'pcov'].filter((name) => !fs.existsSync(`/etc/php/${version}/mods-available/${name}.ini`));
   if (names.length === 0) return;
   const packages = names.map((name) => `php${version}-${name}`);
-  const root = wayToRoot(packages);
+  const root = wayToRoot(packages, ` && phpdismod ${names.join(' ')}`);
   const script = names.map((name) => switchedOff(version, name)).join('\n');
   if ((await run([...root, 'sh', '-ec', script], 'ignore')) !== 0)
     throw new SetupError(`${packages.join(', ')}: /var/lib/php/modules/${version} cannot be written`);
@@ -243,8 +243,8 @@ function missingBesidesPhp(purpose) {
   return Object.keys(files).filter((name) => !fs.existsSync(files[name]));
 }
 
-/** The words to put before a command so that it runs as root. May ask for a password. */
-function wayToRoot(packages) {
+/** The words to put before a command so that it runs as root. May ask for a password. `more`: of what to do by hand. */
+function wayToRoot(packages, more = '') {
   if (process.getuid() === 0) return [];
   const hasSudo = fs.existsSync('/usr/bin/sudo');
   if (hasSudo && spawnSync('sudo', ['-n', 'true']).status === 0) return ['sudo'];
@@ -252,7 +252,7 @@ function wayToRoot(packages) {
     say(`sudo is needed to install ${packages.join(' ')}`);
     if (spawnSync('sudo', ['-v'], { stdio: 'inherit' }).status === 0) return ['sudo'];
   }
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}${more}`;
   throw new SetupError(
     `system packages are missing; run this once as an administrator, then run this again:\n` +
       `${hasSudo ? 'sudo sh -c' : 'su -l -c'} '${command}'`,

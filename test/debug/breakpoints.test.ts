@@ -122,6 +122,28 @@ test.each(ENGINES)('%s: a stream is held between its items', async (engine) => {
   expect(await answer).toBe('1\n2\n');
 });
 
+test.each(ENGINES)(
+  '%s: a call that is ended in the editor fails once, and the next one is answered',
+  async (engine) => {
+    const contract = `engine: '${engine}', idempotent: true`;
+    const project = functionsProject({ one: ['\nreturn 1;', contract] });
+    const editor = await Editor.listen();
+    editor.breakpoints.push({ file: join(project, 'functions/one.php'), line: 5 });
+    const cli = await dev(project, editor);
+    const answer = callUrl(cli.url, 'one', {});
+    (await editor.stop(1)).end();
+    const failed = await answer;
+    expect([failed.status, await failed.json()]).toEqual([
+      502,
+      expect.objectContaining({ code: expect.stringMatching(/^function-|^worker-crashed/), executed: 'yes' }),
+    ]);
+    const next = callUrl(cli.url, 'one', {});
+    (await editor.stop(2)).goOn();
+    expect(await (await next).json()).toBe(1);
+    expect(editor.stops).toHaveLength(2);
+  },
+);
+
 test('a script stops, too, and what its pool prepends has run', async () => {
   const project = functionsProject({
     'schemas/page.ts': `

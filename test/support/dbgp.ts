@@ -14,6 +14,8 @@ export interface Stop extends Breakpoint {
   /** The value of an expression, as PHP prints it in its answer. */
   evaluate(expression: string): Promise<string>;
   goOn(): void;
+  /** The red button: PHP ends here. */
+  end(): void;
 }
 
 interface Response {
@@ -86,6 +88,8 @@ class Session {
         return answer.includes('encoding="base64"') ? Buffer.from(text, 'base64').toString() : text;
       },
       goOn: () => void this.#run(),
+      // As editors do: else Xdebug would ask at the request's end what is to be done next.
+      end: () => void this.#send('stop').then(() => this.#socket.end()),
     });
   }
 
