@@ -226,7 +226,7 @@ describe('resident workers', () => {
     const both = await startGateway({ pools }, { project: functionsProject(BOTH) });
     const dying = "return $call->cache->remember('r', 60000, function () { exit(1); });";
     await expect(both.invoke('resident', dying)).rejects.toMatchObject({ executed: 'yes' });
-    expect(await both.invoke('run', "return $call->cache->remember('r', 60000, fn () => 'made');")).toBe('made');
+    expect(await both.invoke('resident', "return $call->cache->remember('r', 60000, fn () => 'made');")).toBe('made');
   });
 
   test('fork from a master whose bootstrap uses the cache', async () => {
