@@ -28,6 +28,6 @@ test.each(rows.map((row, at) => [...row, at] as const))('%s: %s, the worker is %
   const [, status, code] = /^(\d+)(?: `([a-z-]+)`)?$/.exec(answer) ?? [];
   expect([response.status, body.code]).toEqual([Number(status), code]);
   const after = await pidOf();
-  expect(typeof after).toBe('number');
+  expect(after, 'the next call').toEqual(expect.any(Number));
   expect(after === before ? 'stays' : 'replaced').toBe(worker);
 });
