@@ -17,7 +17,7 @@ final class Walk
     private const MAX_UNITS = 10_000;
     private const MAX_CHILDREN = 128;
     private const MAX_DEPTH = 12;
-    private const MAX_NS = 20_000_000;
+    private const MAX_NS = 50_000_000;
     private const MAX_DETAILS = 500;
     private const TEXT_BYTES = 64;
 
