@@ -217,3 +217,25 @@ test('a socket of a worker is its user’s alone, and gone when the connection h
   socket.destroy();
   await resident.exit(Number(pid));
 });
+
+test('a bootstrap that forks makes no second master, and no worker of its own', async () => {
+  const resident = await startResident({ bootstrap: 'pcntl_fork();', handlers: GOOD });
+  expect(await resident.event('ready')).toMatchObject({ pid: resident.pid });
+  const worker = await resident.worker();
+  expect((await worker.call('good', { n: 1 })).output).toEqual({ n: 1 });
+  resident.hangUp();
+  expect(await resident.ended()).toBe(0);
+});
+
+test('a process that is a worker by itself may load its application late, too', async () => {
+  const resident = await startResident({
+    bootstrap: "throw new DomainException('late');",
+    bootstrapIn: 'worker',
+    handlers: GOOD,
+    alone: true,
+  });
+  await resident.event('ready');
+  const worker = await resident.worker();
+  expect((await worker.prime()).meta).toMatchObject({ outcome: 'exception', exception: { message: 'late' } });
+  await worker.ended();
+});

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { encodeParams } from '../../gateway/fastcgi/params.ts';
 import { encodeBeginRequest, encodeRecord, RecordType } from '../../gateway/fastcgi/record.ts';
+import { kill } from '../support/php-processes.ts';
 import { startWorker } from '../support/resident-process.ts';
 import { encodeStdinRecords } from '../support/resident-worker.ts';
 import { Gate } from '../support/told-handlers.ts';
@@ -182,5 +183,42 @@ test('an input that is no JSON is an exception', async () => {
   const { worker } = await startWorker({ handlers: { count: COUNT } });
   const id = worker.send([['FPMG_CALL', CALL]], Buffer.from('{"n":'));
   expect((await worker.answer(id)).meta).toMatchObject({ outcome: 'exception', exception: { class: 'JsonException' } });
+  expect((await worker.call('count', { n: 1 })).output).toEqual([1, 1]);
+});
+
+test('thousands of calls leave nothing in memory', async () => {
+  const { worker } = await startWorker({ handlers: { count: COUNT } });
+  const memoryAfter = async (calls: number): Promise<number> => {
+    const ids = Array.from({ length: calls }, (_, n) => worker.sendCall('count', { n }));
+    const answers = await Promise.all(ids.slice(-1).map((id) => worker.answer(id)));
+    return Number(answers[0]?.meta.memoryBytes);
+  };
+  const before = await memoryAfter(3000);
+  expect((await memoryAfter(3000)) - before).toBeLessThan(20_000);
+});
+
+test('a call taken back behind much else has not begun', async () => {
+  const gate = new Gate();
+  const { worker } = await startWorker({ handlers: { hold: holding(gate), count: COUNT } });
+  const running = worker.sendCall('hold', { n: 0 });
+  await until('the first call runs', () => existsSync(`${gate.file}.begun`));
+  const [taken, large] = [worker.sendCall('count', { n: 1 }), worker.sendCall('count', { n: 'x'.repeat(150_000) })];
+  worker.abort(taken);
+  gate.open();
+  await worker.answer(running);
+  expect(await worker.raw(taken)).toMatchObject({ protocolStatus: 2 });
+  expect((await worker.answer(large)).output).toMatchObject([1, 'x'.repeat(150_000)]);
+});
+
+test('a worker whose idle wait is interrupted by signals waits on', async () => {
+  const { worker } = await startWorker({
+    bootstrap: 'pcntl_async_signals(true); pcntl_signal(SIGUSR1, static function () {}, false);',
+    handlers: { count: COUNT },
+  });
+  await worker.ping();
+  for (let n = 0; n < 300; n++) {
+    kill(worker.pid, 'SIGUSR1');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
   expect((await worker.call('count', { n: 1 })).output).toEqual([1, 1]);
 });

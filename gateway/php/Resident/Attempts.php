@@ -13,6 +13,7 @@ use FpmGateway\Outcome;
 use FpmGateway\Resets;
 use FpmGateway\Runtime;
 
+use function error_clear_last;
 use function explode;
 use function getmypid;
 use function json_decode;
@@ -238,6 +239,7 @@ final class Attempts
             }
             $this->call = $logs = null;
         }
+        error_clear_last();
         $request->uploads?->remove();
         try {
             $printed = Printed::take();

@@ -39,36 +39,38 @@ final class Connection
             // One that blocks, and waits for no time at all: that says whether anything is there, in 0.4 µs.
             stream_set_timeout($second, 0);
         }
-        $this->block();
+        $this->block(0);
     }
 
     /** @param resource $socket */
     public static function of($socket, ?int $descriptor): self
     {
         $second = $descriptor === null ? false : @fopen("php://fd/$descriptor", 'r+');
+        // A plain file would know nothing of how long to wait.
+        if ($second === false || stream_get_meta_data($second)['stream_type'] === 'STDIO') {
+            $second = $socket;
+        }
 
-        return new self($socket, $second === false ? $socket : $second);
+        return new self($socket, $second);
     }
 
     /** What is there, waiting for it; null when the connection has ended. */
     public function read(): ?string
     {
-        for ($tries = 0; $tries < self::MAX_TRIES; ++$tries) {
-            $bytes = fread($this->stream, $this->readBytes);
-            if ($bytes !== '' && $bytes !== false) {
-                // Where a read was full, much more is coming.
-                $this->readBytes = strlen($bytes) < $this->readBytes ? self::SMALL_READ_BYTES : self::READ_BYTES;
-
-                return $bytes;
-            }
-            if (feof($this->stream)) {
-                return null;
-            }
-            // A signal came, or a handler found the streams and changed them.
-            $this->block();
+        $bytes = fread($this->stream, $this->readBytes);
+        if ($bytes === '' || $bytes === false) {
+            return $this->readAgain();
         }
+        // Where a read was full, much more is coming.
+        $this->readBytes = strlen($bytes) < $this->readBytes ? self::SMALL_READ_BYTES : self::READ_BYTES;
 
-        return null;
+        return $bytes;
+    }
+
+    /** More may be there than a read took. */
+    public function wasFull(string $bytes): bool
+    {
+        return strlen($bytes) === self::SMALL_READ_BYTES || strlen($bytes) === self::READ_BYTES;
     }
 
     /** What is there now; empty for nothing, and at the end, which the next `read()` finds. */
@@ -87,16 +89,16 @@ final class Connection
     public function write(string $bytes): bool
     {
         $written = @fwrite($this->stream, $bytes);
-        for ($tries = 0; $written !== strlen($bytes) && $tries < self::MAX_TRIES; ++$tries) {
+        for ($tries = 0; $written !== strlen($bytes); ++$tries) {
             if ($written === false) {
                 return false;
             }
-            $this->block();
+            $this->block($tries);
             $bytes = substr($bytes, $written);
             $written = @fwrite($this->stream, $bytes);
         }
 
-        return $written === strlen($bytes);
+        return true;
     }
 
     /**
@@ -118,8 +120,34 @@ final class Connection
         @stream_socket_shutdown($this->second, STREAM_SHUT_RDWR);
     }
 
-    private function block(): void
+    /**
+     * It is the end only if there is something to be read, and it is nothing: PHP says the same of a read that a
+     * signal interrupted, or that a handler made return at once.
+     */
+    private function readAgain(): ?string
     {
+        $this->block(0);
+        do {
+            $read = [$this->second];
+            $none = null;
+            try {
+                $ready = @stream_select($read, $none, $none, null);
+            } catch (\Exception) {
+                // The application's error handler made one of the warning that a signal came.
+                $ready = 0;
+            }
+        } while ($ready !== 1);
+        $bytes = @fread($this->second, self::READ_BYTES);
+
+        return $bytes === '' || $bytes === false ? null : $bytes;
+    }
+
+    private function block(int $tries): void
+    {
+        if ($tries >= self::MAX_TRIES) {
+            // Whatever keeps it from blocking, a core is not what it gets.
+            usleep(1000);
+        }
         if ($this->second !== $this->stream) {
             stream_set_blocking($this->stream, false);
         }

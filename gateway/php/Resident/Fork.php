@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace FpmGateway\Resident;
 
 /**
- * A process that a handler forked, when the handler's code has ended in it. The worker's connection and those to
+ * A process that a handler or the bootstrap forked, when their code has ended in it. The worker's connection and those to
  * databases are copies: an orderly end would say goodbye on them, in the worker's name.
  */
 final class Fork

@@ -100,7 +100,11 @@ final class Process
     private static function load(Application $application, Control $control, ?OpenFiles $files): bool
     {
         $unshared = null;
-        self::atEnd(static function () use ($application, $control): void {
+        $pid = getmypid();
+        self::atEnd(static function () use ($application, $control, $pid): void {
+            if (getmypid() !== $pid) {
+                Fork::end();
+            }
             $fatal = Outcome::fatal();
             $control->tell(['event' => 'failed', 'file' => $application->loading] + ($fatal === null
                 ? ['reason' => 'exit', 'message' => 'It ended PHP by exit().']
@@ -122,6 +126,10 @@ final class Process
         } catch (\Throwable $thrown) {
             $control->tell(['event' => 'failed', 'file' => $application->loading, 'exception' => Runtime::describe($thrown)]);
             self::end(1);
+        }
+        if (getmypid() !== $pid) {
+            // The bootstrap forked, and this is what it forked.
+            Fork::end();
         }
         self::atEnd(null);
         if ($unshared !== null) {

@@ -7,6 +7,9 @@ namespace FpmGateway\Resident;
 /** Serves one connection until it ends: that is a worker's whole life. One call at a time, in order of arrival. */
 final class Worker
 {
+    /** Between two calls: what was taken back must be seen before it begins. */
+    private const MAX_READS = 16;
+
     private function __construct(
         private readonly Connection $connection,
         private readonly Requests $requests,
@@ -66,14 +69,16 @@ final class Worker
         } else {
             $bytes = $this->connection->look();
         }
-        if ($bytes !== '') {
+        for ($reads = 1; $bytes !== ''; ++$reads) {
             $this->requests->push($bytes);
-            if ($this->requests->replies !== '') {
-                $replies = $this->requests->replies;
-                $this->requests->replies = '';
-                if (!$this->connection->write($replies)) {
-                    return false;
-                }
+            // A file that keeps coming keeps no complete call waiting.
+            $bytes = $reads < self::MAX_READS && $this->connection->wasFull($bytes) ? $this->connection->look() : '';
+        }
+        if ($this->requests->replies !== '') {
+            $replies = $this->requests->replies;
+            $this->requests->replies = '';
+            if (!$this->connection->write($replies)) {
+                return false;
             }
         }
         foreach ($this->requests->queue as $key => $request) {
