@@ -239,3 +239,12 @@ test('a process that is a worker by itself may load its application late, too', 
   expect((await worker.prime()).meta).toMatchObject({ outcome: 'exception', exception: { message: 'late' } });
   await worker.ended();
 });
+
+test('a bootstrap that removes all output buffers and prints is no call’s stray output', async () => {
+  const { worker } = await startWorker({
+    bootstrap: "while (ob_get_level() > 0) { ob_end_clean(); } echo 'past'; flush();",
+    handlers: GOOD,
+  });
+  const { meta } = await worker.call('good', { n: 1 });
+  expect([meta.stray, meta.leaks]).toEqual([undefined, undefined]);
+});

@@ -28,7 +28,8 @@ final class Printed
 
     public static function begin(): void
     {
-        self::$sent = headers_sent();
+        // A bootstrap may have printed past it: that is no call's.
+        self::$sent = self::$past = headers_sent();
         self::open();
     }
 
