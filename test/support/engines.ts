@@ -12,13 +12,29 @@ interface Promises {
   readonly forgetsGlobals: boolean;
   /** `php://input` is the input of the call, as JSON. */
   readonly hasInputStream: boolean;
+  /** A ping in front of each call tells whether it was begun, and of a worker that will not begin it. */
+  readonly pings: boolean;
+  /** Besides its own, workers are in the groups of the pool's user. */
+  readonly hasGroups: boolean;
   /** What is counted of all that a call logs. */
   readonly stderrMaxBytes: number;
 }
 
 const PROMISES: Readonly<Record<Engine, Promises>> = {
-  fpm: { forgetsGlobals: true, hasInputStream: true, stderrMaxBytes: Number.POSITIVE_INFINITY },
-  resident: { forgetsGlobals: false, hasInputStream: false, stderrMaxBytes: 65_535 },
+  fpm: {
+    forgetsGlobals: true,
+    hasInputStream: true,
+    pings: true,
+    hasGroups: true,
+    stderrMaxBytes: Number.POSITIVE_INFINITY,
+  },
+  resident: {
+    forgetsGlobals: false,
+    hasInputStream: false,
+    pings: false,
+    hasGroups: false,
+    stderrMaxBytes: 65_535,
+  },
 };
 
 /** What a test needs to know of the engine it runs under; what it starts has all its handlers under that engine. */

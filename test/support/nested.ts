@@ -9,7 +9,7 @@ const CLIENT = `<?php
 declare(strict_types=1);
 function path(FpmGateway\\Call $call): string
 {
-    $outer = explode(' ', (string) getenv('FPMG_CALL'))[2] ?? '';
+    $outer = explode(' ', (string) ($_SERVER['FPMG_CALL'] ?? getenv('FPMG_CALL')))[2] ?? '';
     return $outer === '' ? $call->function : "$outer,$call->function";
 }
 /** @param array<string, string> $headers */
