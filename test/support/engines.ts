@@ -14,6 +14,14 @@ interface Promises {
   readonly hasInputStream: boolean;
   /** A ping in front of each call tells whether it was begun, and of a worker that will not begin it. */
   readonly pings: boolean;
+  /** `is_uploaded_file()` knows the files of a call. */
+  readonly marksUploads: boolean;
+  /** The worker of a call that ended in exit(), a fatal error or without memory serves on. */
+  readonly outlivesFatalErrors: boolean;
+  /** A call that stands behind others on its worker does not run when nobody waits for it any more. */
+  readonly takesBack: boolean;
+  /** Workers of a master that was killed serve on. */
+  readonly orphansServe: boolean;
   /** Besides its own, workers are in the groups of the pool's user. */
   readonly hasGroups: boolean;
   /** What is counted of all that a call logs. */
@@ -24,14 +32,22 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
   fpm: {
     forgetsGlobals: true,
     hasInputStream: true,
+    marksUploads: true,
     pings: true,
+    outlivesFatalErrors: true,
+    takesBack: false,
+    orphansServe: false,
     hasGroups: true,
     stderrMaxBytes: Number.POSITIVE_INFINITY,
   },
   resident: {
     forgetsGlobals: false,
     hasInputStream: false,
+    marksUploads: false,
     pings: false,
+    outlivesFatalErrors: false,
+    takesBack: true,
+    orphansServe: true,
     hasGroups: false,
     stderrMaxBytes: 65_535,
   },

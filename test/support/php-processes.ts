@@ -38,8 +38,9 @@ export const connectionsTo = (path: string): number =>
 export const masterOf = (gateway: Gateway, pool = 'default'): number =>
   gateway.pools().find(({ name }) => name === pool)?.masterPid ?? 0;
 
-export const backendOf = (gateway: Gateway) => {
-  const backend = gateway.pools()[0]?.backends[0];
+/** The pool's, where it has workers of one engine; else those of the one that is named. */
+export const backendOf = (gateway: Gateway, engine = gateway.pools()[0]?.engine) => {
+  const backend = gateway.pools().find((pool) => pool.engine === engine)?.backends[0];
   if (backend === undefined) throw new Error('The pool has no backend now.');
   return backend;
 };
