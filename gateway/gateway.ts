@@ -110,22 +110,16 @@ export const openGateway = async (
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
   const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
   const functions = [...registry.functions.values()];
-  const caches = new PoolCaches({
-    settings,
-    pools: [...new Set(functions.map((fn) => fn.pool))],
-    caches: parts.caches,
-    instanceFolder: instance.path,
-    log,
-  });
+  const caches = new PoolCaches({ settings, caches: parts.caches, instanceFolder: instance.path, log });
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
   let inputClasses = new InputClasses();
   try {
-    await gather(problems, () => caches.open());
     await gather(problems, async () => {
       const common = { settings, functions, instance, internal, caches, log };
       for (const pool of makePools({ project: folder, runtime: RUNTIME, ...common })) pools.set(pool.id, pool);
     });
+    await gather(problems, () => caches.open());
     await gather(problems, () => startPools(pools.values()));
     const running = new Map([...pools].filter(([, pool]) => pool.available));
     await gather(problems, async () => {

@@ -19,14 +19,11 @@ export interface CacheStatus extends CacheFigures {
 
 interface PoolCache {
   readonly cache: SharedCache;
-  readonly path: string;
   listener: CacheListener | undefined;
 }
 
 export interface PoolCachesOptions {
   readonly settings: Settings;
-  /** Those that have functions. */
-  readonly pools: readonly string[];
   readonly caches: Caches;
   /** Others may pass through it, and not write. */
   readonly instanceFolder: string;
@@ -36,6 +33,8 @@ export interface PoolCachesOptions {
 export class PoolCaches {
   readonly #options: PoolCachesOptions;
   readonly #folder: string;
+  /** Of the pools whose workers were told of one. */
+  readonly #paths = new Map<string, string>();
   readonly #pools = new Map<string, PoolCache>();
 
   constructor(options: PoolCachesOptions) {
@@ -43,9 +42,13 @@ export class PoolCaches {
     this.#folder = join(options.instanceFolder, 'c');
   }
 
-  /** Where the workers of a pool find it; undefined: they have none. */
+  /** Where the workers of a pool find it; undefined: they have none. Throws StartupError where the path is too long. */
   pathOf(pool: string): string | undefined {
-    return this.#pools.get(pool)?.path;
+    const own = this.#options.settings.pools[pool];
+    if (own === undefined || isAttached(own)) return undefined;
+    const path = assertSocketPath(join(this.#folder, `${pool}.sock`));
+    this.#paths.set(pool, path);
+    return path;
   }
 
   statusOf(pool: string): CacheStatus | undefined {
@@ -54,18 +57,17 @@ export class PoolCaches {
     return { ...own.cache.store.figures, connections: own.listener?.connections ?? 0 };
   }
 
-  /** Before the pools start: what PHP does at its start may use it. Rejects with StartupError. */
+  /** For the pools that were asked for, before they start: what PHP does at its start may use it. Rejects with StartupError. */
   async open(): Promise<void> {
-    const { settings, pools, caches, log } = this.#options;
+    const { settings, caches, log } = this.#options;
     // Nobody else may pass yet: a socket that was just made has the rights that the umask gives it.
     mkdirSync(this.#folder, { mode: 0o700 });
-    for (const pool of pools) {
+    for (const [pool, path] of this.#paths) {
       const own = settings.pools[pool];
       if (own === undefined || isAttached(own)) continue;
-      const path = assertSocketPath(join(this.#folder, `${pool}.sock`));
       const user = poolUser(pool, own.user);
       const cache = caches.hold(pool, own.cache);
-      const kept: PoolCache = { cache, path, listener: undefined };
+      const kept: PoolCache = { cache, listener: undefined };
       this.#pools.set(pool, kept);
       // Workers in reserve, those of both engines, and those that are ending have one each.
       const connectionsMax = 4 * (own.workers + own.resident.workers) + settings.limits.callDepthMax + 64;

@@ -197,6 +197,11 @@ test('where there is none, the call says why', async () => {
   expect(await run(code)).toMatch(/There is no cache here: FPMG_CACHE is not set\..*a pool with an address/);
 });
 
+test.runIf(isRoot())('a user that is not there is told once, not for each socket', async () => {
+  const started = startGateway({ pools: { default: { user: 'not-there' } } }, { project: functionsProject(RUN) });
+  await expect(started).rejects.toMatchObject({ problems: [{ property: 'pools.default.user' }] });
+});
+
 test('a bootstrap has it, before there is a call', async () => {
   const bootstrap = "<?php FpmGateway\\Cache::ofEnvironment()->increment('bootstraps');";
   const project = functionsProject({ ...RUN, 'app/boot.php': bootstrap });
