@@ -9,6 +9,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
-require __DIR__ . '/autoload.php';
+// Read from stdin (`php -- <this folder> < resident.php`), PHP defines no STDERR, as under php-fpm: libraries that ask
+// for it find none, instead of one that is closed (see Resident/Stderr.php).
+require (\defined('STDERR') ? __DIR__ : $argv[1]) . '/autoload.php';
 
 Process::main();

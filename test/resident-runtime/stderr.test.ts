@@ -39,3 +39,36 @@ test('too much of it is cut, and nothing of it meets the next call', async () =>
 test('no file of it is to be seen', () => {
   expect(readdirSync(resident.uploads)).toEqual([]);
 });
+
+test('a script read from stdin has no STDERR, as under php-fpm, and all else is the same', async () => {
+  const { worker } = await startWorker({
+    fromStdin: true,
+    bootstrap:
+      'fopen("php://stderr", "w"); return [defined("STDIN"), defined("STDOUT"), defined("STDERR"), isset($argv)];',
+    handlers: {
+      constants: 'return static fn (array $input, Call $call, array $app): array => $app;',
+      logs: handler(
+        'error_log("logged"); fwrite(fopen("php://stderr", "w"), "written"); return stream_get_contents(fopen("php://stdin", "r"));',
+      ),
+      closes: handler(
+        'foreach (["php://stdin", "php://stdout", "php://stderr"] as $name) { fclose(fopen($name, "r+")); } return 1;',
+      ),
+    },
+  });
+  expect((await worker.call('constants')).output).toEqual([false, false, false, false]);
+  for (let n = 0; n < 3; n++) {
+    expect(await worker.call('logs')).toMatchObject({ stderr: 'logged\nwritten', output: '' });
+    expect((await worker.call('closes')).output).toBe(1);
+  }
+});
+
+test.each(['fclose(STDIN);', 'fclose(STDIN); fclose(STDOUT); fclose(STDERR);'])(
+  'a bootstrap that does %s takes nothing from the log',
+  async (bootstrap) => {
+    const { worker: other } = await startWorker({
+      bootstrap,
+      handlers: { logs: handler('error_log("logged"); return 1;') },
+    });
+    expect((await other.call('logs')).stderr).toBe('logged\n');
+  },
+);

@@ -1,6 +1,6 @@
 /** A real `php gateway/php/resident.php` with its control lines, and workers of it spoken to in raw FastCGI records. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
@@ -29,6 +29,8 @@ export interface ResidentOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A process that is a worker by itself. */
   readonly alone?: boolean;
+  /** Its script is read from stdin. */
+  readonly fromStdin?: boolean;
 }
 
 export interface ResidentProcess {
@@ -72,11 +74,13 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
   }));
   const bootstrap = options.bootstrap === undefined ? '' : write('app.php', options.bootstrap);
   const ini = [...INI, ...(options.ini ?? [])].flatMap((setting) => ['-d', setting]);
-  const child = spawn('php', [...ini, ENTRY], {
+  const stdin = options.fromStdin === true ? openSync(ENTRY, 'r') : 'ignore';
+  const child = spawn('php', [...ini, ...(stdin === 'ignore' ? [ENTRY] : ['--', dirname(ENTRY)])], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe', 'pipe'],
   });
+  if (stdin !== 'ignore') closeSync(stdin);
   const pid = child.pid ?? 0;
   let log = '';
   let ending: number | NodeJS.Signals | undefined;

@@ -26,6 +26,7 @@ final class Process
     public static function main(): void
     {
         self::$startedNs = hrtime(true);
+        Stderr::hold();
         Superglobals::begin();
         register_shutdown_function(static function (): void {
             if (self::$atEnd !== null) {
@@ -39,7 +40,7 @@ final class Process
                 self::start(Start::of($line), $control);
             }
         } catch (Malformed $malformed) {
-            fwrite(STDERR, $malformed->getMessage() . "\n");
+            file_put_contents('php://stderr', $malformed->getMessage() . "\n");
             self::end(self::BROKEN);
         }
         self::end(0);

@@ -16,6 +16,14 @@ final class Stderr
     private const MAX_BYTES = 65_535;
     private const READ_BYTES = 1024;
 
+    /** @var resource */
+    private static $stdin;
+    /** @var resource */
+    private static $stdout;
+    /** @var resource */
+    private static $stderr;
+    /** @var resource */
+    private $zero;
     /** @var resource descriptor 1, for its life */
     private $first;
     /** @var resource descriptor 2 */
@@ -25,23 +33,36 @@ final class Stderr
     /** @var resource the gateway's log */
     private $log;
 
+    /**
+     * Before anything else opens them: the first streams there are the descriptors themselves, later ones are copies,
+     * which anybody may close.
+     */
+    public static function hold(): void
+    {
+        self::$stdin = \defined('STDIN') ? \STDIN : fopen('php://stdin', 'r');
+        self::$stdout = \defined('STDOUT') ? \STDOUT : fopen('php://stdout', 'w');
+        self::$stderr = \defined('STDERR') ? \STDERR : fopen('php://stderr', 'w');
+    }
+
     public function __construct(string $folder)
     {
-        $this->log = fopen('php://fd/2', 'w');
+        // A bootstrap may have closed descriptor 0: it would be the lowest.
+        $this->zero = fopen('/dev/null', 'r');
+        $this->log = @fopen('php://fd/2', 'w');
         $path = sprintf('%s/fpmg-%d-%s.log', is_dir($folder) && is_writable($folder) ? $folder : sys_get_temp_dir(), getmypid(), bin2hex(random_bytes(8)));
         $umask = umask(0177);
         // PHP can only close descriptors 1 and 2: the next two to be opened take the lowest numbers, which are theirs.
-        fclose(STDOUT);
+        self::free(self::$stdout);
         $first = @fopen($path, 'a+');
         umask($umask);
         if ($first === false) {
-            fwrite($this->log, "The worker cannot write to $path: what its calls log is lost.\n");
+            $this->tell("The worker cannot write to $path: what its calls log is lost.");
             $first = fopen('/dev/null', 'a+');
             $path = '/dev/null';
         }
         $this->first = $first;
-        fclose(STDERR);
-        $this->second = fopen('php://fd/1', 'a');
+        self::free(self::$stderr);
+        $this->second = @fopen('php://fd/1', 'a');
         $this->read = fopen($path, 'r');
         stream_set_read_buffer($this->read, 0);
         if ($path !== '/dev/null') {
@@ -64,6 +85,14 @@ final class Stderr
         rewind($this->read);
 
         return $text;
+    }
+
+    /** @param resource $stream which a bootstrap may have closed before */
+    private static function free($stream): void
+    {
+        if (is_resource($stream)) {
+            fclose($stream);
+        }
     }
 
     /** For the gateway's log: of no call. */
