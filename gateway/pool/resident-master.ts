@@ -22,10 +22,13 @@ export interface ResidentMasterOptions {
 /** The application does not load; `exception` where PHP says so. */
 export class ApplicationError extends Error {
   readonly exception: PhpException | undefined;
+  /** The one that PHP was loading, where it is known. */
+  readonly file: string | undefined;
 
-  constructor(message: string, exception: PhpException | undefined) {
+  constructor(message: string, exception?: PhpException, file?: string) {
     super(message);
     this.exception = exception;
+    this.file = file;
   }
 }
 
@@ -160,12 +163,12 @@ export class ResidentMaster {
     process.kill();
     if (event === LATE) {
       const detail = `did not end within ${bootstrapTimeoutMs} ms: make it faster, or raise resident.bootstrapTimeoutMs`;
-      throw new ApplicationError(`The bootstrap ${detail}.`, undefined);
+      throw new ApplicationError(`The bootstrap ${detail}.`);
     }
     if (typeof event === 'object' && event.event === 'failed')
-      throw new ApplicationError(event.message ?? failedBy(event.reason), event.exception);
+      throw new ApplicationError(event.message ?? failedBy(event.reason), event.exception, event.file);
     const said = process.said === '' ? '' : ` It said: ${process.said}`;
-    throw new ApplicationError(`PHP ended (${String(event)}) while it loaded the application.${said}`, undefined);
+    throw new ApplicationError(`PHP ended (${String(event)}) while it loaded the application.${said}`);
   }
 
   #noteExit({ pid, status, signal }: Extract<ResidentEvent, { event: 'exited' }>): void {

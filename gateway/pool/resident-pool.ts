@@ -185,6 +185,9 @@ export class ResidentPool {
     const at = { file: `pools.${name}` };
     if (!(error instanceof ResidentFailure)) return { ...at, detail: `The resident workers did not start: ${error}` };
     const detail = error.privateDetail ?? error.message;
+    const loading = error.cause instanceof ApplicationError ? (error.cause.file ?? '') : '';
+    if (error.exception === undefined && loading.startsWith(`${paths.root}/`))
+      return { file: loading.slice(paths.root.length + 1), detail };
     if (error.exception === undefined) return { ...at, property: 'bootstrap', detail };
     return phpProblem(error.exception, paths) ?? { ...at, property: 'bootstrap', detail };
   }

@@ -44,6 +44,8 @@ export type ResidentEvent =
   | { readonly event: 'unshared'; readonly why: string }
   | {
       readonly event: 'failed';
+      /** What it was loading. */
+      readonly file?: string;
       readonly reason?: string;
       readonly message?: string;
       readonly exception?: PhpException;
