@@ -133,6 +133,7 @@ final class Process
             Fork::end();
         }
         self::atEnd(null);
+        Stderr::refill();
         if ($unshared !== null) {
             $control->tell(['event' => 'unshared', 'why' => $unshared]);
         }

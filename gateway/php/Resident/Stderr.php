@@ -22,8 +22,6 @@ final class Stderr
     private static $stdout;
     /** @var resource */
     private static $stderr;
-    /** @var resource */
-    private $zero;
     /** @var resource descriptor 1, for its life */
     private $first;
     /** @var resource descriptor 2 */
@@ -44,15 +42,25 @@ final class Stderr
         self::$stderr = \defined('STDERR') ? \STDERR : fopen('php://stderr', 'w');
     }
 
+    /**
+     * When the bootstrap has run: of descriptors that it closed, the next to be opened would take the place, and PHP's
+     * log would go into a connection.
+     */
+    public static function refill(): void
+    {
+        // Each takes the lowest that is free.
+        self::$stdin = is_resource(self::$stdin) ? self::$stdin : fopen('/dev/null', 'r');
+        self::$stdout = is_resource(self::$stdout) ? self::$stdout : fopen('/dev/null', 'a');
+        self::$stderr = is_resource(self::$stderr) ? self::$stderr : fopen('/dev/null', 'a');
+    }
+
     public function __construct(string $folder)
     {
-        // A bootstrap may have closed descriptor 0: it would be the lowest.
-        $this->zero = fopen('/dev/null', 'r');
         $this->log = @fopen('php://fd/2', 'w');
         $path = sprintf('%s/fpmg-%d-%s.log', is_dir($folder) && is_writable($folder) ? $folder : sys_get_temp_dir(), getmypid(), bin2hex(random_bytes(8)));
         $umask = umask(0177);
         // PHP can only close descriptors 1 and 2: the next two to be opened take the lowest numbers, which are theirs.
-        self::free(self::$stdout);
+        fclose(self::$stdout);
         $first = @fopen($path, 'a+');
         umask($umask);
         if ($first === false) {
@@ -61,7 +69,7 @@ final class Stderr
             $path = '/dev/null';
         }
         $this->first = $first;
-        self::free(self::$stderr);
+        fclose(self::$stderr);
         $this->second = @fopen('php://fd/1', 'a');
         $this->read = fopen($path, 'r');
         stream_set_read_buffer($this->read, 0);
@@ -85,14 +93,6 @@ final class Stderr
         rewind($this->read);
 
         return $text;
-    }
-
-    /** @param resource $stream which a bootstrap may have closed before */
-    private static function free($stream): void
-    {
-        if (is_resource($stream)) {
-            fclose($stream);
-        }
     }
 
     /** For the gateway's log: of no call. */
