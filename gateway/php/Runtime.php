@@ -45,7 +45,8 @@ final class Runtime
     /** What the pool's bootstrap returned. */
     private mixed $app = null;
     private bool $answered = false;
-    private bool $endedByError = false;
+    /** Hooks are still to run: once, though one may end PHP. */
+    private bool $resets = true;
     private bool $streaming = false;
     /** Of an answer so large that the gateway had better know: it makes room once. */
     private int $largeBytes = 0;
@@ -281,7 +282,7 @@ final class Runtime
         $fatal = Outcome::fatal();
         if ($fatal !== null) {
             // No more code of others: memory may have run out, and a second error here would leave no answer.
-            $this->endedByError = true;
+            $this->resets = false;
         }
         $this->answer($fatal ?? ['outcome' => 'exit'], '');
     }
@@ -289,7 +290,8 @@ final class Runtime
     /** @param array<string, mixed> $meta */
     private function answer(array $meta, string $payload): void
     {
-        if ($this->call !== null && !$this->endedByError) {
+        if ($this->call !== null && $this->resets) {
+            $this->resets = false;
             $meta += $this->reset($this->call->takeResets());
         }
         $this->keepStray($this->takeStrayOutput());

@@ -1,5 +1,5 @@
 /** What the pool's bootstrap returns, and what is done behind each call, under both engines. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GatewayConfig } from '../../gateway/config.ts';
@@ -48,6 +48,19 @@ eachEngine(({ startGateway }) => {
     await expect(gateway.invoke('noted', 'throw')).rejects.toMatchObject({ code: 'function-error' });
     await expect(gateway.invoke('noted', 'exit')).rejects.toMatchObject({ code: 'function-no-result' });
     await until('the hooks have run', () => notes().replaceAll('boots ', '') === 'reset reset ');
+  });
+
+  test('one that ends PHP is told as an exit, and ends nothing else', async () => {
+    const ends = join(openFolder(), 'ends');
+    writeFileSync(ends, '');
+    const { project } = noting(
+      `FpmGateway\\Resets::add(function () { clearstatcache(); if (is_file('${ends}')) { exit; } });`,
+      'return 1;',
+    );
+    const gateway = await startGateway(CONFIG, { project });
+    await expect(gateway.invoke('noted', null)).rejects.toMatchObject({ code: 'function-no-result', reason: 'exit' });
+    rmSync(ends);
+    expect(await gateway.invoke('noted', null)).toBe(1);
   });
 
   test('one that throws changes no answer, and keeps no other from running', async () => {
