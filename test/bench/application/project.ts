@@ -1,5 +1,5 @@
 /** The application as a project of the gateway, and as a document root for a web server: the same files. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bench } from '../bench.ts';
 import { REPOSITORY } from '../peers/gateway.ts';
@@ -59,12 +59,10 @@ export interface ApplicationProject {
   readonly modules: number;
 }
 
-export const makeProject = async (
-  { life, folder: parent }: Bench,
-  name: string,
-  modules: number,
-): Promise<ApplicationProject> => {
-  const folder = join(parent, `${name}-${modules}`);
+export const makeProject = async ({ life, folder: parent }: Bench, modules: number): Promise<ApplicationProject> => {
+  const folder = mkdtempSync(join(parent, `app-${modules}-`));
+  // PHP's user reads it.
+  chmodSync(folder, 0o755);
   for (const part of ['schemas', 'functions', 'deploy', 'data']) mkdirSync(join(folder, part), { recursive: true });
   linkPackages(folder);
   const root = join(folder, 'app');

@@ -1,15 +1,8 @@
 /** An application whose bootstrap takes 5, 20, 50, 140 ms: one call at a time, and as many as it takes. */
-import { type Bootstrap, measureBootstrap, modulesFor, type Sized } from '../application/calibrate.ts';
-import {
-  bestSetup,
-  NEW_CONNECTIONS,
-  NGINX,
-  nginxFor,
-  RESIDENT_ENGINE,
-  type Starter,
-  startersFor,
-} from '../application/peers.ts';
-import { type ApplicationProject, makeProject, QUOTE } from '../application/project.ts';
+import { type Bootstrap, measureBootstrap } from '../application/calibrate.ts';
+import { calibrate, projectOf } from '../application/levels.ts';
+import { bestSetup, NGINX, RESIDENT_ENGINE, type Starter, startersFor } from '../application/peers.ts';
+import { type ApplicationProject, QUOTE } from '../application/project.ts';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { cpuBetween, cpuTimes } from '../cpu.ts';
 import { CONNECTIONS, whatFailed } from '../load.ts';
@@ -25,7 +18,6 @@ import { ratios } from '../statistics.ts';
 const LEVELS = [5, 20, 50, 140];
 /** The largest is the one the goals are about. */
 const GOAL_LEVEL = 140;
-const CALIBRATION_MODULES = [10, 60] as const;
 
 const COLUMNS: readonly Column[] = [
   { key: 'firstByteMs', header: 'first byte p50 ms', digits: 2 },
@@ -67,21 +59,6 @@ const turnOf = async ({ load, times }: Bench, peer: Peer): Promise<Record<string
     phpUs: us(phpMs),
     serverUs: us(serverMs),
   };
-};
-
-/** Two sizes tell what a module takes; each level is then measured by itself. */
-const calibrate = async (bench: Bench): Promise<(wantedMs: number) => number> => {
-  bench.progress.step(`${applicationSection.name} · calibrating`, 10);
-  const measured: Sized[] = [];
-  for (const modules of CALIBRATION_MODULES) {
-    const nginx = await nginxFor(bench, await makeProject(bench, 'calibration', modules), NEW_CONNECTIONS);
-    const { cpuMs } = await measureBootstrap(nginx.port);
-    measured.push({ modules, cpuMs });
-    await nginx.stop();
-  }
-  const [small, large] = measured;
-  if (small === undefined || large === undefined) throw new Error('nothing was measured');
-  return (wantedMs) => modulesFor(wantedMs, small, large);
 };
 
 const contestantFor = async (bench: Bench, [name, start]: Starter, started: Peer[]): Promise<Contestant> => {
@@ -174,7 +151,7 @@ export const runApplication = async (bench: Bench): Promise<SectionResult> => {
   const levels: Level[] = [];
   let setup: NginxSetup | undefined;
   for (const wantedMs of LEVELS) {
-    const project = await makeProject(bench, `bootstrap-${wantedMs}`, modulesOf(wantedMs));
+    const project = await projectOf(bench, wantedMs, modulesOf(wantedMs));
     setup ??= await bestSetup(bench, project);
     levels.push(await measureLevel(bench, wantedMs, project, setup));
   }
