@@ -8,6 +8,7 @@ import { GatewayError } from '../errors.ts';
 import type { Address } from '../fastcgi/index.ts';
 import { LATE, within } from '../within.ts';
 import type { PhpException } from './envelope.ts';
+import { phpProcesses } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
 import { type ResidentEvent, ResidentProcess, type ResidentProgram, type StartOrder } from './resident-process.ts';
 
@@ -54,6 +55,8 @@ export class ResidentMaster {
   readonly #forks = new Map<number, (answer: number | string) => void>();
   /** All that run: the master, or each worker. */
   readonly #processes = new Set<ResidentProcess>();
+  /** A master was killed from outside: its workers serve on, in a group without a leader. */
+  #leftWorkers = false;
   /** What the bootstrap printed. */
   stray = '';
 
@@ -82,6 +85,7 @@ export class ResidentMaster {
     this.#stopped = true;
     const processes = [...this.#processes];
     for (const process of processes) process.kill();
+    if (this.#leftWorkers) endAll(phpProcesses((title) => title.trimEnd() === this.#options.order.title));
     await Promise.all(processes.map(({ exited }) => exited));
   }
 
@@ -115,6 +119,7 @@ export class ResidentMaster {
     const { log, pool } = this.#options.program;
     log.error({ pool, how }, 'the master of the resident workers died: the next worker starts another');
     this.#how = { kind: 'unknown' };
+    this.#leftWorkers = true;
   }
 
   async #fork({ process, bootstrapIn }: Extract<How, { kind: 'forked' }>): Promise<StartedWorker> {
@@ -176,6 +181,16 @@ export class ResidentMaster {
     log.debug({ pool, pid, status, signal }, 'a resident worker has exited');
   }
 }
+
+const endAll = (pids: readonly number[]): void => {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+};
 
 const failedBy = (reason: string | undefined): string =>
   reason === 'exit'
