@@ -95,6 +95,9 @@ export class ResidentPool {
   async start(): Promise<Worker> {
     try {
       await this.#supply.start();
+      const { stray } = this.#master;
+      if (stray !== '')
+        throw new ApplicationError(`The bootstrap prints ${JSON.stringify(stray.slice(0, 80))}.`, undefined);
       this.#hasStarted = true;
       return await this.#supply.probe();
     } catch (error) {
@@ -183,6 +186,7 @@ export class ResidentPool {
   #problemOf(error: unknown): StartupProblem {
     const { name, paths } = this.#options;
     const at = { file: `pools.${name}` };
+    if (error instanceof ApplicationError) return { ...at, property: 'bootstrap', detail: error.message };
     if (!(error instanceof ResidentFailure)) return { ...at, detail: `The resident workers did not start: ${error}` };
     const detail = error.privateDetail ?? error.message;
     const loading = error.cause instanceof ApplicationError ? (error.cause.file ?? '') : '';

@@ -3,7 +3,9 @@
  * or, where PHP cannot fork, a single worker. It is asked in lines of JSON on its file descriptor 3, and ends with it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Log } from '../log.ts';
 import type { PhpException } from './envelope.ts';
@@ -67,15 +69,19 @@ export class ResidentProcess {
   /** `onEvent` is told of all it says, in order. */
   constructor(program: ResidentProgram, order: StartOrder, onEvent: (event: ResidentEvent) => void) {
     const { pool, log, user } = program;
-    const child: ChildProcess = spawn(program.program, [...program.iniArguments, program.script], {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    const folder = dirname(program.script);
+    // Read from standard input, a script finds no STDIN, STDOUT and STDERR defined, as under php-fpm.
+    const script = openSync(program.script, 'r');
+    const child: ChildProcess = spawn(program.program, [...program.iniArguments, '--', folder], {
+      stdio: [script, 'pipe', 'pipe', 'pipe'],
       env: { ...program.env },
       // As under php-fpm, so that relative paths mean the same.
-      cwd: program.script.slice(0, program.script.lastIndexOf('/')),
+      cwd: folder,
       // A group of its own: a Ctrl-C on the terminal is for the gateway, which lets calls finish.
       detached: true,
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
     });
+    closeSync(script);
     this.pid = child.pid ?? 0;
     this.exited = new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message));
