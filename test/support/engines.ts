@@ -22,6 +22,8 @@ interface Promises {
   readonly takesBack: boolean;
   /** Workers of a master that was killed serve on. */
   readonly orphansServe: boolean;
+  /** Processes that do nothing end with a gateway that was killed, not only when the next one starts. */
+  readonly endsWithGateway: boolean;
   /** Besides its own, workers are in the groups of the pool's user. */
   readonly hasGroups: boolean;
   /** What is counted of all that a call logs. */
@@ -37,6 +39,7 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
     outlivesFatalErrors: true,
     takesBack: false,
     orphansServe: false,
+    endsWithGateway: false,
     hasGroups: true,
     stderrMaxBytes: Number.POSITIVE_INFINITY,
   },
@@ -48,6 +51,7 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
     outlivesFatalErrors: false,
     takesBack: true,
     orphansServe: true,
+    endsWithGateway: true,
     hasGroups: false,
     stderrMaxBytes: 65_535,
   },
