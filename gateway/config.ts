@@ -80,7 +80,9 @@ const resident = z.strictObject({
     .describe('calls after which a worker is replaced, give or take a tenth'),
   memoryMaxBytes: bytes(1_048_576, MAX_BYTES)
     .default(96 * 1_048_576)
-    .describe('a worker that holds more than this between calls is replaced; keep it below `memory_limit`'),
+    .describe(
+      'a worker that holds more than this between calls is replaced, or more than three quarters of `memory_limit`',
+    ),
   ageMaxMs: ms(1000, 30 * MAX_MS)
     .default(3_600_000)
     .describe('age at which a worker is replaced, give or take a tenth'),

@@ -307,7 +307,7 @@ class RunningGateway implements Gateway {
   }
 
   async destroy(): Promise<void> {
-    for (const admission of this.#admissions.values()) admission.close();
+    for (const admission of this.#admissions.values()) admission.destroy();
     for (const listener of this.#listeners) listener.destroy();
     await Promise.all([...this.#parts.pools.values()].map((pool) => pool.destroy()));
     await this.#removeFiles();

@@ -76,7 +76,8 @@ export class Targets {
     for (const leak of leaks) {
       const key = `${leak.kind} ${leak.name}`;
       const times = (known.get(key)?.times ?? 0) + 1;
-      if (times > 1 || known.size < LEAKS_MAX) known.set(key, { ...leak, times, lastAt: new Date().toISOString() });
+      if (times === 1 && known.size >= LEAKS_MAX) continue;
+      known.set(key, { ...leak, times, lastAt: new Date().toISOString() });
       if (times === 1) {
         const { kind, name, detail, restored } = leak;
         this.#parts.log.warn({ function: fn.name, kind, name, detail, restored }, 'a call left something behind');

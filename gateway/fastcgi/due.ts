@@ -84,7 +84,7 @@ export class DueRequest implements Exchange {
   complete(protocolStatus: number, peer: string): void {
     this.progress.ended = true;
     if (protocolStatus === 0) {
-      this.settle(undefined);
+      this.settle(this.refused?.afterAttempt('yes'));
       return;
     }
     // FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE: refused before anything ran.

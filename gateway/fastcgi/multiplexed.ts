@@ -90,7 +90,13 @@ export class MultiplexedAnswers {
 
   #onStream(type: number, requestId: number, piece: Buffer): void {
     const request = this.#requestDue(requestId, 'output');
-    if (piece.length > 0) request.receive(type === RecordType.STDOUT, piece);
+    // The rest of what was refused (too large) is dropped: those behind it lose nothing.
+    if (piece.length === 0 || request.refused !== undefined) return;
+    try {
+      request.receive(type === RecordType.STDOUT, piece);
+    } catch (thrown) {
+      if (request.refused === undefined) throw thrown;
+    }
   }
 
   #onEndRequest(requestId: number, protocolStatus: number): void {

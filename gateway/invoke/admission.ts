@@ -78,6 +78,12 @@ export class Admission {
     this.#closed = true;
   }
 
+  /** Those who wait are not served any more. */
+  destroy(): void {
+    this.#closed = true;
+    for (const { waiters } of [...this.#queued]) for (const waiter of [...waiters]) this.giveUp(waiter, stopping());
+  }
+
   /** At once where nothing is in the way: most calls neither wait nor need a promise. Undefined: it has to `enter`. */
   enterNow({ fn, mayShare, call }: Pick<Entry, 'fn' | 'mayShare' | 'call'>): Slot | undefined {
     if (this.#closed || this.#waiting > 0) return undefined;

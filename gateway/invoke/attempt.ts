@@ -131,9 +131,15 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
   }
 };
 
+/** It is taken back, and may have begun all the same. */
+const leftBehind = (): GatewayError =>
+  new GatewayError('client-closed', 'The caller left while the call stood behind another one on its worker.', {
+    executed: 'unknown',
+  });
+
 /** A call that stands behind others on its worker need not run when its caller has left. */
 const unlessLeft = async <T>({ slot, caller }: Attempt, answer: Promise<T>): Promise<T> => {
-  const callerLeft = (): void => slot.takeBack(new GatewayError('client-closed', 'The caller left while it waited.'));
+  const callerLeft = (): void => slot.takeBack(leftBehind());
   caller.whenLeft({ callerLeft });
   if (caller.hasLeft) callerLeft();
   try {

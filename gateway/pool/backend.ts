@@ -64,7 +64,7 @@ export class Backend implements SlotOwner {
   }
 
   get free(): number {
-    return this.up ? this.options.workers - this.#taken : 0;
+    return this.up ? Math.min(this.options.workers, this.#supply.capacity) - this.#taken : 0;
   }
 
   /** `late`: taken slots whose caller has given up and whose worker is not free yet. */

@@ -40,6 +40,10 @@ export class ConnectedSupply implements Supply {
     return this.#health.kind === 'up';
   }
 
+  get capacity(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
   get idle(): number {
     return this.#idle.length;
   }
@@ -60,14 +64,18 @@ export class ConnectedSupply implements Supply {
   }
 
   park(line: Line): void {
-    if (this.#health.kind === 'stopped') {
+    // Of the resident engine: one in reserve that is due to go.
+    const isDue = line.worker.life?.due(performance.now()) !== undefined;
+    if (this.#health.kind === 'stopped' || isDue) {
       line.destroy();
       return;
     }
     if (line.usable) this.#idle.push(line);
   }
 
-  told(_line: Line, _meta: Meta): void {}
+  told(line: Line, meta: Meta): void {
+    line.worker.life?.note(meta);
+  }
 
   async probe(): Promise<Worker> {
     const line = await this.#openLine();

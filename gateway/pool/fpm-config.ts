@@ -180,6 +180,13 @@ export const residentIni = (input: Omit<PhpIniInput, 'preload'>): Readonly<Recor
   'opcache.preload': '',
 });
 
+/** `128M` → bytes; without an end for -1. */
+export const iniBytes = (value: string): number => {
+  const [, digits, unit = ''] = /^\s*(-?\d+)\s*([kmg]?)/i.exec(value) ?? [];
+  if (digits === undefined || Number(digits) < 0) return Number.POSITIVE_INFINITY;
+  return Number(digits) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
+};
+
 const iniValue = (value: string | number | boolean): string =>
   typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
 

@@ -2,12 +2,13 @@
 import type { ResidentSettings } from '../config.ts';
 import type { Leak, Meta } from './envelope.ts';
 
-/** Why a worker was replaced. The first four by choice, when its call was over. */
+/** Why a worker was replaced. The first five by choice, when its call was over. */
 export const ENDINGS = [
   'calls',
   'memory',
   'age',
   'leak',
+  'master',
   'exit',
   'fatal-error',
   'out-of-memory',
@@ -42,6 +43,8 @@ export class WorkerLife {
   #lastOutcome: Meta['outcome'] | undefined;
   /** The gateway ended it: its call was late, or nobody wanted its answer. */
   stopped = false;
+  /** The master that forked it has died: another may have loaded other code. */
+  masterDied = false;
 
   /** `random`: two numbers from 0 to 1. */
   constructor(settings: ResidentSettings, bornMs: number, random: readonly [number, number]) {
@@ -70,6 +73,7 @@ export class WorkerLife {
   /** Why it is to be replaced; undefined: it may stay. */
   due(nowMs: number): Ending | undefined {
     if (this.#leaked) return 'leak';
+    if (this.masterDied) return 'master';
     if (this.#memoryBytes > this.#settings.memoryMaxBytes) return 'memory';
     if (this.#served >= this.#callsMax) return 'calls';
     return nowMs - this.bornMs >= this.#ageMaxMs ? 'age' : undefined;

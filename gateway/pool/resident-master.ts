@@ -4,12 +4,14 @@
  * PHP cannot fork, started one by one.
  */
 import { join } from 'node:path';
+import self from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { GatewayError } from '../errors.ts';
 import type { Address } from '../fastcgi/index.ts';
 import { LATE, within } from '../within.ts';
 import type { PhpException } from './envelope.ts';
-import { phpProcesses } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
+import { ENDING_MAX_MS, OwnedProcesses } from './owned-processes.ts';
 import { type ResidentEvent, ResidentProcess, type ResidentProgram, type StartOrder } from './resident-process.ts';
 
 export interface ResidentMasterOptions {
@@ -17,6 +19,8 @@ export interface ResidentMasterOptions {
   readonly order: Omit<StartOrder, 'op' | 'bootstrapIn' | 'socket'>;
   /** For the workers' sockets: the workers' user may write there. */
   readonly sockets: string;
+  /** The master was killed: the next may load other code than its workers have. */
+  readonly onLost: () => void;
   readonly bootstrapTimeoutMs: number;
 }
 
@@ -34,6 +38,7 @@ export class ApplicationError extends Error {
 }
 
 export interface StartedWorker {
+  readonly pid: number;
   readonly address: Address;
   /** It loads the application before it answers. */
   readonly loads: boolean;
@@ -45,6 +50,8 @@ type How =
   | { readonly kind: 'alone' };
 
 const FORK_TIMEOUT_MS = 10_000;
+/** As many as there will ever be. */
+const ID_MAX = 9_999_999_999;
 
 export class ResidentMaster {
   readonly #options: ResidentMasterOptions;
@@ -53,15 +60,16 @@ export class ResidentMaster {
   #stopped = false;
   #lastId = 0;
   readonly #forks = new Map<number, (answer: number | string) => void>();
+  readonly #workers = new OwnedProcesses();
   /** All that run: the master, or each worker. */
   readonly #processes = new Set<ResidentProcess>();
-  /** A master was killed from outside: its workers serve on, in a group without a leader. */
-  #leftWorkers = false;
   /** What the bootstrap printed. */
   stray = '';
 
   constructor(options: ResidentMasterOptions) {
     this.#options = options;
+    // Now, and not when so many workers have been started that their numbers have no room.
+    this.#socketPath(ID_MAX);
   }
 
   get pid(): number | undefined {
@@ -74,19 +82,36 @@ export class ResidentMaster {
     return how.kind === 'forked' ? await this.#fork(how) : await this.#startAlone();
   }
 
-  /** No more workers; those there are end with their connections. Idempotent. */
-  stop(): void {
-    this.#stopped = true;
-    for (const process of this.#processes) process.stop();
+  /** Its connection has ended, and so must it. */
+  ended({ pid }: StartedWorker): void {
+    this.#workers.endSoon(pid);
   }
 
-  /** Ends all of it now. */
+  /** It is of no use: it did not answer. */
+  end({ pid }: StartedWorker): void {
+    this.#workers.end(pid);
+  }
+
+  /** No more workers: waits for those there are, whose connections have ended, and ends those that stay. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const process of this.#processes) process.stop();
+    await Promise.race([this.#allExited(), delay(ENDING_MAX_MS)]);
+    await this.#workers.gone();
+    await this.kill();
+  }
+
+  /** Ends all of it now. Idempotent. */
   async kill(): Promise<void> {
     this.#stopped = true;
-    const processes = [...this.#processes];
-    for (const process of processes) process.kill();
-    if (this.#leftWorkers) endAll(phpProcesses((title) => title.trimEnd() === this.#options.order.title));
-    await Promise.all(processes.map(({ exited }) => exited));
+    for (const process of this.#processes) process.kill();
+    this.#workers.endAll();
+    await this.#allExited();
+    await this.#workers.gone();
+  }
+
+  async #allExited(): Promise<void> {
+    await Promise.all([...this.#processes].map(({ exited }) => exited));
   }
 
   async #known(): Promise<How> {
@@ -119,7 +144,7 @@ export class ResidentMaster {
     const { log, pool } = this.#options.program;
     log.error({ pool, how }, 'the master of the resident workers died: the next worker starts another');
     this.#how = { kind: 'unknown' };
-    this.#leftWorkers = true;
+    this.#options.onLost();
   }
 
   async #fork({ process, bootstrapIn }: Extract<How, { kind: 'forked' }>): Promise<StartedWorker> {
@@ -128,19 +153,28 @@ export class ResidentMaster {
     const path = this.#socketPath(id);
     const forked = new Promise<number | string>((resolve) => this.#forks.set(id, resolve));
     process.fork(id, path);
-    const ended = process.exited.then((how) => `It ended with ${how}.`);
-    const outcome = await within(Promise.race([forked, ended]), FORK_TIMEOUT_MS);
+    const outcome = await within(forked, FORK_TIMEOUT_MS);
     this.#forks.delete(id);
-    if (typeof outcome === 'number') return { address: { kind: 'unix', path }, loads: bootstrapIn === 'worker' };
-    if (outcome === LATE) process.kill();
+    if (typeof outcome === 'number')
+      return { pid: outcome, address: { kind: 'unix', path }, loads: bootstrapIn === 'worker' };
+    // Alone: its workers serve on.
+    if (outcome === LATE) process.end();
     throw unavailable(outcome === LATE ? `It did not fork within ${FORK_TIMEOUT_MS} ms.` : outcome);
+  }
+
+  /** A number that PHP tells is believed when the system says so, too: it may be signalled later. */
+  #forked(id: number, pid: number, master: number): void {
+    const isOurs = this.#workers.add(pid, master);
+    this.#forks.get(id)?.(isOurs ? pid : `It says to have forked the process ${pid}, which is none of its own.`);
+    // Nobody waits for it any more.
+    if (isOurs && !this.#forks.has(id)) this.#workers.end(pid);
   }
 
   async #startAlone(): Promise<StartedWorker> {
     this.#lastId += 1;
     const path = this.#socketPath(this.#lastId);
-    await this.#launch('worker', path);
-    return { address: { kind: 'unix', path }, loads: false };
+    const { process } = await this.#launch('worker', path);
+    return { pid: process.pid, address: { kind: 'unix', path }, loads: false };
   }
 
   #socketPath(id: number): string {
@@ -156,13 +190,17 @@ export class ResidentMaster {
     const { program, order, bootstrapTimeoutMs } = this.#options;
     const first = Promise.withResolvers<ResidentEvent>();
     const process = new ResidentProcess(program, { op: 'start', ...order, bootstrapIn, socket }, (event) => {
-      if (event.event === 'forked') this.#forks.get(event.id)?.(event.pid);
+      if (event.event === 'forked') this.#forked(event.id, event.pid, process.pid);
       else if (event.event === 'refused') this.#forks.get(event.id)?.(event.message);
       else if (event.event === 'exited') this.#noteExit(event);
       else first.resolve(event);
     });
     this.#processes.add(process);
-    void process.exited.then(() => this.#processes.delete(process));
+    if (socket !== null) this.#workers.add(process.pid, self.pid);
+    void process.exited.then((how) => {
+      this.#processes.delete(process);
+      if (socket === null) for (const answer of this.#forks.values()) answer(`It ended with ${how}.`);
+    });
     const event = await within(Promise.race([first.promise, process.exited]), bootstrapTimeoutMs);
     if (typeof event === 'object' && (event.event === 'ready' || event.event === 'unshared')) return { process, event };
     process.kill();
@@ -181,16 +219,6 @@ export class ResidentMaster {
     log.debug({ pool, pid, status, signal }, 'a resident worker has exited');
   }
 }
-
-const endAll = (pids: readonly number[]): void => {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-};
 
 const failedBy = (reason: string | undefined): string =>
   reason === 'exit'

@@ -1,13 +1,15 @@
 /** The resident part of a pool of our own: its master, its workers, and a few in reserve. */
 import { chownSync, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { ManagedPoolSettings } from '../config.ts';
+import type { ManagedPoolSettings, ResidentSettings } from '../config.ts';
 import type { Log } from '../log.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { Backend } from './backend.ts';
 import { ConnectedSupply } from './connected-supply.ts';
 import type { Cores } from './cores.ts';
-import { iniArguments, type PoolSockets, poolEnvironment, residentIni } from './fpm-config.ts';
+import { iniArguments, iniBytes, type PoolSockets, poolEnvironment, residentIni } from './fpm-config.ts';
+import { Gate } from './gate.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { poolUser } from './pool-user.ts';
 import { WorkerLife } from './recycling.ts';
@@ -42,6 +44,7 @@ const SENTINEL_FIRST = 20;
 
 export class ResidentPool {
   readonly #options: ResidentPoolOptions;
+  readonly #user: ReturnType<typeof poolUser>;
   readonly #master: ResidentMaster;
   readonly #supply: WarmSupply;
   readonly #backend: Backend;
@@ -50,6 +53,8 @@ export class ResidentPool {
   /** As the latest worker took them. */
   #handlers: readonly LoadedHandler[] = [];
   #hasStarted = false;
+  /** Those that load the application compute: more at once would only make each of them late. */
+  readonly #starts = new Gate(availableParallelism() + 1);
 
   constructor(options: ResidentPoolOptions) {
     const { settings, reserveWorkers, cores, connectTimeoutMs, log, onFree, name } = {
@@ -57,7 +62,8 @@ export class ResidentPool {
       ...options.settings,
     };
     this.#options = options;
-    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.resident`, poolUser(name, settings.user));
+    this.#user = poolUser(name, settings.user);
+    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.resident`, this.#user);
     this.#master = new ResidentMaster(this.#masterOptions());
     const open = (): Promise<Worker> => this.#open();
     const supplied = { open, connectTimeoutMs, log, onUp: onFree };
@@ -110,8 +116,8 @@ export class ResidentPool {
   async close(graceMs: number): Promise<void> {
     const timer = setTimeout(() => void this.destroy(), graceMs);
     await Promise.all([this.#backend.close(), this.reserve?.close()]);
+    await this.#master.stop();
     clearTimeout(timer);
-    this.#master.stop();
   }
 
   /** Ends all processes now. Idempotent. */
@@ -134,7 +140,7 @@ export class ResidentPool {
       searchLeaks,
       log,
     } = this.#options;
-    const user = poolUser(name, settings.user);
+    const user = this.#user;
     const sockets = join(instance.path, `r-${name}`);
     mkdirSync(sockets, { mode: 0o700 });
     if (user !== undefined) chownSync(sockets, user.uid, user.gid);
@@ -158,27 +164,45 @@ export class ResidentPool {
         title: `fpm-gateway: pool ${name}@${instance.id}`,
       },
       sockets,
+      onLost: () => this.#supply.renew(),
       bootstrapTimeoutMs,
     };
   }
 
   async #open(): Promise<Worker> {
+    const release = await this.#starts.enter();
+    try {
+      return await this.#openNow();
+    } catch (error) {
+      if (!(error instanceof ApplicationError)) throw error;
+      throw new ResidentFailure('its application does not load.', error.message, error.exception, error);
+    } finally {
+      release();
+    }
+  }
+
+  async #openNow(): Promise<Worker> {
     const { settings } = this.#options;
     const { bootstrapTimeoutMs } = settings.resident;
+    const started = await this.#master.worker();
+    const { address, pid, loads } = started;
     try {
-      const { address, loads } = await this.#master.worker();
-      return await openResident({
+      const worker = await openResident({
         address,
+        pid,
+        uid: this.#user?.uid,
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
         makeLife: ({ bornMs = 0 }) =>
-          new WorkerLife(settings.resident, performance.now() - bornMs, [Math.random(), Math.random()]),
+          new WorkerLife(limitsOf(settings), performance.now() - bornMs, [Math.random(), Math.random()]),
         loaded: (handlers) => {
           this.#handlers = handlers;
         },
       });
+      void worker.connection.closed.then(() => this.#master.ended(started));
+      return worker;
     } catch (error) {
-      if (!(error instanceof ApplicationError)) throw error;
-      throw new ResidentFailure('its application does not load.', error.message, error.exception, error);
+      this.#master.end(started);
+      throw error;
     }
   }
 
@@ -188,7 +212,7 @@ export class ResidentPool {
     const at = { file: `pools.${name}` };
     if (error instanceof ApplicationError) return { ...at, property: 'bootstrap', detail: error.message };
     if (!(error instanceof ResidentFailure)) return { ...at, detail: `The resident workers did not start: ${error}` };
-    const detail = error.privateDetail ?? error.message;
+    const detail = error.cause instanceof ApplicationError ? error.cause.message : toldWhole(error);
     const loading = error.cause instanceof ApplicationError ? (error.cause.file ?? '') : '';
     if (error.exception === undefined && loading.startsWith(`${paths.root}/`))
       return { file: loading.slice(paths.root.length + 1), detail };
@@ -196,6 +220,14 @@ export class ResidentPool {
     return phpProblem(error.exception, paths) ?? { ...at, property: 'bootstrap', detail };
   }
 }
+
+/** A worker that comes near to its `memory_limit` would die of it in the middle of a call. */
+const limitsOf = ({ resident, ini }: ManagedPoolSettings): ResidentSettings => {
+  const limitBytes = iniBytes(String(ini.memory_limit ?? '128M'));
+  return { ...resident, memoryMaxBytes: Math.min(resident.memoryMaxBytes, 0.75 * limitBytes) };
+};
+
+const toldWhole = ({ message, privateDetail }: ResidentFailure): string => `${message} ${privateDetail ?? ''}`.trim();
 
 /** Undefined: it is in no file of the project. */
 export const phpProblem = (

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import type { Log } from '../log.ts';
 import type { PhpException } from './envelope.ts';
 
@@ -57,12 +57,13 @@ export type ResidentEvent =
   | { readonly event: 'exited'; readonly pid: number; readonly status?: number; readonly signal?: number };
 
 const KEPT_LINES = 20;
-const LINE_MAX_BYTES = 1_048_576;
+const LINE_MAX_CHARS = 65_536;
 
 export class ResidentProcess {
   readonly pid: number;
   /** Resolves with how it ended. */
   readonly exited: Promise<string>;
+  readonly #child: ChildProcess;
   readonly #control: Socket;
   readonly #said: string[] = [];
 
@@ -82,6 +83,7 @@ export class ResidentProcess {
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
     });
     closeSync(script);
+    this.#child = child;
     this.pid = child.pid ?? 0;
     this.exited = new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message));
@@ -89,7 +91,7 @@ export class ResidentProcess {
     });
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
-      createInterface({ input: stream }).on('line', (line) => {
+      readLines(stream, (line) => {
         this.#said.push(line.slice(0, 1000));
         if (this.#said.length > KEPT_LINES) this.#said.shift();
         log.warn({ pool, line }, 'a resident PHP process wrote to its stderr');
@@ -113,6 +115,12 @@ export class ResidentProcess {
 
   fork(id: number, socket: string): void {
     this.#tell({ op: 'fork', id, socket });
+  }
+
+  /** Ends it alone, now. */
+  end(): void {
+    this.#child.kill('SIGKILL');
+    this.stop();
   }
 
   /** It forks no more; its workers live on until their connections end. Idempotent. */
@@ -147,14 +155,17 @@ const parseEvent = (line: string): ResidentEvent | undefined => {
   }
 };
 
-const readLines = (socket: Socket, take: (line: string) => void): void => {
+/** A line without an end is cut: it would fill the memory. */
+const readLines = (stream: Readable, take: (line: string) => void): void => {
   let held = '';
-  socket.setEncoding('utf8');
-  socket.on('data', (text: string) => {
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
     held += text;
     const lines = held.split('\n');
     held = lines.pop() ?? '';
     for (const line of lines) take(line);
-    if (held.length > LINE_MAX_BYTES) socket.destroy();
+    if (held.length <= LINE_MAX_CHARS) return;
+    take(held);
+    held = '';
   });
 };

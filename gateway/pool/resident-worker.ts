@@ -3,9 +3,11 @@
  * a worker that has not loaded its application yet does so before it answers.
  */
 import { randomUUID } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { GatewayError, isGatewayError } from '../errors.ts';
 import { type Address, type CgiResponse, Connection, collect, formatAddress } from '../fastcgi/index.ts';
 import { decodeEnvelope, type PhpException, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
+import { startTicks } from './instance-dir.ts';
 import type { WorkerLife } from './recycling.ts';
 import { RESIDENT_PRIME } from './runtime.ts';
 import type { Worker } from './worker.ts';
@@ -31,6 +33,10 @@ export interface LoadedHandler {
 
 export interface ResidentSource {
   readonly address: Address;
+  /** Of the process that was started. */
+  readonly pid: number;
+  /** Whom the workers run as; undefined: as we do. */
+  readonly uid: number | undefined;
   /** For connecting, and for the application to load where the worker does so itself. */
   readonly timeoutMs: number;
   readonly makeLife: (meta: PrimedMeta) => WorkerLife;
@@ -75,9 +81,20 @@ const primed = ({ body, stderr }: CgiResponse, attemptId: string): { meta: Prime
   throw new ResidentFailure('its application did not load.', 'The bootstrap calls exit() or die().', undefined);
 };
 
+/** The folder is the workers' user's: what lies there instead could be another's socket, which only root may open. */
+const assertTheirs = ({ address, uid }: ResidentSource): void => {
+  if (address.kind !== 'unix') return;
+  const stat = lstatSync(address.path, { throwIfNoEntry: false });
+  if (stat?.isSocket() && stat.uid === (uid ?? process.getuid?.())) return;
+  throw new ResidentFailure('its socket is not there.', `${address.path} is no socket of its user.`, undefined);
+};
+
 /** Rejects with `pool-unavailable`, executed: no. */
-export const openResident = async ({ address, timeoutMs, makeLife, loaded }: ResidentSource): Promise<Worker> => {
+export const openResident = async (source: ResidentSource): Promise<Worker> => {
+  const { address, pid, timeoutMs, makeLife, loaded } = source;
+  assertTheirs(source);
   const connection = await Connection.open(address, { timeoutMs, multiplexed: true });
+  const peer = `The worker is ${formatAddress(address)}.`;
   const attemptId = randomUUID();
   const params = [...RESIDENT_PRIME, ['FPMG_ATTEMPT_ID', attemptId] as const];
   const request = { params, body: NOTHING, ping: false, keepConnection: true };
@@ -89,11 +106,11 @@ export const openResident = async ({ address, timeoutMs, makeLife, loaded }: Res
   }, timeoutMs);
   try {
     const { meta, payload } = primed(await response, attemptId);
+    if (meta.pid !== pid) throw new ResidentFailure('another process answered for it.', peer, undefined);
     loaded(JSON.parse(payload.toString()) as LoadedHandler[]);
-    return { connection, facts: meta, pings: true, life: makeLife(meta) };
+    return { connection, facts: meta, pings: true, life: makeLife(meta), born: startTicks(pid) };
   } catch (error) {
     connection.destroy();
-    const peer = `The worker is ${formatAddress(address)}.`;
     if (timedOut) throw new ResidentFailure(`it was not ready within ${timeoutMs} ms.`, peer, undefined, error);
     if (isGatewayError(error) && error.code === 'pool-unavailable') throw error;
     throw new ResidentFailure('it did not answer as it should.', `${peer} ${String(error)}`, undefined, error);

@@ -7,6 +7,8 @@ import type { Worker } from './worker.ts';
 export interface Supply {
   /** Workers can be had. */
   readonly up: boolean;
+  /** Workers that are there or on their way; without an end where they are connected as they are needed. */
+  readonly capacity: number;
   /** How many stand idle. */
   readonly idle: number;
   /** Takes an idle one. */

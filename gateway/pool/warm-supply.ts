@@ -2,7 +2,7 @@
  * Resident workers: as many as there are slots stand ready ahead of need. One that ends is replaced at once; one that
  * is due to go is replaced first, so that no call waits for a worker to load its application.
  */
-import { GatewayError, toGatewayError } from '../errors.ts';
+import { GatewayError, isGatewayError } from '../errors.ts';
 import type { Meta } from './envelope.ts';
 import { Line } from './line.ts';
 import { ENDINGS, type Ending } from './recycling.ts';
@@ -31,6 +31,8 @@ export interface WarmStatus {
 
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 5000;
+/** A worker that is replaced this soon costs more than it brings. */
+const FEW_CALLS = 10;
 /** Workers that nobody calls grow old, too. */
 const AGE_CHECK_MS = 1000;
 
@@ -49,16 +51,18 @@ export class WarmSupply implements Supply {
   #retryMs = RETRY_FIRST_MS;
   #retry: NodeJS.Timeout | undefined;
   #stopped = false;
-  readonly #ages: NodeJS.Timeout;
+  #ages: NodeJS.Timeout | undefined;
 
   constructor(options: WarmSupplyOptions) {
     this.#options = options;
-    this.#ages = setInterval(() => this.#checkAges(), AGE_CHECK_MS);
-    this.#ages.unref();
   }
 
   get up(): boolean {
     return !this.#stopped && this.#lines.size > 0;
+  }
+
+  get capacity(): number {
+    return this.#lines.size + this.#retiring.size + this.#starting;
   }
 
   get idle(): number {
@@ -85,6 +89,7 @@ export class WarmSupply implements Supply {
 
   /** Resolves when all stand ready; rejects with the first failure. */
   async start(): Promise<void> {
+    this.#ages = setInterval(() => this.#checkDue(), AGE_CHECK_MS).unref();
     await Promise.all(Array.from({ length: this.#options.workers }, () => this.#startOne()));
   }
 
@@ -99,6 +104,7 @@ export class WarmSupply implements Supply {
   obtain(): Promise<Line> {
     const line = this.pop();
     if (line !== undefined) return Promise.resolve(line);
+    if (this.#stopped) return Promise.reject(stoppedError());
     const wanted = Promise.withResolvers<Line>();
     this.#wanted.push(wanted);
     this.#fill();
@@ -140,8 +146,13 @@ export class WarmSupply implements Supply {
     clearTimeout(this.#retry);
     clearInterval(this.#ages);
     for (const line of this.#idle.splice(0)) line.destroy();
-    const stopped = new GatewayError('shutting-down', 'The gateway has stopped.');
-    for (const { reject } of this.#wanted.splice(0)) reject(stopped);
+    for (const { reject } of this.#wanted.splice(0)) reject(stoppedError());
+  }
+
+  /** The master that forked them is gone: one after another is replaced by the next one's. */
+  renew(): void {
+    for (const { worker } of this.#lines) if (worker.life !== undefined) worker.life.masterDied = true;
+    this.#checkDue();
   }
 
   #offer(line: Line): void {
@@ -199,7 +210,8 @@ export class WarmSupply implements Supply {
 
   /** Calls that wait for a worker learn why there is none; the others stay in the gateway's queue. */
   #failed(error: unknown): void {
-    for (const { reject } of this.#wanted.splice(0)) reject(toGatewayError(error));
+    const refusal = isGatewayError(error) ? error : unavailable(error);
+    for (const { reject } of this.#wanted.splice(0)) reject(refusal);
     if (this.#stopped || this.#retry !== undefined) return;
     this.#options.log.error({ err: error }, 'a resident worker did not start: trying again');
     this.#retry = setTimeout(() => {
@@ -216,7 +228,10 @@ export class WarmSupply implements Supply {
     this.#startOne()
       .then(() => this.#retire(line, ending))
       .catch((error: unknown) => this.#failed(error))
-      .finally(() => this.#due.delete(line));
+      .finally(() => {
+        this.#due.delete(line);
+        this.#checkDue();
+      });
   }
 
   #retire(line: Line, ending: Ending): void {
@@ -224,7 +239,13 @@ export class WarmSupply implements Supply {
     if (!this.#lines.delete(line)) return;
     this.#restarts[ending] += 1;
     const { pid } = line.worker.facts;
-    this.#options.log.debug({ pid, reason: ending }, 'a resident worker was replaced');
+    const { served = 0, memoryBytes } = line.worker.life ?? {};
+    if (ending === 'memory' && served < FEW_CALLS) {
+      const why = 'a resident worker was replaced after few calls: resident.memoryMaxBytes is below what it needs';
+      this.#options.log.warn({ pid, served, memoryBytes }, why);
+    } else {
+      this.#options.log.debug({ pid, reason: ending }, 'a resident worker was replaced');
+    }
     line.keepOthersAway();
     this.#retiring.add(line);
     const at = this.#idle.indexOf(line);
@@ -233,7 +254,7 @@ export class WarmSupply implements Supply {
     line.destroy();
   }
 
-  #checkAges(): void {
+  #checkDue(): void {
     const nowMs = performance.now();
     for (const line of this.#lines) {
       const ending = line.worker.life?.due(nowMs);
@@ -241,3 +262,9 @@ export class WarmSupply implements Supply {
     }
   }
 }
+
+const stoppedError = (): GatewayError => new GatewayError('shutting-down', 'The gateway has stopped.');
+
+/** Nothing was sent, whatever it was. */
+const unavailable = (cause: unknown): GatewayError =>
+  new GatewayError('pool-unavailable', 'No resident worker can be started.', { executed: 'no', cause });

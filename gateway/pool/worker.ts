@@ -22,6 +22,8 @@ export interface Worker {
   readonly pings: boolean;
   /** Of a resident worker. */
   readonly life: WorkerLife | undefined;
+  /** When the process of a resident worker began, as `startTicks` tells: its number may be another's later. */
+  readonly born: string | undefined;
 }
 
 export interface WorkerSource {
@@ -79,7 +81,13 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
   }, leftMs);
   try {
     const { body, stderr } = await response;
-    return { connection, facts: factsOf(source, body, stderr, attemptId), pings: ping, life: undefined };
+    return {
+      connection,
+      facts: factsOf(source, body, stderr, attemptId),
+      pings: ping,
+      life: undefined,
+      born: undefined,
+    };
   } catch (error) {
     connection.destroy();
     if (timedOut) {
@@ -130,8 +138,14 @@ const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'
   }
 };
 
+/** An application may have a handler for the polite one, and a worker that goes on would be taken for a good one. */
+const endingSignal = ({ life }: Worker): 'SIGTERM' | 'SIGKILL' => (life === undefined ? 'SIGTERM' : 'SIGKILL');
+
 /** False for another machine, pid namespace or kernel: its pids are not ours to signal. */
-const isWithinReach = ({ facts }: Worker): boolean => ownPidNamespace !== '' && facts.pidNamespace === ownPidNamespace;
+const isWithinReach = ({ facts, born }: Worker): boolean =>
+  ownPidNamespace !== '' &&
+  facts.pidNamespace === ownPidNamespace &&
+  (born === undefined || startTicks(facts.pid) === born);
 
 /**
  * Ends the process behind a connection that is open and unanswered: its pid cannot have been reused then. php-fpm
@@ -143,7 +157,7 @@ export const stopWorker = (worker: Worker): boolean => {
   if (!isWithinReach(worker) || !connection.busy) return false;
   if (worker.life !== undefined) worker.life.stopped = true;
   const born = startTicks(facts.pid);
-  if (born !== undefined && !signal(facts.pid, 'SIGTERM')) return false;
+  if (born !== undefined && !signal(facts.pid, endingSignal(worker))) return false;
   const killAtMs = performance.now() + KILL_AFTER_MS;
   const check = (): void => {
     // A program that the worker started holds its socket open: the end of the process is the end of the worker.
@@ -170,5 +184,5 @@ export const letGo = (worker: Worker): void => {
  * then, and nothing but a priming can have reached it since: its pid is still right, and no call is hit.
  */
 export const stopSender = (worker: Worker): void => {
-  if (isWithinReach(worker)) signal(worker.facts.pid, 'SIGTERM');
+  if (isWithinReach(worker)) signal(worker.facts.pid, endingSignal(worker));
 };
