@@ -74,3 +74,19 @@ test.each([
   life.stopped = true;
   expect(life.ending).toBe('stopped');
 });
+
+test.each(['exit', 'fatal', 'out-of-memory'] as const)('behind %s it serves no other call', (outcome) => {
+  const life = new WorkerLife(settings(), 0, MIDDLE);
+  life.note(answered());
+  expect(life.isOver).toBe(false);
+  life.note(answered({ outcome } as Partial<Meta>));
+  expect(life.isOver).toBe(true);
+});
+
+test.each(['output', 'output-buffer'])('a leak of kind %s spoils it, whatever the policy', (kind) => {
+  const life = new WorkerLife(settings({ leaks: 'off' }), 0, MIDDLE);
+  life.note(answered({ leaks: [{ kind, name: 'a', detail: '', restored: true }] }));
+  expect(life.isSpoiled).toBe(false);
+  life.note(answered({ leaks: [{ kind, name: 'a', detail: '', restored: false }] }));
+  expect([life.isSpoiled, life.ending]).toEqual([true, 'leak']);
+});

@@ -181,3 +181,30 @@ test('however answers, refusals and the end come: nobody behind the first unansw
     ),
   );
 });
+
+describe('a peer that says with an answer that it serves nothing more', () => {
+  test('has not begun what is due, though the first is answered, and its end proves it', () => {
+    const { answers, asked } = start();
+    answers.push(endRequest(0, idOf(asked[0])));
+    answers.noneBegins();
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['answered', 'no', 'no']);
+  });
+
+  test('and tells so of some: that says nothing else of the others', () => {
+    const { answers, asked } = start();
+    answers.push(endRequest(0, idOf(asked[0])));
+    answers.noneBegins();
+    answers.push(endRequest(2, idOf(asked[1])));
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['answered', 'no', 'no']);
+  });
+
+  test('our own end of the connection proves nothing', () => {
+    const { answers, asked } = start();
+    answers.push(endRequest(0, idOf(asked[0])));
+    answers.noneBegins();
+    answers.end(CRASH, false, false);
+    expect(executed(asked)).toEqual(['answered', 'unknown', 'unknown']);
+  });
+});
