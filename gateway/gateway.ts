@@ -100,11 +100,16 @@ export const createGateway = async (config: GatewayConfig, parts: GatewayParts =
   return await openGateway(project, { log, tracer, caches: new Caches() });
 };
 
+interface OpenParts {
+  readonly log: Log;
+  readonly tracer: Tracer;
+  readonly caches: Caches;
+  /** Nobody wants it any more while it still starts: an application may take half a minute to load. */
+  readonly giveUp?: AbortSignal | undefined;
+}
+
 /** For a project that is loaded, with parts that outlive it. Rejects with StartupError. */
-export const openGateway = async (
-  project: Project,
-  parts: { log: Log; tracer: Tracer; caches: Caches },
-): Promise<Gateway> => {
+export const openGateway = async (project: Project, parts: OpenParts): Promise<Gateway> => {
   const { folder, settings, registry } = project;
   const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
@@ -120,7 +125,9 @@ export const openGateway = async (
       for (const pool of makePools({ project: folder, runtime: RUNTIME, ...common })) pools.set(pool.id, pool);
     });
     await gather(problems, () => caches.open());
-    await gather(problems, () => startPools(pools.values()));
+    await gather(problems, () => unlessGivenUp(startPools(pools.values()), parts.giveUp));
+    if (parts.giveUp?.aborted)
+      throw new StartupError([{ file: 'fpm-gateway', detail: 'It was stopped while it started.' }]);
     const running = new Map([...pools].filter(([, pool]) => pool.available));
     await gather(problems, async () => {
       const fpm = [...registry.functions.values()].filter((fn) => runsInFpm(fn, settings));
@@ -152,6 +159,18 @@ export const openGateway = async (
     instance.remove();
     throw error;
   }
+};
+
+/** Whoever starts pools ends them when this rejects. */
+const unlessGivenUp = async (starting: Promise<void>, giveUp: AbortSignal | undefined): Promise<void> => {
+  if (giveUp === undefined) return await starting;
+  const given = Promise.withResolvers<void>();
+  const resolve = (): void => given.resolve();
+  giveUp.addEventListener('abort', resolve, { once: true });
+  if (giveUp.aborted) resolve();
+  starting.catch(() => {});
+  await Promise.race([starting, given.promise]);
+  giveUp.removeEventListener('abort', resolve);
 };
 
 /** Now, or when it leaks. */

@@ -22,6 +22,8 @@ import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type Tra
 import { VERSION } from './version.ts';
 
 export interface ServerOptions {
+  /** Gives up a start that is under way. */
+  readonly giveUp?: AbortSignal;
   readonly project: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
@@ -164,7 +166,7 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   let gateway: Gateway | undefined;
   try {
     const caches = new Caches();
-    gateway = await openGateway(loaded, { log, tracer, caches });
+    gateway = await openGateway(loaded, { log, tracer, caches, giveUp: options.giveUp });
     return await RunningServer.open({ options, settings, tracer, caches, exporter }, new Release(gateway));
   } catch (error) {
     await gateway?.destroy();

@@ -131,9 +131,10 @@ const openDebugging = async ({ debug, project, json }: StartOptions): Promise<De
   return await Debugging.open(debug, { project, tell });
 };
 
-/** First signal: finish what runs. Second: now. A signal during the start is kept until there is a server to stop. */
+/** First signal: finish what runs. Second: now. During the start: give it up. */
 const onSignals = (
   starting: Promise<Server>,
+  giveUp: AbortController,
   { logger: log, end: endLog }: ProcessLog,
   beforeClose: () => Promise<void>,
 ): void => {
@@ -148,6 +149,7 @@ const onSignals = (
       return;
     }
     asked = true;
+    giveUp.abort();
     log.info({ signal }, 'stopping: running calls may finish; a second signal ends them');
     void starting
       .then(async (server) => {
@@ -197,15 +199,16 @@ export const start = async (options: StartOptions): Promise<void> => {
     dev && !json ? (record: Parameters<typeof renderTrace>[0]) => say(`${renderTrace(record, colour)}\n`) : undefined;
   let stopWatching = async (): Promise<void> => {};
   let debugging: Debugging | undefined;
+  const giveUp = new AbortController();
   const starting = openDebugging(options).then((opened) => {
     debugging = opened;
-    return startServer({ project, env, log, onTrace, adjust: opened?.adjust });
+    return startServer({ project, env, log, onTrace, adjust: opened?.adjust, giveUp: giveUp.signal });
   });
   const end = async (): Promise<void> => {
     debugging?.close();
     await processLog.end();
   };
-  onSignals(starting, { logger, end }, () => stopWatching());
+  onSignals(starting, giveUp, { logger, end }, () => stopWatching());
   try {
     const server = await starting;
     logger.level = server.gateway.settings.log.level;

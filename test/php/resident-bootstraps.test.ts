@@ -1,9 +1,11 @@
 /** Bootstraps of resident workers that go wrong: told at start, with what to mend; or none of anybody's business. */
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Log } from '../../gateway/log.ts';
 import { formatProblem, StartupError } from '../../gateway/startup.ts';
+import { runCommand } from '../support/command.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder, temporaryFolder } from '../support/lifetime.ts';
 import { isAlive } from '../support/php-processes.ts';
@@ -39,7 +41,6 @@ test('a bootstrap that takes too long stops the start, told with its limit and t
   const bootstrap = `<?php file_put_contents('${folder}/pid', getmypid()); while (true) { sleep(1); }`;
   const said = await refusal(bootstrap, { bootstrapTimeoutMs: 500 });
   expect(said).toMatch(/^pools\.default.*bootstrap\n.*did not end within 500 ms.*resident\.bootstrapTimeoutMs/);
-  const { readFileSync } = await import('node:fs');
   const pid = Number(readFileSync(`${folder}/pid`, 'utf8'));
   await until('its process is gone', () => !isAlive(pid));
 });
@@ -152,4 +153,21 @@ test('a bootstrap that begins to fail later: workers there are serve on, and the
   rmSync(`${folder}/broken`);
   await allIdle(gateway);
   expect(restartsOf(gateway)).toEqual({ exit: 1 });
+});
+
+test('a start whose bootstrap takes its time ends with the first signal, and the bootstrap with it', async () => {
+  const folder = openFolder();
+  const project = functionsProject({
+    ok: ['return 1;', "engine: 'resident'"],
+    'app/app.php': [`<?php file_put_contents('${folder}/pid', getmypid()); while (true) { sleep(1); }`, ''],
+  });
+  const env = {
+    FPMG_POOLS__DEFAULT__BOOTSTRAP: 'app/app.php',
+    FPMG_POOLS__DEFAULT__RESIDENT__BOOTSTRAP_TIMEOUT_MS: '600000',
+  };
+  const command = runCommand(['--project', project, 'start', '--json'], { env });
+  await until('the bootstrap runs', () => existsSync(`${folder}/pid`) && readFileSync(`${folder}/pid`, 'utf8') !== '');
+  command.child.kill('SIGTERM');
+  expect(await command.exit).toBe(1);
+  expect(isAlive(Number(readFileSync(`${folder}/pid`, 'utf8')))).toBe(false);
 });

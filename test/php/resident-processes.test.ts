@@ -35,10 +35,7 @@ test('workers whose bootstrap hangs do not pile up', async () => {
   const bootstrap = `<?php $GLOBALS['held'] = stream_socket_server('tcp://127.0.0.1:0');
     file_put_contents('${pids}', getmypid() . "\\n", FILE_APPEND);
     while (is_file('${slow}')) { usleep(1000); clearstatcache(); }`;
-  const gateway = await startResident(
-    { pid: PID },
-    { bootstrap, resident: { workers: 1, bootstrapTimeoutMs: 2000 } },
-  );
+  const gateway = await startResident({ pid: PID }, { bootstrap, resident: { workers: 1, bootstrapTimeoutMs: 2000 } });
   const seen = (): number[] => readFileSync(pids, 'utf8').trim().split('\n').map(Number);
   const before = seen().length;
   writeFileSync(slow, '');
