@@ -158,9 +158,12 @@ const onSignals = (
         exit(0);
       })
       .catch((error) => {
-        // A start that failed has told why.
-        if (!(error instanceof StartupError)) log.error({ err: error }, 'did not stop in order');
-        exit(1);
+        // A start that was given up: as it was asked to.
+        if (error instanceof StartupError) exit(0);
+        else {
+          log.error({ err: error }, 'did not stop in order');
+          exit(1);
+        }
       });
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
@@ -216,6 +219,7 @@ export const start = async (options: StartOptions): Promise<void> => {
     announce(server, options, performance.now() - startedMs, debugging);
   } catch (error) {
     debugging?.close();
-    failCommand(error, json);
+    // Who asked for that ends the process.
+    if (!giveUp.signal.aborted) failCommand(error, json);
   }
 };
