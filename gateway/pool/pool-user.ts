@@ -1,4 +1,5 @@
 /** Whom a pool's workers run as. */
+import { readFileSync } from 'node:fs';
 import { StartupError } from '../startup.ts';
 import { isRoot, lookUpUser } from './instance-dir.ts';
 
@@ -14,4 +15,13 @@ export const poolUser = (name: string, user: string): { name: string; uid: numbe
   throw new StartupError([
     { file: 'deploy/gateway.config.ts', property: `pools.${name}.user`, detail: `${detail} Name an unprivileged one.` },
   ]);
+};
+
+/** What php-fpm tells the workers of another user of theirs, and resident workers find as well. */
+export const userEnvironment = (name: string): Readonly<Record<string, string>> => {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  const home = line?.split(':')[5];
+  return { USER: name, ...(home !== undefined && { HOME: home }) };
 };

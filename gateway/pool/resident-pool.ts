@@ -11,7 +11,7 @@ import type { Cores } from './cores.ts';
 import { iniArguments, iniBytes, type PoolSockets, poolEnvironment, residentIni } from './fpm-config.ts';
 import { Gate } from './gate.ts';
 import type { InstanceDir } from './instance-dir.ts';
-import { poolUser } from './pool-user.ts';
+import { poolUser, userEnvironment } from './pool-user.ts';
 import { WorkerLife } from './recycling.ts';
 import { ApplicationError, ResidentMaster } from './resident-master.ts';
 import type { StartOrder } from './resident-process.ts';
@@ -152,7 +152,7 @@ export class ResidentPool {
         program,
         iniArguments: iniArguments(ini),
         script: `${paths.runtime}/resident.php`,
-        env: poolEnvironment(settings, ours),
+        env: { ...(user && userEnvironment(user.name)), ...poolEnvironment(settings, ours) },
         user,
         log,
       },
