@@ -187,9 +187,11 @@ export class ResidentPool {
     const started = await this.#master.worker();
     const { address, pid, loads } = started;
     try {
+      const endSoon = (): void => this.#master.ended(started);
       const worker = await openResident({
         address,
         pid,
+        endSoon,
         uid: this.#user?.uid,
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
         makeLife: ({ bornMs = 0 }) =>
@@ -198,7 +200,7 @@ export class ResidentPool {
           this.#handlers = handlers;
         },
       });
-      void worker.connection.closed.then(() => this.#master.ended(started));
+      void worker.connection.closed.then(endSoon);
       return worker;
     } catch (error) {
       this.#master.end(started);

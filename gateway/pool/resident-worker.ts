@@ -39,6 +39,7 @@ export interface ResidentSource {
   readonly uid: number | undefined;
   /** For connecting, and for the application to load where the worker does so itself. */
   readonly timeoutMs: number;
+  readonly endSoon: () => void;
   readonly makeLife: (meta: PrimedMeta) => WorkerLife;
   /** Each time, because each worker loads them, or had them loaded before it was forked. */
   readonly loaded: (handlers: readonly LoadedHandler[]) => void;
@@ -91,7 +92,7 @@ const assertTheirs = ({ address, uid }: ResidentSource): void => {
 
 /** Rejects with `pool-unavailable`, executed: no. */
 export const openResident = async (source: ResidentSource): Promise<Worker> => {
-  const { address, pid, timeoutMs, makeLife, loaded } = source;
+  const { address, pid, timeoutMs, endSoon, makeLife, loaded } = source;
   assertTheirs(source);
   const connection = await Connection.open(address, { timeoutMs, multiplexed: true });
   const peer = `The worker is ${formatAddress(address)}.`;
@@ -108,7 +109,7 @@ export const openResident = async (source: ResidentSource): Promise<Worker> => {
     const { meta, payload } = primed(await response, attemptId);
     if (meta.pid !== pid) throw new ResidentFailure('another process answered for it.', peer, undefined);
     loaded(JSON.parse(payload.toString()) as LoadedHandler[]);
-    return { connection, facts: meta, pings: true, life: makeLife(meta), born: startTicks(pid) };
+    return { connection, facts: meta, pings: true, life: makeLife(meta), born: startTicks(pid), endSoon };
   } catch (error) {
     connection.destroy();
     if (timedOut) throw new ResidentFailure(`it was not ready within ${timeoutMs} ms.`, peer, undefined, error);

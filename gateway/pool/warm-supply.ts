@@ -126,6 +126,9 @@ export class WarmSupply implements Supply {
     if (life.isOver) {
       // Its process ends behind this answer: the next call, written before that is seen, would be lost with it.
       line.worker.connection.expectEnd();
+      // Its shutdown functions may take their time: nobody waits for them.
+      line.worker.endSoon();
+      this.#lost(line);
       return;
     }
     if (life.isSpoiled) {
@@ -199,6 +202,11 @@ export class WarmSupply implements Supply {
     const at = this.#idle.indexOf(line);
     if (at !== -1) this.#idle.splice(at, 1);
     this.#retiring.delete(line);
+    this.#lost(line);
+  }
+
+  /** It serves no more, and nobody had decided so. */
+  #lost(line: Line): void {
     if (!this.#lines.delete(line) || this.#stopped) return;
     const ending = line.worker.life?.ending ?? 'crashed';
     this.#restarts[ending] += 1;

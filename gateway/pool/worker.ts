@@ -24,6 +24,8 @@ export interface Worker {
   readonly life: WorkerLife | undefined;
   /** When the process of a resident worker began, as `startTicks` tells: its number may be another's later. */
   readonly born: string | undefined;
+  /** Its process is to end by itself now; if it does not, it is ended. Nothing for php-fpm's, which are its own to end. */
+  readonly endSoon: () => void;
 }
 
 export interface WorkerSource {
@@ -87,6 +89,7 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
       pings: ping,
       life: undefined,
       born: undefined,
+      endSoon,
     };
   } catch (error) {
     connection.destroy();
@@ -103,6 +106,8 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
     clearTimeout(timer);
   }
 };
+
+const endSoon = (): void => {};
 
 class PingUnsupported extends Error {}
 

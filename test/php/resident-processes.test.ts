@@ -107,3 +107,15 @@ test('a number that PHP tells is believed only when the system says so, too', ()
   owned.endAll();
   expect(isAlive(process.ppid)).toBe(true);
 });
+
+test('one whose handler exits and whose shutdown functions hang is replaced at once, and ended', async () => {
+  const gateway = await startResident(
+    { exits: 'register_shutdown_function(static function () { while (true) { sleep(1); } }); exit;', pid: PID },
+    { resident: { workers: 1 } },
+  );
+  const first = (await gateway.invoke('pid', null)) as number;
+  await expect(gateway.invoke('exits', null)).rejects.toMatchObject({ code: 'function-no-result' });
+  expect(await gateway.invoke('pid', null)).not.toBe(first);
+  expect(restartsOf(gateway)).toEqual({ exit: 1 });
+  await until('it is gone', () => !isAlive(first));
+});
