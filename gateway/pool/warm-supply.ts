@@ -188,13 +188,13 @@ export class WarmSupply implements Supply {
   }
 
   #add(line: Line): void {
-    const wasUp = this.up;
     this.#retryMs = RETRY_FIRST_MS;
     line.sinceMs = performance.now();
     this.#lines.add(line);
     void line.worker.connection.closed.then(() => this.#ended(line));
     this.#offer(line);
-    if (!wasUp) this.#options.onUp();
+    // Also where others were there all the time: while this one could not be started, there was a slot less.
+    this.#options.onUp();
   }
 
   #ended(line: Line): void {
