@@ -13,6 +13,8 @@ final class Resets
      * @var \WeakMap<Database, true>|null
      */
     public static ?\WeakMap $databases = null;
+    /** For the runtime: code of the application has run behind a handler. */
+    public static bool $ran = false;
     /** @var list<callable(): void> */
     private static array $hooks = [];
     /** @var list<string> */
@@ -54,6 +56,7 @@ final class Resets
      */
     public static function run(array $own): array
     {
+        self::$ran = true;
         $thrown = [];
         foreach ([...$own, ...self::$hooks] as $hook) {
             try {

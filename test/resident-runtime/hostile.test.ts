@@ -152,3 +152,22 @@ test('a worker without its connection, or whose master is gone, ends', async () 
   worker.socket.destroy();
   await until('the end of the worker', () => !isAlive(worker.pid));
 });
+
+test('a hook that forks gets one answer: what it forked ends where the hooks have', async () => {
+  const { worker } = await startWorker({
+    handlers: {
+      own: handler('$call->onReset(function () { pcntl_fork(); }); return getmypid();'),
+      buffer: handler('ob_start(function () { pcntl_fork(); return ""; }); echo "x"; return getmypid();'),
+      pid: 'return static fn (): int => getmypid();',
+    },
+  });
+  for (const name of ['own', 'buffer']) {
+    let envelopes = 0;
+    const count = (bytes: Buffer): void => void (envelopes += bytes.toString('latin1').split('FPMG1 ').length - 1);
+    worker.socket.on('data', count);
+    expect((await worker.call(name)).output).toBe(worker.pid);
+    for (let call = 0; call < 8; call++) expect((await worker.call('pid')).output).toBe(worker.pid);
+    expect(envelopes).toBe(9);
+    worker.socket.off('data', count);
+  }
+});

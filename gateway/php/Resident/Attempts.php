@@ -232,6 +232,11 @@ final class Attempts
             }
             if ($resets) {
                 $leaks = Resets::leaks($this->call->takeResets());
+                if (Resets::$ran) {
+                    Resets::$ran = false;
+                    // A hook may have forked, and this be what it forked. Asking takes 0.3 µs: only behind hooks.
+                    $this->endFork();
+                }
             }
             $logs = $this->call->logs();
             if ($logs !== []) {
@@ -249,6 +254,11 @@ final class Attempts
             $payload = '';
             unset($thrown);
             $printed = Printed::take();
+        }
+        if (Printed::$ran) {
+            Printed::$ran = false;
+            // So may the callback of a buffer that was left open.
+            $this->endFork();
         }
         $meta .= $more;
         $stderr = $this->stderr->take();

@@ -20,6 +20,8 @@ use function substr;
  */
 final class Printed
 {
+    /** Callbacks of the application's may have run. */
+    public static bool $ran = false;
     private static string $stray = '';
     private static int $bytes = 0;
     private static int $level = 0;
@@ -43,6 +45,7 @@ final class Printed
         if (ob_get_level() === self::$level && ob_get_length() === 0 && self::$bytes === 0) {
             return [];
         }
+        self::$ran = true;
         while (ob_get_level() > self::$level && @ob_end_flush()) {
         }
         if (ob_get_level() === self::$level) {
