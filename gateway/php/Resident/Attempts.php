@@ -29,7 +29,15 @@ use function substr;
  */
 final class Attempts
 {
+    /** Buffers whose callbacks throw, destructors of what destructors threw: more than these are made on purpose. */
+    private const MAX_TRIES = 64;
+
     private ?Request $request = null;
+    private ?Signals $signals = null;
+    /** @var list<callable(): void>|null of a call that ended PHP */
+    private ?array $hooks = null;
+    /** @var list<array{kind: string, name: string, detail: string, restored: bool}> found between the handler and the sentinel */
+    private array $late = [];
     private string $attemptId = '';
     private string $function = '';
     private ?Call $call = null;
@@ -83,22 +91,54 @@ final class Attempts
         );
         $payload = '';
         try {
+            $this->signals?->begin();
             $meta = $this->run($parts[0], $request, $payload);
-        } catch (Failure $failure) {
-            $meta = self::failure($failure, $payload);
+            $this->late = $this->signals?->end() ?? [];
         } catch (\Throwable $thrown) {
-            $meta = self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
+            $this->late = $this->signals?->end() ?? [];
+            if ($this->reply->within) {
+                throw new \RuntimeException('a piece of a stream was cut by an exception, as of a signal\'s handler');
+            }
+            $meta = self::thrown($thrown, $payload);
+            // It holds what it was given, and may be held by nothing else.
+            $this->release($thrown);
         }
-        // What was thrown holds what it was given, and may be held by nothing else.
-        unset($failure, $thrown);
 
         return $this->finish($meta, $payload, true);
+    }
+
+    /** When the application is loaded. */
+    public function begin(?Signals $signals): void
+    {
+        $this->signals = $signals;
+        $this->sentinel?->begin($this->application->app, $this->application->runs());
+    }
+
+    /** What of a call is left when the worker ends in it. */
+    public function drop(): void
+    {
+        $this->request?->uploads?->remove();
+        $this->request = null;
+    }
+
+    /** Behind the answer of a call that ended PHP: a hook that does the same cannot lose it. */
+    public function runHooks(): void
+    {
+        $hooks = $this->hooks;
+        if ($hooks === null) {
+            return;
+        }
+        $this->hooks = null;
+        foreach (Resets::leaks($hooks) as $leak) {
+            $this->stderr->tell("A reset hook threw behind a call that ended PHP: $leak[name], $leak[detail].");
+        }
     }
 
     /** Whatever ended PHP but a kill: the only place where exit() and fatal errors can be seen. */
     public function afterEnd(): void
     {
         $this->endFork();
+        $this->signals?->end();
         if ($this->request === null || $this->reply->within) {
             return;
         }
@@ -106,9 +146,11 @@ final class Attempts
         $fatal = Outcome::fatal();
         // What the handler holds is still there. This process ends in any case: its answer may take what it needs.
         @ini_set('memory_limit', '-1');
-        // Where no call runs, a bootstrap ended PHP: nothing is known yet that could be compared.
-        $resets = $fatal === null && !$this->finishing && $this->call !== null;
-        $this->finish(self::members($fatal ?? ['outcome' => 'exit']), '', $resets);
+        if ($fatal === null && !$this->finishing && $this->call !== null) {
+            $this->hooks = $this->call->takeResets();
+        }
+        $this->late = [];
+        $this->finish(self::members($fatal ?? ['outcome' => 'exit']), '', false);
     }
 
     /** The outcome, as members of the envelope's meta. */
@@ -189,7 +231,7 @@ final class Attempts
     {
         if (!$sent) {
             // Nobody reads what the handler would still yield.
-            $this->request = null;
+            $this->drop();
             Process::end(0);
         }
     }
@@ -201,7 +243,7 @@ final class Attempts
         try {
             if (!$this->application->loaded) {
                 $this->application->load();
-                $this->sentinel?->begin($this->application->app, $this->application->runs());
+                $this->begin(Signals::hold());
             }
             $facts = Facts::all();
             $facts['opcache'] = $facts['opcache'] && (bool) ini_get('opcache.enable_cli');
@@ -231,29 +273,30 @@ final class Attempts
                 Hooks::after();
             }
             if ($resets) {
-                $leaks = Resets::leaks($this->call->takeResets());
-                if (Resets::$ran) {
-                    Resets::$ran = false;
-                    // A hook may have forked, and this be what it forked. Asking takes 0.3 µs: only behind hooks.
-                    $this->endFork();
-                }
+                $leaks = $this->reset($this->call->takeResets());
             }
             $logs = $this->call->logs();
             if ($logs !== []) {
                 $more = ',' . self::members(['logs' => $logs, 'droppedLogs' => $this->call->droppedLogs()]);
             }
+            $call = $this->call;
             $this->call = $logs = null;
+            $this->release($call);
         }
         error_clear_last();
         $request->uploads?->remove();
-        try {
-            $printed = Printed::take();
-        } catch (\Throwable $thrown) {
-            // The callback of a buffer that the handler left open.
-            $meta = self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
-            $payload = '';
-            unset($thrown);
-            $printed = Printed::take();
+        for ($tries = 0, $printed = null; $printed === null; ++$tries) {
+            try {
+                $printed = Printed::take();
+            } catch (\Throwable $thrown) {
+                // The callback of a buffer that the handler left open: each is removed by being asked.
+                $meta = self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
+                $payload = '';
+                $this->release($thrown);
+                if ($tries >= self::MAX_TRIES) {
+                    throw new \RuntimeException('an output buffer that cannot be ended');
+                }
+            }
         }
         if (Printed::$ran) {
             Printed::$ran = false;
@@ -271,7 +314,7 @@ final class Attempts
         }
         if ($resets) {
             $printed = Printed::leaks();
-            $found = $this->sentinel === null ? [] : $this->sentinel->afterCall($this->function, $this->startedNs);
+            $found = $this->sentinel === null ? [] : $this->compare($this->sentinel);
             // Nearly always there are none.
             if ($found !== [] || $leaks !== [] || $printed !== []) {
                 $meta .= ',' . self::members(['leaks' => [...$leaks, ...$printed, ...$found]]);
@@ -288,6 +331,85 @@ final class Attempts
         $this->finishing = false;
 
         return $sent;
+    }
+
+    /**
+     * @param list<callable(): void> $hooks
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    private function reset(array $hooks): array
+    {
+        $leaks = [];
+        try {
+            $leaks = Resets::leaks($hooks);
+        } catch (\Throwable $thrown) {
+            $this->tell($thrown);
+            $this->release($thrown);
+        }
+        if (Resets::$ran) {
+            Resets::$ran = false;
+            // A hook may have forked, and this be what it forked. Asking takes 0.3 µs: only behind hooks.
+            $this->endFork();
+            $this->release($hooks);
+        }
+
+        return $leaks;
+    }
+
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    private function compare(Sentinel $sentinel): array
+    {
+        try {
+            $found = $sentinel->afterCall($this->function, $this->startedNs);
+        } catch (\Throwable $thrown) {
+            // Of a destructor that the collection of garbage ran: the answer is known, and is not changed.
+            $found = [];
+            $this->tell($thrown);
+            $this->release($thrown);
+        }
+        if ($this->late === []) {
+            return $found;
+        }
+        $late = $this->late;
+        $this->late = [];
+
+        return [...$found, ...$sentinel->news($late)];
+    }
+
+    /**
+     * Lets go of what a call held. A destructor may throw, and what it throws may hold the next one: the answer is
+     * known, and is not changed.
+     */
+    private function release(mixed &$held): void
+    {
+        for ($tries = 0; $held !== null && $tries < self::MAX_TRIES; ++$tries) {
+            try {
+                $held = null;
+            } catch (\Throwable $thrown) {
+                $this->tell($thrown);
+                $held = $thrown;
+                unset($thrown);
+            }
+        }
+    }
+
+    /** Of what threw behind the handler. */
+    private function tell(\Throwable $thrown): void
+    {
+        $this->late[] = [
+            'kind' => 'destructor',
+            'name' => $thrown::class,
+            'detail' => sprintf('%s in %s:%d', $thrown->getMessage(), $thrown->getFile(), $thrown->getLine()),
+            'restored' => false,
+        ];
+    }
+
+    private static function thrown(\Throwable $thrown, string &$payload): string
+    {
+        return $thrown instanceof Failure
+            ? self::failure($thrown, $payload)
+            : self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
     }
 
     private static function failure(Failure $failure, string &$payload): string

@@ -18,7 +18,7 @@ final class Reply
     private const RECORD_BYTES = 65_528;
     private const COMPLETE = "\0\x08\0\0" . "\0\0\0\0\0\0\0\0";
 
-    /** A piece of more than one write is on its way: nothing else may be written now. */
+    /** A record is on its way, or was when a signal's handler threw or ended PHP: nothing else may be written now. */
     public bool $within = false;
     private bool $streams = false;
 
@@ -42,7 +42,7 @@ final class Reply
         $end = "\x01\x03" . $id . self::COMPLETE;
         $length = strlen($head) + strlen($payload);
         if ($length <= self::RECORD_BYTES) {
-            return $this->connection->write($front . "\x01\x06" . $id . pack('n', $length) . "\0\0" . $head . $payload . $end);
+            return $this->whole($front . "\x01\x06" . $id . pack('n', $length) . "\0\0" . $head . $payload . $end);
         }
 
         return $this->pieces($id, $front, $head, $payload, $end);
@@ -55,7 +55,7 @@ final class Reply
         $this->streams = true;
         $length = strlen($head) + strlen($payload);
         if ($length <= self::RECORD_BYTES) {
-            return $this->connection->write("\x01\x06" . $id . pack('n', $length) . "\0\0" . $head . $payload);
+            return $this->whole("\x01\x06" . $id . pack('n', $length) . "\0\0" . $head . $payload);
         }
 
         return $this->pieces($id, '', $head, $payload, '');
@@ -69,7 +69,17 @@ final class Reply
         }
         $this->streams = true;
 
-        return $this->connection->write("\x01\x06" . $id . pack('n', strlen(self::STREAM_HEAD)) . "\0\0" . self::STREAM_HEAD);
+        return $this->whole("\x01\x06" . $id . pack('n', strlen(self::STREAM_HEAD)) . "\0\0" . self::STREAM_HEAD);
+    }
+
+    /** One write, unless the gateway is slow. */
+    private function whole(string $records): bool
+    {
+        $this->within = true;
+        $written = $this->connection->write($records);
+        $this->within = false;
+
+        return $written;
     }
 
     /** Not put together: a payload may be as large as what memory is left. */
@@ -86,8 +96,9 @@ final class Reply
                 $front = '';
             }
         }
+        $written = $end === '' || $this->connection->write($end);
         $this->within = false;
 
-        return $end === '' || $this->connection->write($end);
+        return $written;
     }
 }

@@ -111,11 +111,13 @@ final class Sentinel
     }
 
     /**
+     * Those that were not told of late.
+     *
      * @param list<array{kind: string, name: string, detail: string, restored: bool}> $leaks
      *
      * @return list<array{kind: string, name: string, detail: string, restored: bool}>
      */
-    private function news(array $leaks): array
+    public function news(array $leaks): array
     {
         $news = [];
         foreach ($leaks as $leak) {

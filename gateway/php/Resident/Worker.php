@@ -21,6 +21,8 @@ final class Worker
 
     public static function live(Listening $listening, Application $application, Start $start, ?Sentinel $sentinel, int $bornNs): never
     {
+        // From here on they run in calls: one that throws would end a worker that waits.
+        $signals = $application->loaded ? Signals::hold() : null;
         $connection = $listening->accept();
         if ($connection === null) {
             Process::end(0);
@@ -33,7 +35,7 @@ final class Worker
         Process::atEnd($worker->afterEnd(...));
         Printed::begin();
         if ($application->loaded) {
-            $sentinel?->begin($application->app, $application->runs());
+            $attempts->begin($signals);
         }
         $worker->loop();
     }
@@ -52,6 +54,7 @@ final class Worker
             $this->stderr->tell(sprintf('Worker %d ends: what it works with was closed or changed by a handler: %s.', getmypid(), $broken->getMessage()));
             $status = Process::BROKEN;
         }
+        $this->attempts->drop();
         $this->requests->drop();
         $this->connection->end();
         Process::end($status);
@@ -105,7 +108,9 @@ final class Worker
         if ($confirmations !== '') {
             $this->connection->write($confirmations);
         }
+        $this->attempts->drop();
         $this->requests->drop();
         $this->connection->end();
+        $this->attempts->runHooks();
     }
 }
