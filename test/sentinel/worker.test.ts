@@ -81,3 +81,34 @@ test('the PDO helper works the same under php-fpm, where a transaction ends with
   expect(await gateway.invoke('forget', null)).toBe(true);
   expect(await gateway.invoke('count', null)).toBe(0);
 });
+
+test('what one call sets in php.ini and the environment is gone in the next, long after the first calls', async () => {
+  const { worker } = await startWorker({
+    lifetime: thisTest,
+    bootstrap: `function set_elsewhere(): void { ini_set('serialize_precision', '3'); ini_set('default_charset', 'latin1'); set_include_path('/nowhere'); }`,
+    handlers: {
+      sets: `return static function (?string $user): mixed {
+        $found = [getenv('CALLER'), ini_get('user_agent'), ini_get('arg_separator.output')];
+        if ($user !== null) { putenv("CALLER=$user"); ini_set('user_agent', $user); ini_set('arg_separator.output', ';'); }
+        return $found;
+      };`,
+      elsewhere: `return static function (bool $sets): mixed {
+        $found = [1.23456789, ini_get('default_charset'), get_include_path()];
+        if ($sets) { set_elsewhere(); }
+        return json_encode($found);
+      };`,
+    },
+  });
+  const before = (await worker.call('elsewhere', false)).output;
+  for (let call = 0; call < 45; call++) await worker.call('sets', null);
+  for (let call = 0; call < 45; call++) await worker.call('elsewhere', false);
+  expect(leaksOf(await worker.call('sets', 'ada')).sort()).toEqual([
+    'env CALLER',
+    'ini arg_separator.output',
+    'ini user_agent',
+  ]);
+  expect((await worker.call('sets', null)).output).toEqual([false, '', '&']);
+  const told = leaksOf(await worker.call('elsewhere', true));
+  expect(told.sort()).toEqual(['ini default_charset', 'ini include_path', 'ini serialize_precision']);
+  expect((await worker.call('elsewhere', false)).output).toBe(before);
+});

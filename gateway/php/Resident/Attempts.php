@@ -111,6 +111,7 @@ final class Attempts
     public function begin(?Signals $signals): void
     {
         $this->signals = $signals;
+        $this->sentinel?->watchSettings($this->application->setting());
         $this->sentinel?->begin($this->application->app, $this->application->runs());
     }
 

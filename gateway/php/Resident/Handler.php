@@ -13,6 +13,7 @@ final class Handler
      * @param 'items'|'bytes'|null      $streams   what its contract promises a stream of
      * @param array<string, mixed>|null $exception why it does not load
      * @param string                    $stray     what its file printed
+     * @param bool                      $sets      its file names what changes php.ini or the environment
      */
     public function __construct(
         public readonly string $name,
@@ -22,6 +23,7 @@ final class Handler
         public readonly ?string $class,
         public readonly ?array $exception,
         public readonly string $stray,
+        public readonly bool $sets,
     ) {
     }
 }

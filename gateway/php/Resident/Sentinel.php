@@ -35,6 +35,8 @@ final class Sentinel
     /** With one answer: the next tells others. */
     private const MAX_NEWS = 20;
 
+    /** @var array<string, true> functions behind which all settings are compared */
+    private array $setting = [];
     private ?Symbols $symbols = null;
     private ProcessState $process;
     private FreshRandom $random;
@@ -82,6 +84,12 @@ final class Sentinel
         $this->comparison = new Comparison($this->symbols, $this->memory, $this->options['first'], $this->options['dense']);
     }
 
+    /** @param list<string> $functions whose handlers' files name what sets php.ini or the environment */
+    public function watchSettings(array $functions): void
+    {
+        $this->setting = array_fill_keys($functions, true);
+    }
+
     /**
      * When a call's own values are gone.
      *
@@ -97,6 +105,9 @@ final class Sentinel
         }
         ++$this->calls;
         $leaks = $this->process->putBack();
+        if (isset($this->setting[$function])) {
+            array_push($leaks, ...$this->comparison->putBackSettings());
+        }
         $this->random->afterCall();
         if (Resets::$databases !== null) {
             array_push($leaks, ...Transactions::ofDatabases(Resets::$databases));

@@ -77,6 +77,16 @@ final class Comparison
         return $this->quietly(fn (): array => $this->compare($function));
     }
 
+    /**
+     * Behind each call of a handler that says it sets them: 25 µs.
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    public function putBackSettings(): array
+    {
+        return $this->isBroken ? [] : $this->quietly($this->settings->putBack(...));
+    }
+
     /** Three quarters of `128M`; all there is for `-1`. */
     private static function roomBytes(string $limit): int
     {
