@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
+use FpmGateway\Resident\Leaks\Leak;
+
 /** What has to be done after every call, so that the next one finds things as this one did. */
 final class Resets
 {
@@ -86,7 +88,7 @@ final class Resets
         return array_map(static fn (\Throwable $thrown): array => [
             'kind' => 'reset-hook',
             'name' => $thrown::class,
-            'detail' => sprintf('%s in %s:%d', $thrown->getMessage(), $thrown->getFile(), $thrown->getLine()),
+            'detail' => sprintf('%s in %s:%d', Leak::cut($thrown->getMessage()), $thrown->getFile(), $thrown->getLine()),
             'restored' => false,
         ], self::run($own));
     }

@@ -20,13 +20,29 @@ final class Leak
     /** @return array{kind: string, name: string, detail: string, restored: bool} */
     public static function change(string $kind, string $name, mixed $from, mixed $to, bool $restored): array
     {
-        return self::of($kind, $name, self::isSecret($name) ? self::HIDDEN : self::show($from) . ' → ' . self::show($to), $restored);
+        $detail = match (true) {
+            // Nearly all of what an environment holds for an application are secrets: DATABASE_URL, STRIPE_KEY.
+            $kind === 'env' => $from === null ? 'set' : ($to === null ? 'taken away' : 'changed'),
+            self::isSecret($name) => self::HIDDEN,
+            default => self::show($from) . ' → ' . self::show($to),
+        };
+
+        return self::of($kind, $name, $detail, $restored);
     }
 
     /** By what something is called: its values go to logs and traces. */
     public static function isSecret(string $name): bool
     {
-        return preg_match('/pass(?!port)|pwd|secret|token|credential|api_?key|private|auth(?!or)/i', $name) === 1;
+        return preg_match('/pass(?!port)|pwd|secret|token|bearer|credential|(?<!mon|tur)key|private|auth(?!or(?!i))|dsn|url|jwt|cookie|salt|sign/i', $name) === 1
+            // A service called session holds more than its id.
+            || preg_match('/sess(?:ion|id)?[^\]>]*(?:\'\]\s*)?$/i', $name) === 1;
+    }
+
+    /** Addresses of servers may hold a user and a password, whatever they are called: `mysql://shop:hunter2@db`. */
+    private static function withoutLogins(string $text): string
+    {
+        // The second of one that was cut in its middle.
+        return preg_replace(['~://[^\s@]*@~', '~://[^\s:@/]*:(?!\d+[/?#])[^\s@]*$~'], ['://…@', '://…'], $text) ?? self::HIDDEN;
     }
 
     public static function show(mixed $value): string
@@ -56,7 +72,11 @@ final class Leak
     /** Control characters would break lines of logs. */
     public static function cut(string $text): string
     {
-        $short = strlen($text) > self::MAX_BYTES ? substr($text, 0, self::MAX_BYTES - 3) . '…' : $text;
+        // A long one is not looked through: what is cut off is not told.
+        $short = self::withoutLogins(strlen($text) > 4 * self::MAX_BYTES ? substr($text, 0, 4 * self::MAX_BYTES) : $text);
+        if (strlen($short) > self::MAX_BYTES) {
+            $short = substr($short, 0, self::MAX_BYTES - 3) . '…';
+        }
 
         return (string) preg_replace('/[\x00-\x1f\x7f]/', '?', $short);
     }
