@@ -18,6 +18,9 @@ final class Call
     private const MAX_CONTEXT_BYTES = 4096;
     private const LEVELS = ['debug', 'info', 'warn', 'error'];
 
+    private static int $begun = 0;
+    private static int $running = 0;
+
     /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
     private array $logs = [];
     private int $droppedLogs = 0;
@@ -47,6 +50,20 @@ final class Call
     ) {
         // Only then does `__get` see who asks for it first: a call that does not use it pays for nothing else.
         unset($this->cache);
+        // Not for one of a unit test.
+        if ($client === null) {
+            self::$running = ++self::$begun;
+        }
+    }
+
+    /**
+     * The number of the call that this process runs; 0 for none.
+     *
+     * @internal
+     */
+    public static function running(): int
+    {
+        return self::$running;
     }
 
     public function __get(string $name): Cache
@@ -257,6 +274,7 @@ final class Call
      */
     public function takeResets(): array
     {
+        self::$running = 0;
         $resets = $this->resets;
         $this->resets = [];
 

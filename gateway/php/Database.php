@@ -23,6 +23,8 @@ final class Database
     private int $pid = 0;
     private int $connectedNs = 0;
     private int $usedNs = 0;
+    /** The call in which it was last seen to be fit. */
+    private int $judgedIn = 0;
     private int $depth = 0;
 
     /**
@@ -57,9 +59,12 @@ final class Database
             self::$inherited[] = $this->pdo;
             $this->drop();
         }
-        if ($this->pdo !== null && !$this->pdo->inTransaction() && !$this->isFit($this->pdo)) {
+        $call = Call::running();
+        // Once in a call: behind an INSERT another connection would not know its id. A long script is asked as often as it asks.
+        if ($this->pdo !== null && ($call === 0 || $call !== $this->judgedIn) && !$this->pdo->inTransaction() && !$this->isFit($this->pdo)) {
             $this->drop();
         }
+        $this->judgedIn = $call;
         $this->pdo ??= $this->open();
         $this->usedNs = hrtime(true);
 
@@ -100,7 +105,11 @@ final class Database
         $this->depth = 0;
         try {
             $begun = $pdo->beginTransaction();
-        } catch (\PDOException) {
+        } catch (\PDOException $error) {
+            // One that answers may have a transaction begun by SQL, which PDO does not know of.
+            if ($this->answers($pdo)) {
+                throw $error;
+            }
             // Nothing has been done on it, so the work may begin on another: a server that went away is noticed here first.
             $this->drop();
             $pdo = $this->pdo();
@@ -112,8 +121,8 @@ final class Database
         try {
             $result = $work($pdo);
             // Some servers commit by themselves, before a CREATE TABLE.
-            if ($pdo->inTransaction()) {
-                $pdo->commit();
+            if ($pdo->inTransaction() && !$pdo->commit()) {
+                throw new \PDOException(sprintf('%s did not commit the transaction.', $this->name()));
             }
 
             return $result;
@@ -200,6 +209,10 @@ final class Database
 
     private function isFit(\PDO $pdo): bool
     {
+        if ($this->dsn === 'sqlite:' || str_contains($this->dsn, ':memory:') || str_contains($this->dsn, 'mode=memory')) {
+            // Another connection is another database, and empty.
+            return true;
+        }
         $nowNs = hrtime(true);
         if ($nowNs - $this->connectedNs >= $this->ageMaxMs * 1_000_000) {
             return false;
@@ -207,6 +220,12 @@ final class Database
         if ($nowNs - $this->usedNs < $this->checkAfterIdleMs * 1_000_000) {
             return true;
         }
+
+        return $this->answers($pdo);
+    }
+
+    private function answers(\PDO $pdo): bool
+    {
         try {
             // MySQL's driver warns besides of throwing.
             $answer = @$pdo->query($this->checkSql);

@@ -236,3 +236,59 @@ test('healthy use of a database leaves nothing', async () => {
   });
   expect(leaks).toEqual([]);
 });
+
+test('what a hook throws is told as short as anything else', async () => {
+  const told = await php(`
+    return Resets::leaks([static fn () => throw new RuntimeException('cannot reach amqp://shop:hunter2@queue ' . str_repeat('x', 3_000_000))]);`);
+  expect(told).toEqual([
+    expect.objectContaining({
+      kind: 'reset-hook',
+      detail: expect.stringMatching(/^cannot reach amqp:\/\/…@queue x+… in \/.{1,200}:\d+$/),
+    }),
+  ]);
+});
+
+test('a connection that refuses a transaction but still answers stays, with what was begun on it by SQL', async () => {
+  const told = await php(`${SHOP}
+    $shop->pdo()->exec('BEGIN IMMEDIATE');
+    $shop->query('INSERT INTO products (name) VALUES (?)', ['outer']);
+    $thrown = message(static fn (): mixed => $shop->transaction(static fn (): int => 1));
+    $shop->pdo()->exec('COMMIT');
+    return [$thrown, $names()];`);
+  expect(told).toEqual([expect.stringContaining('within a transaction'), ['outer']]);
+});
+
+test('one connection is judged once in a call: what was inserted last is known behind it', async () => {
+  const told = await php(`
+    $old = server(ageMs: 0);
+    $idle = server(idleMs: 0);
+    $first = [$old->pdo()->number, $old->pdo()->number, $idle->pdo()->number, $idle->pdo()->number];
+    $call = new FpmGateway\\Call('id', 'echo', 1, hrtime(true), 1000.0, '');
+    $second = [$old->pdo()->number, $old->pdo()->number, $idle->pdo()->number, $idle->pdo()->number];
+    return [$first, $second, Server::$log];`);
+  expect(told).toEqual([
+    [1, 2, 3, 3],
+    [4, 4, 3, 3],
+    ['3 SELECT 1', '3 SELECT 1'],
+  ]);
+});
+
+test('a database in memory is never replaced', async () => {
+  const told = await php(`
+    $told = [];
+    foreach (['sqlite::memory:', 'sqlite:'] as $dsn) {
+      $db = new Database($dsn, ageMaxMs: 0, checkAfterIdleMs: 0);
+      $db->query('CREATE TABLE products (name TEXT)');
+      $told[] = $db->query('SELECT count(*) FROM products')->fetchColumn();
+    }
+    return $told;`);
+  expect(told).toEqual([0, 0]);
+});
+
+test('a commit that the server refuses is no commit, where PDO does not throw', async () => {
+  const told = await php(`
+    $make = static fn (): PDO => new class ('sqlite::memory:', options: [PDO::ATTR_ERRMODE => PDO::ERRMODE_SILENT]) extends PDO { function commit(): bool { return false; } };
+    $db = new Database('sqlite:fake', connect: $make);
+    return [message(static fn (): mixed => $db->transaction(static fn (): int => 1)), $db->isInTransaction()];`);
+  expect(told).toEqual(['PDOException: sqlite:fake did not commit the transaction.', false]);
+});
