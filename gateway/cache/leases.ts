@@ -70,9 +70,10 @@ export class Leases {
       holder.leased.add(key);
       return { kind: 'lease', token };
     }
+    // First of all, even its own: what made the value may have been left without a word.
+    if (lease.endsAtMs <= this.#now()) return { kind: 'lease', token: this.#pass(key, lease, waiter) };
     // It would wait for itself.
     if (lease.holder === holder) return BUSY;
-    if (lease.endsAtMs <= this.#now()) return { kind: 'lease', token: this.#pass(key, lease, waiter) };
     lease.waiters.add(waiter);
     this.#watch(key, lease);
     return { kind: 'wait' };

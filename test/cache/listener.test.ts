@@ -213,6 +213,12 @@ describe('leases', () => {
     expect(await waiter.ask(COMMAND.lease, lease(60_000, 10))).toMatchObject({ status: STATUS.busy });
   });
 
+  test('a lease that was left without a word ends for its own connection, too', async () => {
+    const [maker] = await twoCallers();
+    await maker.ask(COMMAND.lease, lease(1));
+    await until('it is leased again', async () => (await maker.ask(COMMAND.lease, lease())).status === STATUS.leased);
+  });
+
   test('one that waits and dies is forgotten', async () => {
     const [maker, waiter, opened] = await twoCallers();
     const { path, cache, listener } = opened;

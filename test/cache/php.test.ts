@@ -247,3 +247,16 @@ describe('resident workers', () => {
     expect([isOwn, bootstraps]).toEqual([false, 1]);
   });
 });
+
+test('what a call of a resident worker began to make and left, the next one makes and keeps', async () => {
+  const resident = functionsProject({ run: ['return eval($input);', "engine: 'resident'"] });
+  const one = await startGateway(
+    { pools: { default: { workers: 1, resident: { workers: 1 } } } },
+    { project: resident },
+  );
+  const left =
+    '$fiber = new Fiber(fn () => $call->cache->remember("k", 60000, fn () => Fiber::suspend())); $fiber->start(); return 1;';
+  expect(await one.invoke('run', left)).toBe(1);
+  const made = 'return [$call->cache->remember("k", 60000, fn () => "made"), $call->cache->get("k")];';
+  expect(await one.invoke('run', made)).toEqual(['made', 'made']);
+});

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Cache;
 
+use FpmGateway\Call;
+
 /**
  * The connection of this worker to the gateway's cache: one request, one answer. Under php-fpm it outlives the request
  * (a persistent stream); in a process that lives long it is kept by `Cache`.
@@ -32,6 +34,8 @@ final class Link implements Way
     private int $pid = 0;
     private int $number;
     private int $fresh = self::FRESH;
+    /** What the call before was making, it makes no more: a resident worker's connection serves many. */
+    private int $call = 0;
     /** A request was written whose answer is not read. */
     private bool $isAsking = false;
     private int $goneUntilNs = 0;
@@ -58,6 +62,11 @@ final class Link implements Way
     public function ask(int $command, int $keyBytes, string $behind, bool $repeats, float $patienceMs = 0.0): string
     {
         $number = pack('P', ++$this->number);
+        $call = Call::running();
+        if ($call !== $this->call) {
+            $this->call = $call;
+            $this->fresh = self::FRESH;
+        }
         for ($isLast = false;; $isLast = true) {
             $socket = $this->socket($repeats);
             $request = pack('V', self::HEAD_BYTES + \strlen($behind)) . $number . \chr($command | $this->fresh) . \chr($keyBytes) . $behind;
