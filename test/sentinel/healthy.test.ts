@@ -164,6 +164,45 @@ const HEALTHY: readonly Row[] = [
     app: 'function shuffle_some(): void { $all = [1, 2, 3]; shuffle($all); }',
   },
   {
+    what: 'a ring of 50',
+    app: 'final class Ring { private array $all = []; function add(int $one): void { $this->all[] = $one; if (count($this->all) > 50) { array_shift($this->all); } } } return new Ring();',
+    handler: '$app->add($n);',
+  },
+  {
+    what: 'a circuit breaker',
+    app: 'final class Breaker { private string $state = "closed"; private int $failures = 0; function fail(): void { if (++$this->failures > 3) { $this->state = "open"; } } function succeed(): void { $this->failures = 0; $this->state = $this->state === "open" ? "half open" : "closed"; } } return new Breaker();',
+    handler: '$n * $n % 7 % 3 > 0 ? $app->fail() : $app->succeed();',
+  },
+  {
+    what: 'a buffer that is written out at 4 KB',
+    app: 'final class Log { private string $lines = ""; function add(string $line): void { $this->lines .= $line; if (strlen($this->lines) > 4000) { $this->lines = $line; } } } return new Log();',
+    handler: '$app->add("line $n\\n");',
+  },
+  {
+    what: 'a memo of what was used last',
+    handler:
+      'static $key = null, $value = null; $k = $n * $n % 7; if ($k !== $key) { $key = $k; $value = "value $k"; }',
+  },
+  {
+    what: 'times',
+    app: 'final class Clock { private ?\\DateTimeImmutable $last = null; public string $stamp = ""; function tick(int $n): void { $this->last = new \\DateTimeImmutable("@$n"); $this->stamp = $this->last->format("c"); } } return new Clock();',
+    handler: '$app->tick($n);',
+  },
+  {
+    what: 'the state of a generator of random numbers',
+    app: 'final class Random { private int $state = 1; function next(): void { $this->state = ($this->state * 1103515245 + 12345) & 0x7fffffff; } } return new Random();',
+    handler: '$app->next();',
+  },
+  {
+    what: 'a token that is renewed every eighth call, counted down, and keys that are fetched again',
+    app: 'final class Client { private ?string $bearer = null; private int $left = 0; private array $keys = []; function get(int $n): void { if ($this->left-- <= 0) { $this->bearer = "bearer $n"; $this->left = 7; $this->keys = ["key $n" => "x"]; } } } return new Client();',
+    handler: '$app->get($n);',
+  },
+  {
+    what: 'a switch',
+    handler: 'static $isOn = false; $isOn = !$isOn;',
+  },
+  {
     what: 'settings that are put back by the handler itself',
     handler:
       '$was = set_error_handler(static fn (): bool => true); restore_error_handler(); $zone = date_default_timezone_get(); date_default_timezone_set("Asia/Tokyo"); date_default_timezone_set($zone);',

@@ -28,7 +28,7 @@ test('an answer tells what its call left, and an empty call leaves nothing', asy
         [$before, $app['session']->user] = [$app['session']->user, $input['user']];
         return $before;
       };`,
-      seen: 'return static function (): int { static $seen = []; $seen[] = 1; return count($seen); };',
+      seen: 'return static function (): int { static $seen = []; array_push($seen, 1, 2, 3, 4); return count($seen); };',
       zone: "return static function (): string { $zone = date_default_timezone_get(); date_default_timezone_set('Asia/Tokyo'); return $zone; };",
       transaction: `final class Shared { public static ?FpmGateway\\Database $db = null; }
       return static function (): bool {

@@ -25,9 +25,9 @@ final class Walk
     private const PROPERTIES = 1;
     private const COUNTED = 2;
     private const CLOSURE = 3;
-    /** Internal classes whose properties, as an array, are what they hold; all others are their class's name alone. */
+    /** Internal classes whose properties, as an array, are what they hold; all others are their class's name alone: dates are clocks. */
     private const TRANSPARENT = [
-        'stdClass' => 1, 'ArrayObject' => 1, 'ArrayIterator' => 1, 'DateTime' => 1, 'DateTimeImmutable' => 1, 'Exception' => 1, 'Error' => 1,
+        'stdClass' => 1, 'ArrayObject' => 1, 'ArrayIterator' => 1, 'Exception' => 1, 'Error' => 1,
     ];
     private const COUNTABLE = [
         'SplObjectStorage' => 1, 'SplDoublyLinkedList' => 1, 'SplQueue' => 1, 'SplStack' => 1, 'WeakMap' => 1, 'SplMinHeap' => 1,
