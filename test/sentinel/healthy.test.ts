@@ -241,3 +241,18 @@ test('the sentinel itself keeps no more memory with time', async () => {
   // One `seen` of each call is kept, in an array that doubles: 16 bytes a call, and 32 while it has doubled.
   expect(at(4999) - at(2500)).toBeLessThan(200_000);
 });
+
+test('no constructor runs for static variables of functions that nobody called', async () => {
+  const { leaks, seen } = await watch({
+    app: `final class Client { public static int $made = 0; function __construct() { ++self::$made; } }
+      function never(): void { static $one = ';', $client = new Client(); }
+      final class Shop { function never(): void { static $client = new Client(); } }
+      $closure = static function (): void { static $client = new Client(); };
+      return [$closure];`,
+    handler: 'static $calls = "-"; $calls = "call $n";',
+    seen: 'Client::$made',
+    calls: 8,
+  });
+  expect(new Set(seen)).toEqual(new Set([0]));
+  expect(named(leaks)).toEqual([expect.stringContaining('static $calls')]);
+});

@@ -15,6 +15,7 @@ use FpmGateway\Resident\Leaks\MemoryTrend;
 use FpmGateway\Resident\Leaks\ProcessState;
 use FpmGateway\Resident\Leaks\Quiet;
 use FpmGateway\Resident\Leaks\Settings;
+use FpmGateway\Resident\Leaks\Statics;
 use FpmGateway\Resident\Leaks\Symbols;
 use FpmGateway\Resident\Leaks\Transactions;
 use FpmGateway\Resident\Leaks\Walk;
@@ -27,7 +28,7 @@ final class Sentinel
 {
     private const CLASSES = [
         Resets::class, Leak::class, Quiet::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
-        MemoryTrend::class, Settings::class, Symbols::class, Changes::class, Counts::class, Walk::class, Comparison::class,
+        MemoryTrend::class, Settings::class, Statics::class, Symbols::class, Changes::class, Counts::class, Walk::class, Comparison::class,
     ];
     /** A leak that goes on is told every so many calls, not with each. */
     private const SILENT_CALLS = 100;

@@ -63,7 +63,7 @@ final class Symbols
         }
         foreach ($this->functions as $place => $function) {
             try {
-                $values = $function->getStaticVariables();
+                $values = Statics::of($function);
             } catch (\Throwable) {
                 continue;
             }
@@ -132,7 +132,7 @@ final class Symbols
             $this->countEvaluated($function->getFileName());
         }
         try {
-            if ($function->getStaticVariables() === []) {
+            if (Statics::of($function) === []) {
                 return;
             }
         } catch (\Throwable) {

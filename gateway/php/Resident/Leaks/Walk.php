@@ -218,7 +218,7 @@ final class Walk
                     $function = new \ReflectionFunction($object);
                     $self = $function->getClosureThis();
 
-                    return $function->getStaticVariables() + ($self === null ? [] : ['this' => $self]);
+                    return Statics::of($function) + ($self === null ? [] : ['this' => $self]);
                 } catch (\Throwable) {
                     return [];
                 }
