@@ -67,6 +67,13 @@ const FOUND: readonly (readonly [code: string, what: string])[] = [
   ['putenv("A=b");', 'putenv()'],
   ['setlocale(LC_ALL, "C");', 'setlocale()'],
   ['ini_set("precision", "9");', 'ini_set()'],
+  ['return function () { define("USER", 1); };', 'define()'],
+  ['return fn () => \\define("USER", 1);', 'define()'],
+  ['return function () { if (true) { $c = require_once "config.php"; } };', 'require_once'],
+  ['return static fn ($a, $b) => [1, include_once "config.php"];', 'include_once'],
+  ['return function () { $s = "{$a["b"]}"; function helper() { return 1; } };', 'function helper'],
+  ['return function () { class Helper {} };', 'class Helper'],
+  ['final class A { function load() { require_once "b.php"; } }', 'require_once'],
 ];
 
 const NOTHING: readonly string[] = [
@@ -93,6 +100,11 @@ const NOTHING: readonly string[] = [
   'enum Way: string { case Exit = "exit"; case Header = "header"; }',
   '#[Header("X: y"), Chdir("/")] function f() {}',
   'putenvironment(); chdirs(); my_header();',
+  'require_once "vendor/autoload.php"; define("A", 1); function f() {} class B {} return fn () => 1;',
+  '$f = fn () => 1; require_once "b.php"; $g = [fn ($x) => [$x, 1], include_once "c.php"];',
+  'return function () { $o = new class { function f() {} }; $n = A::class; $f = function () {}; $o->define("A", 1); };',
+  'return function () { if (!function_exists("f")) { function f() {} } };',
+  'abstract class A { abstract function f(); const B = 1; function g() {} }',
 ];
 
 const FILES = {

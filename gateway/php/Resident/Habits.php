@@ -48,6 +48,11 @@ final class Habits
     private const INPUT = 'it is empty: the input is the handler\'s first argument';
     private const STAYS = 'what it holds stays for the next call: keep it in the bootstrap\'s value, or in $call->cache';
 
+    /** Inside of functions only: beside them they run once. */
+    private const DEFINE = 'the first caller\'s value stays for all later ones: define it in the bootstrap, or use a variable';
+    private const ONCE = 'from the second call on it only returns true: load what declares things beside the handler, and values by require';
+    private const NESTED = 'the second call fails with it, for there is one already: declare it beside the handler';
+
     /** @return list<array{line: int, what: string, instead: string}> in the order of the file; none without `tokenizer` */
     public static function of(string $file): array
     {
@@ -82,12 +87,16 @@ final class Habits
     private static function found(array $tokens): array
     {
         $own = self::ownFunctions($tokens);
+        $within = Scopes::of($tokens);
         $found = [];
         foreach ($tokens as $at => $token) {
             if (self::isMember($tokens, $at)) {
                 continue;
             }
             [$what, $instead] = self::at($token, $tokens[$at + 1] ?? null, $own);
+            if ($what === null && $within[$at]) {
+                [$what, $instead] = self::within($tokens, $at, $own);
+            }
             if ($what !== null) {
                 // Twice in one line is told once.
                 $found["$token->line $what"] ??= ['line' => $token->line, 'what' => $what, 'instead' => $instead];
@@ -130,6 +139,44 @@ final class Habits
         $isOwn = $token->is(T_STRING) && isset($own[$function]);
 
         return $isCall && !$isOwn && isset(self::CALLS[$function]) ? ["$function()", self::CALLS[$function]] : [null, ''];
+    }
+
+    /**
+     * Of what is a mistake in a function only.
+     *
+     * @param list<\PhpToken>     $tokens
+     * @param array<string, true> $own
+     *
+     * @return array{?string, string}
+     */
+    private static function within(array $tokens, int $at, array $own): array
+    {
+        $token = $tokens[$at];
+        $next = $tokens[$at + 1] ?? null;
+        if ($token->is([T_REQUIRE_ONCE, T_INCLUDE_ONCE])) {
+            return [strtolower($token->text), self::ONCE];
+        }
+        if ($token->is([T_STRING, T_NAME_FULLY_QUALIFIED]) && $next?->text === '(' && strtolower(ltrim($token->text, '\\')) === 'define') {
+            return $token->is(T_STRING) && isset($own['define']) ? [null, ''] : ['define()', self::DEFINE];
+        }
+        if (!$token->is([T_FUNCTION, T_CLASS, T_INTERFACE, T_TRAIT, T_ENUM])) {
+            return [null, ''];
+        }
+        $name = $next?->text === '&' ? ($tokens[$at + 2] ?? null) : $next;
+        // Where it asks first there is one only.
+        return $name?->is(T_STRING) && !self::asks($tokens) ? [strtolower($token->text) . " $name->text", self::NESTED] : [null, ''];
+    }
+
+    /** @param list<\PhpToken> $tokens */
+    private static function asks(array $tokens): bool
+    {
+        foreach ($tokens as $token) {
+            if (in_array(strtolower(ltrim($token->text, '\\')), ['function_exists', 'class_exists', 'interface_exists', 'trait_exists', 'enum_exists'], true)) {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /**
