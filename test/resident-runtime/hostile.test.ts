@@ -163,7 +163,9 @@ test('a hook that forks gets one answer: what it forked ends where the hooks hav
   });
   for (const name of ['own', 'buffer']) {
     let envelopes = 0;
-    const count = (bytes: Buffer): void => void (envelopes += bytes.toString('latin1').split('FPMG1 ').length - 1);
+    const count = (bytes: Buffer): void => {
+      envelopes += bytes.toString('latin1').split('FPMG1 ').length - 1;
+    };
     worker.socket.on('data', count);
     expect((await worker.call(name)).output).toBe(worker.pid);
     for (let call = 0; call < 8; call++) expect((await worker.call('pid')).output).toBe(worker.pid);
