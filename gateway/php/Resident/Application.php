@@ -49,6 +49,7 @@ final class Application
             $behindEach === null || $behindEach($file);
         }
         $this->loading = '';
+        Superglobals::keep();
         $this->loaded = true;
     }
 

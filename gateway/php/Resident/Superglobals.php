@@ -34,6 +34,12 @@ final class Superglobals
         header_remove();
     }
 
+    /** When the application is loaded: what it put there is every call's, as `APP_ENV` of a `.env` file. */
+    public static function keep(): void
+    {
+        self::$server = $_SERVER;
+    }
+
     /**
      * Before each call. What the last one wrote there is gone.
      *
