@@ -152,3 +152,35 @@ test('files of a call are gone when its worker ends in it', async () => {
   expect((await worker.raw(id)).stdout.toString()).toContain('"kind":"destructor"');
   expect(readdirSync(join(resident.uploads))).toEqual([]);
 });
+
+test('what a bootstrap puts into $_SERVER is there in every call, and what a call puts there in its own', async () => {
+  const { worker } = await startWorker({
+    bootstrap: "$_SERVER['APP_ENV'] = $_ENV['APP_ENV'] = 'prod'; unset($_SERVER['PATH']);",
+    handlers: {
+      reads:
+        'return static function (): array { $found = [$_SERVER["APP_ENV"] ?? null, isset($_SERVER["PATH"]), $_SERVER["CALLER"] ?? null, $_SERVER["REQUEST_URI"]]; $_SERVER["CALLER"] = 1; $_SERVER["APP_ENV"] = "dev"; return $found; };',
+    },
+  });
+  for (let call = 0; call < 3; call++)
+    expect((await worker.call('reads')).output).toEqual(['prod', false, null, '/functions/reads']);
+});
+
+test('an error handler of the bootstrap that throws at everything hears nothing of the runtime', async () => {
+  const { resident, worker } = await startWorker({
+    bootstrap:
+      'set_error_handler(function (int $level, string $message) { throw new ErrorException("NAIVE $message"); });',
+    handlers: {
+      stuck: handler('ob_start(null, 0, 0); echo "x"; return 1;'),
+      warns: handler('return $undefined;'),
+      good: handler('return 1;'),
+    },
+  });
+  expect((await worker.call('good')).output).toBe(1);
+  expect((await worker.call('stuck')).output).toBe(1);
+  expect((await worker.call('warns')).meta).toMatchObject({ outcome: 'exception' });
+  expect((await worker.call('good')).output).toBe(1);
+  worker.socket.destroy();
+  expect(await resident.exit(worker.pid)).toMatchObject({ status: 0 });
+  expect((await (await resident.worker()).call('good')).output).toBe(1);
+  expect(resident.log()).not.toContain('NAIVE');
+});

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
+
 use function fread;
 use function fwrite;
 use function strlen;
@@ -45,9 +47,9 @@ final class Connection
     /** @param resource $socket */
     public static function of($socket, ?int $descriptor): self
     {
-        $second = $descriptor === null ? false : @fopen("php://fd/$descriptor", 'r+');
+        $second = $descriptor === null ? null : Quiet::run(static fn (): mixed => fopen("php://fd/$descriptor", 'r+'));
         // A plain file would know nothing of how long to wait.
-        if ($second === false || stream_get_meta_data($second)['stream_type'] === 'STDIO') {
+        if (!is_resource($second) || stream_get_meta_data($second)['stream_type'] === 'STDIO') {
             $second = $socket;
         }
 
@@ -107,9 +109,13 @@ final class Connection
      */
     public function end(): void
     {
-        if (!is_resource($this->second)) {
-            return;
+        if (is_resource($this->second)) {
+            Quiet::run($this->shutDown(...));
         }
+    }
+
+    private function shutDown(): void
+    {
         @stream_socket_shutdown($this->second, STREAM_SHUT_WR);
         $untilNs = hrtime(true) + self::LINGER_MS * 1_000_000;
         do {
@@ -137,7 +143,7 @@ final class Connection
                 $ready = 0;
             }
         } while ($ready !== 1);
-        $bytes = @fread($this->second, self::READ_BYTES);
+        $bytes = Quiet::run(fn (): string|false => fread($this->second, self::READ_BYTES));
 
         return $bytes === '' || $bytes === false ? null : $bytes;
     }

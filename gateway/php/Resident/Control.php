@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
+
 /** What the gateway and this process tell each other besides calls: one JSON object in each line, over descriptor 3. */
 final class Control
 {
@@ -50,7 +52,7 @@ final class Control
                 $ready = 0;
             }
             if ($ready === 1) {
-                $this->take((string) @fread($this->stream, self::READ_BYTES));
+                $this->take((string) Quiet::run(fn (): string|false => fread($this->stream, self::READ_BYTES)));
             } elseif ($withinMs !== null) {
                 return null;
             }
@@ -68,7 +70,7 @@ final class Control
     public function tell(array $event): void
     {
         // Without a gateway nobody is there to be told: the next read finds out.
-        @fwrite($this->stream, json_encode($event, self::FLAGS) . "\n");
+        Quiet::run(fn (): int|false => fwrite($this->stream, json_encode($event, self::FLAGS) . "\n"));
     }
 
     /** In a fork: what its parent is told is not for it. */

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
+
 /** The socket of one worker, until the one connection of its life has come. */
 final class Listening
 {
@@ -19,9 +21,11 @@ final class Listening
     {
         // The gateway and this user only: no moment in which others could connect.
         $umask = umask(0177);
-        $stream = @stream_socket_server("unix://$path", $code, $message);
+        $stream = Quiet::run(static function () use ($path, &$code, &$message): mixed {
+            return stream_socket_server("unix://$path", $code, $message);
+        });
         umask($umask);
-        if ($stream === false) {
+        if (!is_resource($stream)) {
             throw new \RuntimeException(sprintf('The worker cannot listen at %s: %s.', $path, $message));
         }
 
@@ -32,10 +36,10 @@ final class Listening
     public function accept(): ?Connection
     {
         $before = OpenFiles::sockets();
-        $stream = @stream_socket_accept($this->stream, self::WAIT_S);
+        $stream = Quiet::run(fn (): mixed => stream_socket_accept($this->stream, self::WAIT_S));
         $this->close();
-        @unlink($this->path);
-        if ($stream === false) {
+        Quiet::run(fn (): bool => unlink($this->path));
+        if (!is_resource($stream)) {
             return null;
         }
         $added = array_keys(array_diff_key(OpenFiles::sockets(), $before));

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
+
 /** Has everything loaded, and forks a worker when the gateway asks for one: milliseconds instead of a bootstrap. */
 final class Master
 {
@@ -52,7 +54,7 @@ final class Master
 
             return null;
         }
-        $pid = @pcntl_fork();
+        $pid = Quiet::run(pcntl_fork(...)) ?? -1;
         if ($pid === 0) {
             // Each fork would else draw the same numbers.
             mt_srand();
@@ -61,7 +63,7 @@ final class Master
         }
         $listening->close();
         if ($pid < 0) {
-            @unlink($socket);
+            Quiet::run(static fn (): bool => unlink($socket));
             $message = sprintf('The system refused to fork: %s.', pcntl_strerror(pcntl_get_last_error()));
             $this->control->tell(['event' => 'refused', 'id' => $id, 'message' => $message]);
 

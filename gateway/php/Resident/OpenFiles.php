@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
+
 /**
  * What the application opened while it was loaded, and forks must not share: two workers that talk over one socket
  * to a database, or write through one file offset, mix up what they say. Known from /proc; elsewhere nothing is found.
@@ -20,6 +22,11 @@ final class OpenFiles
 
     /** Why forks cannot share what was opened since; null when they can. */
     public function unshared(string $file): ?string
+    {
+        return Quiet::run(fn (): ?string => $this->found($file));
+    }
+
+    private function found(string $file): ?string
     {
         foreach (self::all() as $descriptor => $target) {
             if (($this->before[$descriptor] ?? null) === $target) {
@@ -42,7 +49,9 @@ final class OpenFiles
     /** @return array<int, string> */
     public static function sockets(): array
     {
-        return array_filter(self::all(), static fn (string $target): bool => str_starts_with($target, 'socket:'));
+        $all = Quiet::run(self::all(...)) ?? [];
+
+        return array_filter($all, static fn (string $target): bool => str_starts_with($target, 'socket:'));
     }
 
     /** @return array<int, string> what each descriptor is, as far as the system tells */

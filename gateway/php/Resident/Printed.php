@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
 use FpmGateway\Runtime;
 
 use function headers_list;
@@ -46,7 +47,7 @@ final class Printed
             return [];
         }
         self::$ran = true;
-        while (ob_get_level() > self::$level && @ob_end_flush()) {
+        while (ob_get_level() > self::$level && self::endOne()) {
         }
         if (ob_get_level() === self::$level) {
             ob_flush();
@@ -92,6 +93,17 @@ final class Printed
         }
 
         return $leaks;
+    }
+
+    /** False for one that cannot be removed. What its callback throws is thrown. */
+    private static function endOne(): bool
+    {
+        if ((ob_get_status()['flags'] & PHP_OUTPUT_HANDLER_REMOVABLE) === 0) {
+            // Asked all the same, PHP would tell the application's error handler.
+            return false;
+        }
+
+        return @ob_end_flush();
     }
 
     private static function open(): void

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
+
 use function fread;
 use function strlen;
 
@@ -56,21 +58,21 @@ final class Stderr
 
     public function __construct(string $folder)
     {
-        $this->log = @fopen('php://fd/2', 'w');
+        $this->log = Quiet::run(static fn (): mixed => fopen('php://fd/2', 'w'));
         $path = sprintf('%s/fpmg-%d-%s.log', is_dir($folder) && is_writable($folder) ? $folder : sys_get_temp_dir(), getmypid(), bin2hex(random_bytes(8)));
         $umask = umask(0177);
         // PHP can only close descriptors 1 and 2: the next two to be opened take the lowest numbers, which are theirs.
         fclose(self::$stdout);
-        $first = @fopen($path, 'a+');
+        $first = Quiet::run(static fn (): mixed => fopen($path, 'a+'));
         umask($umask);
-        if ($first === false) {
+        if (!is_resource($first)) {
             $this->tell("The worker cannot write to $path: what its calls log is lost.");
             $first = fopen('/dev/null', 'a+');
             $path = '/dev/null';
         }
         $this->first = $first;
         fclose(self::$stderr);
-        $this->second = @fopen('php://fd/1', 'a');
+        $this->second = Quiet::run(static fn (): mixed => fopen('php://fd/1', 'a'));
         $this->read = fopen($path, 'r');
         stream_set_read_buffer($this->read, 0);
         if ($path !== '/dev/null') {
@@ -99,7 +101,7 @@ final class Stderr
     public function tell(string $line): void
     {
         if (is_resource($this->log)) {
-            @fwrite($this->log, $line . "\n");
+            Quiet::run(fn (): int|false => fwrite($this->log, $line . "\n"));
         }
     }
 }

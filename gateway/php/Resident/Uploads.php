@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Leaks\Quiet;
 use FpmGateway\UploadedFile;
 
 /**
@@ -42,8 +43,8 @@ final class Uploads
                 throw new Malformed('more bytes of files than were announced');
             }
             $piece = $this->leftBytes >= strlen($bytes) ? $bytes : substr($bytes, 0, $this->leftBytes);
-            if ($this->failure === null && @fwrite($this->open, $piece) !== strlen($piece)) {
-                $this->failure = error_get_last()['message'] ?? 'unknown reason';
+            if ($this->failure === null) {
+                $this->write($piece);
             }
             $this->leftBytes -= strlen($piece);
             $bytes = (string) substr($bytes, strlen($piece));
@@ -89,7 +90,7 @@ final class Uploads
         }
         foreach ($this->paths as $path) {
             if (is_file($path)) {
-                @unlink($path);
+                Quiet::run(static fn (): bool => unlink($path));
             }
         }
         $this->paths = [];
@@ -129,11 +130,12 @@ final class Uploads
         while (($size = $this->header['files'][count($this->paths)]['size'] ?? null) !== null) {
             $path = sprintf('%s/fpmg-%d-%s', $this->folder, getmypid(), bin2hex(random_bytes(8)));
             $umask = umask(0177);
-            $open = @fopen($path, 'x');
+            $failure = 'unknown reason';
+            $open = self::watched(static fn (): mixed => fopen($path, 'x'), $failure);
             umask($umask);
             $this->paths[] = $path;
             if ($open === false) {
-                $this->failure ??= error_get_last()['message'] ?? 'unknown reason';
+                $this->failure ??= $failure;
                 // The bytes must be read all the same: other requests are behind them.
                 $open = fopen('/dev/null', 'w');
             }
@@ -144,6 +146,30 @@ final class Uploads
                 return;
             }
             fclose($open);
+        }
+    }
+
+    private function write(string $piece): void
+    {
+        $failure = 'unknown reason';
+        $open = $this->open;
+        if (self::watched(static fn (): mixed => fwrite($open, $piece), $failure) !== strlen($piece)) {
+            $this->failure = $failure;
+        }
+    }
+
+    /** The warning goes to nobody else: the application's error handler may throw, and this is not within a call. */
+    private static function watched(\Closure $do, string &$failure): mixed
+    {
+        set_error_handler(static function (int $level, string $message) use (&$failure): bool {
+            $failure = $message;
+
+            return true;
+        });
+        try {
+            return $do();
+        } finally {
+            restore_error_handler();
         }
     }
 }
