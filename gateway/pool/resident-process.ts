@@ -3,6 +3,7 @@
  * or, where PHP cannot fork, a single worker. It is asked in lines of JSON on its file descriptor 3, and ends with it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -97,15 +98,17 @@ export class ResidentProcess {
         log.warn({ pool, line }, 'a resident PHP process wrote to its stderr');
       });
     }
+    // Workers have a copy of descriptor 3, and no key: a handler that writes there speaks for nobody.
+    const key = randomUUID();
     this.#control = child.stdio[3] as Socket;
     // It may have ended before it read; `exited` tells.
     this.#control.on('error', () => {});
     readLines(this.#control, (line) => {
-      const event = parseEvent(line);
+      const event = parseEvent(line, key);
       if (event === undefined) log.warn({ pool, line: line.slice(0, 300) }, 'a resident PHP process sent no event');
       else onEvent(event);
     });
-    this.#tell(order);
+    this.#tell({ ...order, key });
   }
 
   /** What it wrote last, for error messages. */
@@ -146,10 +149,11 @@ export class ResidentProcess {
 }
 
 /** Whatever the application wrote there is not believed to be ours. */
-const parseEvent = (line: string): ResidentEvent | undefined => {
+const parseEvent = (line: string, key: string): ResidentEvent | undefined => {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null && 'event' in value ? (value as ResidentEvent) : undefined;
+    if (typeof value !== 'object' || value === null || !('event' in value)) return undefined;
+    return 'key' in value && value.key === key ? (value as ResidentEvent) : undefined;
   } catch {
     return undefined;
   }

@@ -17,6 +17,8 @@ final class Control
     /** @var list<array<string, mixed>> */
     private array $lines = [];
     private bool $ended = false;
+    /** Of the gateway, for each process: forks have copies of descriptor 3, and what they write there is not ours. */
+    private string $key = '';
 
     /** @param resource $stream */
     private function __construct(private $stream)
@@ -61,6 +63,11 @@ final class Control
         return array_shift($this->lines);
     }
 
+    public function signWith(string $key): void
+    {
+        $this->key = $key;
+    }
+
     public function ended(): bool
     {
         return $this->ended && $this->lines === [];
@@ -70,12 +77,13 @@ final class Control
     public function tell(array $event): void
     {
         // Without a gateway nobody is there to be told: the next read finds out.
-        Quiet::run(fn (): int|false => fwrite($this->stream, json_encode($event, self::FLAGS) . "\n"));
+        Quiet::run(fn (): int|false => fwrite($this->stream, json_encode($event + ['key' => $this->key], self::FLAGS) . "\n"));
     }
 
     /** In a fork: what its parent is told is not for it. */
     public function close(): void
     {
+        $this->key = '';
         fclose($this->stream);
     }
 

@@ -37,6 +37,9 @@ final class Process
             $control = Control::open();
             $line = $control->line(null);
             if ($line !== null) {
+                $control->signWith((string) ($line['key'] ?? ''));
+                // No worker has it: this stays on the stack of each.
+                unset($line['key']);
                 self::start(Start::of($line), $control);
             }
         } catch (Malformed $malformed) {
