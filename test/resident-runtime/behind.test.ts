@@ -22,13 +22,16 @@ test('a destructor that throws behind the handler changes no answer: it is told 
       chain: handler(
         '$call->onReset(function () { $e = new class("boom") extends DomainException { public mixed $held; }; $e->held = new Bad(); throw $e; }); return 2;',
       ),
+      result: handler('return new Bad();'),
       good: handler('return 3;'),
     },
   });
+  const result = await worker.call('result');
+  expect([result.meta.outcome, result.bytes.toString()]).toEqual(['exception', '']);
   expect((await worker.call('exception')).meta).toMatchObject({ outcome: 'exception', leaks: [DESTRUCTOR] });
   expect((await worker.call('hook')).output).toBe(1);
   expect((await worker.call('chain')).output).toBe(2);
-  expect((await worker.call('good')).meta).toMatchObject({ outcome: 'output', served: 4 });
+  expect((await worker.call('good')).meta).toMatchObject({ outcome: 'output', served: 5 });
 });
 
 test('one that the collection of garbage runs behind a call changes no answer', async () => {

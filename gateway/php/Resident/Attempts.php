@@ -408,6 +408,9 @@ final class Attempts
 
     private static function thrown(\Throwable $thrown, string &$payload): string
     {
+        // A result may be encoded, and its destructor throw.
+        $payload = '';
+
         return $thrown instanceof Failure
             ? self::failure($thrown, $payload)
             : self::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
