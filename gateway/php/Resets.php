@@ -22,9 +22,17 @@ final class Resets
     /** @var list<string> */
     private static array $kept = [];
 
-    /** For the pool's bootstrap: run after each call, under both engines, before the worker serves another. */
+    /**
+     * For the pool's bootstrap: run after each call, under both engines, before the worker serves another.
+     *
+     * @throws \LogicException within a call of a resident worker: each such call would add one more, for good
+     */
     public static function add(callable $hook): void
     {
+        // Under php-fpm the bootstrap itself runs within a call, and what it adds goes with it.
+        if (PHP_SAPI === 'cli' && Call::running() !== 0) {
+            throw new \LogicException('Resets::add() was called within a call: its hook would stay, and each such call would add another. Add it in the bootstrap, or use $call->onReset().');
+        }
         self::$hooks[] = $hook;
     }
 

@@ -55,6 +55,22 @@ test('an answer tells what its call left, and an empty call leaves nothing', asy
   expect(told.slice(1)).toEqual([expect.stringMatching(/^static static \$seen in .*functions\/seen\.php:\d+$/)]);
 });
 
+test('hooks for every call are added by the bootstrap, and by no call', async () => {
+  const { worker } = await startWorker({
+    lifetime: thisTest,
+    bootstrap: "FpmGateway\\Resets::add(static function (): void { $GLOBALS['ran'] = ($GLOBALS['ran'] ?? 0) + 1; });",
+    handlers: {
+      adds: 'return static function (): void { FpmGateway\\Resets::add(static function (): void {}); };',
+      ran: "return static fn (): int => $GLOBALS['ran'];",
+    },
+  });
+  await worker.prime();
+  const { meta } = await worker.call('adds');
+  expect(meta).toMatchObject({ outcome: 'exception', exception: { class: 'LogicException' } });
+  expect(JSON.stringify(meta)).toContain('Add it in the bootstrap, or use $call->onReset().');
+  expect((await worker.call('ran')).output).toBe(1);
+});
+
 test('a bootstrap that ends PHP in its worker is told, sentinel or not', async () => {
   const { worker } = await startWorker({
     lifetime: thisTest,
