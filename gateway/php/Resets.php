@@ -4,12 +4,11 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
+use FpmGateway\Resident\Leaks\Leak;
+
 /** What has to be done after every call, so that the next one finds things as this one did. */
 final class Resets
 {
-    /** As much as the sentinel tells of a value. */
-    private const MAX_MESSAGE_BYTES = 60;
-
     /**
      * For the sentinel: connections made by Database that are still in use.
      *
@@ -93,18 +92,17 @@ final class Resets
         if ($own === [] && self::$hooks === []) {
             return [];
         }
+        $thrown = self::run($own);
+        if ($thrown !== [] && !class_exists(Leak::class, false)) {
+            // php-fpm's workers have the classes of calls alone, and nothing that loads others.
+            require_once __DIR__ . '/Resident/Leaks/Leak.php';
+        }
 
         return array_map(static fn (\Throwable $thrown): array => [
             'kind' => 'reset-hook',
             'name' => $thrown::class,
-            'detail' => sprintf('%s in %s:%d', self::cut($thrown->getMessage()), $thrown->getFile(), $thrown->getLine()),
+            'detail' => sprintf('%s in %s:%d', Leak::cut($thrown->getMessage()), $thrown->getFile(), $thrown->getLine()),
             'restored' => false,
-        ], self::run($own));
-    }
-
-    /** Without the logins of addresses: it goes into traces and logs. */
-    private static function cut(string $message): string
-    {
-        return substr((string) preg_replace('~://[^/@\s]*@~', '://…@', substr($message, 0, 4 * self::MAX_MESSAGE_BYTES)), 0, self::MAX_MESSAGE_BYTES);
+        ], $thrown);
     }
 }
