@@ -150,3 +150,10 @@ describe('the resident engine is refused', () => {
     );
   });
 });
+
+test('any name will do: one that the runtime has a use for, and a number', async () => {
+  const names = ['prime', 'check', '123', 'a.b'];
+  const own = functionsProject(Object.fromEntries(names.map((name) => [name, ['return $call->function;', RESIDENT]])));
+  const gateway = await startGateway({ pools: { default: { resident: { workers: 1 } } } }, { project: own });
+  for (const name of names) expect(await gateway.invoke(name, null)).toBe(name);
+});

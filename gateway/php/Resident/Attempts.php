@@ -70,7 +70,8 @@ final class Attempts
         $parts = explode(' ', $request->call, 5);
         $this->attemptId = $parts[1] ?? '';
         $this->function = $parts[0];
-        if ($parts[0] === 'prime') {
+        // A function may have this name: its calls say more.
+        if ($parts[0] === 'prime' && !isset($parts[2])) {
             return $this->prime();
         }
         if (!isset($parts[3])) {
