@@ -27,7 +27,8 @@ eachEngine(({ startGateway }) => {
   const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());
 
   test('no contract of the example project has an unbounded member', () => {
-    expect(gateway.warnings).toEqual([]);
+    // What handlers do is told of their files, under the resident engine.
+    expect(gateway.warnings.filter(({ file }) => file.startsWith('schemas/'))).toEqual([]);
   });
 
   test('echo says hello to the very name it got', async () => {

@@ -39,9 +39,9 @@ test('the end of each worker is told: by its status, or its signal', async () =>
   const { resident, worker } = await startWorker({ handlers: GOOD });
   const other = await resident.worker();
   worker.socket.destroy();
-  expect(await resident.exit(worker.pid)).toEqual({ event: 'exited', pid: worker.pid, status: 0 });
+  expect(await resident.exit(worker.pid)).toMatchObject({ event: 'exited', pid: worker.pid, status: 0 });
   kill(other.pid, 'SIGKILL');
-  expect(await resident.exit(other.pid)).toEqual({ event: 'exited', pid: other.pid, signal: 9 });
+  expect(await resident.exit(other.pid)).toMatchObject({ event: 'exited', pid: other.pid, signal: 9 });
 });
 
 test('a socket that cannot be made is told, and the master goes on', async () => {

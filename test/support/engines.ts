@@ -26,6 +26,8 @@ interface Promises {
   readonly endsWithGateway: boolean;
   /** Besides its own, workers are in the groups of the pool's user. */
   readonly hasGroups: boolean;
+  /** A late worker is asked to end before it is made to: one that is stopped lives on meanwhile. */
+  readonly endsWhenAsked: boolean;
   /** What is counted of all that a call logs. */
   readonly stderrMaxBytes: number;
 }
@@ -41,6 +43,7 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
     orphansServe: false,
     endsWithGateway: false,
     hasGroups: true,
+    endsWhenAsked: true,
     stderrMaxBytes: Number.POSITIVE_INFINITY,
   },
   resident: {
@@ -53,6 +56,7 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
     orphansServe: true,
     endsWithGateway: true,
     hasGroups: false,
+    endsWhenAsked: false,
     stderrMaxBytes: 65_535,
   },
 };
