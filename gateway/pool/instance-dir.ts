@@ -32,15 +32,27 @@ const defaultBase = (): string => {
   return personal ? join(personal, 'fpm-gateway') : join(tmpdir(), `fpm-gateway-${process.getuid?.() ?? 'user'}`);
 };
 
-/** Field 22 of /proc/<pid>/stat: tells a process from a later one with the same pid. Undefined if it is gone. */
-export const startTicks = (pid: number): string | undefined => {
+export interface ProcessFacts {
+  readonly parent: number;
+  /** When it began: tells it from a later process with the same pid. */
+  readonly ticks: string;
+  /** It has ended, and its parent has not asked how. */
+  readonly isZombie: boolean;
+}
+
+/** From /proc/<pid>/stat. Undefined: it is gone, or the system does not tell. */
+export const processFacts = (pid: number): ProcessFacts | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const [state, parent, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { isZombie: state === 'Z', parent: Number(parent), ticks: fields[17] ?? '' };
   } catch {
     return undefined;
   }
 };
+
+/** Undefined if it is gone. */
+export const startTicks = (pid: number): string | undefined => processFacts(pid)?.ticks;
 
 /** The temporary folder is everybody's: a folder somebody else made there must not receive our sockets. */
 const openBase = (base: string): void => {

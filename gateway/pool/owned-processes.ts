@@ -2,25 +2,8 @@
  * The PHP processes of a resident pool that are ours to end: by number, and by when they began, because the system gives
  * a number again. One that was told to end and does not (its shutdown functions wait for something) is ended.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-
-interface ProcessFacts {
-  readonly parent: number;
-  readonly ticks: string;
-  readonly isZombie: boolean;
-}
-
-/** Undefined: it is gone, or the system does not tell. */
-const factsOf = (pid: number): ProcessFacts | undefined => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { isZombie: fields[0] === 'Z', parent: Number(fields[1]), ticks: fields[19] ?? '' };
-  } catch {
-    return undefined;
-  }
-};
+import { processFacts } from './instance-dir.ts';
 
 /** How long a process that was told to end may take. */
 export const ENDING_MAX_MS = 2000;
@@ -32,10 +15,15 @@ export class OwnedProcesses {
 
   /** False: it is none of that parent's, whatever PHP says. A worker that is gone already is nobody's to end. */
   add(pid: number, parent: number): boolean {
-    const facts = factsOf(pid);
+    const facts = processFacts(pid);
     if (facts !== undefined && facts.parent !== parent) return false;
     if (facts !== undefined) this.#ticks.set(pid, facts.ticks);
     return true;
+  }
+
+  /** It is said to have ended: if so, it is forgotten. */
+  exited(pid: number): void {
+    this.#isAlive(pid);
   }
 
   /** Ends it if it is still there after its time. */
@@ -67,7 +55,7 @@ export class OwnedProcesses {
   #isAlive(pid: number): boolean {
     const ticks = this.#ticks.get(pid);
     if (ticks === undefined) return false;
-    const facts = factsOf(pid);
+    const facts = processFacts(pid);
     if (facts !== undefined && !facts.isZombie && facts.ticks === ticks) return true;
     this.#ticks.delete(pid);
     return false;

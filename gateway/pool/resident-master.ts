@@ -215,6 +215,7 @@ export class ResidentMaster {
   }
 
   #noteExit({ pid, status, signal }: Extract<ResidentEvent, { event: 'exited' }>): void {
+    this.#workers.exited(pid);
     const { log, pool } = this.#options.program;
     log.debug({ pool, pid, status, signal }, 'a resident worker has exited');
   }

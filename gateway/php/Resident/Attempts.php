@@ -11,6 +11,7 @@ use FpmGateway\Facts;
 use FpmGateway\Failure;
 use FpmGateway\Outcome;
 use FpmGateway\Resets;
+use FpmGateway\Resident\Leaks\Leak;
 use FpmGateway\Runtime;
 
 use function error_clear_last;
@@ -402,7 +403,7 @@ final class Attempts
         $this->late[] = [
             'kind' => 'destructor',
             'name' => $thrown::class,
-            'detail' => sprintf('%s in %s:%d', $thrown->getMessage(), $thrown->getFile(), $thrown->getLine()),
+            'detail' => sprintf('%s in %s:%d', Leak::cut($thrown->getMessage()), $thrown->getFile(), $thrown->getLine()),
             'restored' => false,
         ];
     }
