@@ -187,3 +187,17 @@ test('an error handler of the bootstrap that throws at everything hears nothing 
   expect((await (await resident.worker()).call('good')).output).toBe(1);
   expect(resident.log()).not.toContain('NAIVE');
 });
+
+test('what a destructor throws is told short, without logins of addresses', async () => {
+  const { worker } = await startWorker({
+    bootstrap: `class Late { public function __destruct() {
+      throw new RuntimeException("amqp://shop:hunter2@queue " . str_repeat("x", 100_000)); } }`,
+    handlers: { hook: handler('$late = new Late(); $call->onReset(function () use ($late) {}); return 1;') },
+  });
+  const { meta, output } = await worker.call('hook');
+  expect(output).toBe(1);
+  const told = JSON.stringify(meta.leaks);
+  expect(told).toContain('"kind":"destructor"');
+  expect(told).not.toContain('hunter2');
+  expect(told.length).toBeLessThan(500);
+});
