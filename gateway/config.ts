@@ -72,6 +72,17 @@ const resident = z.strictObject({
     .max(1000)
     .default(() => Math.max(4, 2 * availableParallelism()))
     .describe('PHP processes, each serving one call at a time; default: twice the cores, at least 4'),
+  concurrentWorkers: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(() => availableParallelism())
+    .describe('PHP processes for functions with `concurrency`, each running many calls at once; default: the cores'),
+  callMemoryBytes: bytes(16_384, MAX_BYTES)
+    .default(262_144)
+    .describe(
+      'memory that must be left before a worker begins a call beside others; else it goes to another worker, or waits',
+    ),
   callsMax: z
     .int()
     .min(1)
@@ -185,7 +196,13 @@ const functionOverride = z.strictObject({
   engine: z.enum(['fpm', 'resident']).optional().describe('`fpm`, or `resident` where it is a handler'),
   timeoutMs: ms(1, MAX_MS).optional().describe('how long PHP may run'),
   queueTimeoutMs: ms(0, MAX_MS).optional().describe('how long a call may wait for a worker'),
-  concurrency: z.int().min(1).max(100_000).optional().describe('calls of it running or waiting at once'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('calls of it that one resident worker runs at once; 1: each has its worker to itself'),
+  inFlightMax: z.int().min(1).max(100_000).optional().describe('calls of it running or waiting at once'),
   retry: retry.optional().describe('`attempts`, `baseMs`, `maxMs`'),
 });
 

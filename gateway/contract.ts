@@ -135,8 +135,13 @@ export interface Contract<
   /** Running it twice does no harm: allows a retry when it is unknown whether an attempt ran. Default false. */
   readonly idempotent?: boolean;
   readonly retry?: RetryPolicy;
-  /** Calls of this function running or waiting at once; more get 429. Default: no cap but the pool's. */
+  /**
+   * Calls of this function that one resident worker runs at once, each in a Fiber that waits without holding up the others
+   * (docs/fibers.md). Default 1: each call has its worker to itself.
+   */
   readonly concurrency?: number;
+  /** Calls of this function running or waiting at once; more get 429. Default: no cap but the pool's. */
+  readonly inFlightMax?: number;
 }
 
 /** Declares the contract of the function whose name is this file's name. */

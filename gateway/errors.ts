@@ -55,7 +55,7 @@ export const codes = {
   'client-closed': entry(499, 'client', 'no', true, 'The caller went away before its call ran, or from its stream.', 'Nothing to mend: seen in logs only.'),
 
   // Load and capacity
-  'concurrency-limit': entry(429, 'gateway', 'no', true, 'The function is at its concurrency cap.', 'Retry after the given time, or raise concurrency in its contract.'),
+  'concurrency-limit': entry(429, 'gateway', 'no', true, 'The function is at its inFlightMax.', 'Retry after the given time, or raise inFlightMax in its contract.'),
   overloaded: entry(503, 'gateway', 'no', true, 'The queue of this pool, or the disk space for files, is full.', 'Retry after the given time, or give the pool more workers (raise limits.spoolMaxBytes for files).'),
   'queue-timeout': entry(503, 'gateway', 'no', true, 'No worker became free in time.', 'Retry after the given time, give the pool more workers, or raise queueTimeoutMs.'),
   'rpc-saturated': entry(503, 'gateway', 'no', true, 'All workers of this pool wait for calls that wait for one of them.', 'Retry after the given time, give the pool more workers, or the called function a pool of its own.'),

@@ -18,8 +18,20 @@ const kindOf = ({ code, output }: GatewayFunction): string =>
   output.kind === 'stream' ? `${code.kind}, stream` : code.kind;
 
 const jsonRow = (fn: GatewayFunction): object => {
-  const { name, summary, pool, engine, code, methods, contents, timeoutMs, queueTimeoutMs, idempotent, concurrency } =
-    fn;
+  const {
+    name,
+    summary,
+    pool,
+    engine,
+    code,
+    methods,
+    contents,
+    timeoutMs,
+    queueTimeoutMs,
+    idempotent,
+    concurrency,
+    inFlightMax,
+  } = fn;
   return {
     name,
     summary,
@@ -40,6 +52,7 @@ const jsonRow = (fn: GatewayFunction): object => {
     queueTimeoutMs,
     idempotent,
     concurrency,
+    inFlightMax,
   };
 };
 

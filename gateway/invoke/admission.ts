@@ -250,5 +250,5 @@ export class Admission {
   }
 }
 
-const isBelowCap = ({ concurrency }: Entry['fn'], inside: number): boolean =>
-  concurrency === undefined || inside < concurrency;
+const isBelowCap = ({ inFlightMax }: Entry['fn'], inside: number): boolean =>
+  inFlightMax === undefined || inside < inFlightMax;

@@ -33,7 +33,7 @@ export interface BatchOptions {
   readonly deadline: Pick<Deadline, 'remainingMs'>;
   /** What stops it when that has passed. */
   readonly tooLate: () => GatewayError;
-  readonly functions: ReadonlyMap<string, Pick<GatewayFunction, 'concurrency'>>;
+  readonly functions: ReadonlyMap<string, Pick<GatewayFunction, 'inFlightMax'>>;
   readonly calls: ItemCalls;
   /** Told of each item once, in the order in which they end. */
   readonly onEnded: (ended: EndedItem) => void;
@@ -134,7 +134,7 @@ export class Batch {
     const key = fn === undefined ? '' : name;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = { cap: fn?.concurrency ?? Number.POSITIVE_INFINITY, held: new Set(), inFlight: 0, waiting: 0 };
+      lane = { cap: fn?.inFlightMax ?? Number.POSITIVE_INFINITY, held: new Set(), inFlight: 0, waiting: 0 };
       this.#lanes.set(key, lane);
     }
     return lane;

@@ -12,6 +12,9 @@ const milliseconds = z
   .min(1)
   .max(24 * 3_600_000);
 
+/** Calls of one worker: their request ids, and those of calls that others wait for, have room on one connection. */
+export const CONCURRENCY_MAX = 10_000;
+
 const phpFile = (where: string) =>
   z
     .string()
@@ -108,7 +111,8 @@ const members = z.strictObject({
       maxMs: z.int().min(0).max(60_000).optional(),
     })
     .optional(),
-  concurrency: z.int().min(1).max(100_000).optional(),
+  concurrency: z.int().min(1).max(CONCURRENCY_MAX).optional(),
+  inFlightMax: z.int().min(1).max(100_000).optional(),
 });
 
 const SCRIPT_ONLY = ['requestHeaders', 'responseHeaders'] as const;
@@ -121,6 +125,11 @@ export const contractSchema = members.superRefine((contract, { addIssue }) => {
   const isScript = contract.script !== undefined || contract.scripts !== undefined;
   if (isScript && contract.errors !== undefined)
     complain('errors', 'A script cannot throw declared errors: it sends a status. Use a handler.');
+  if (contract.concurrency !== undefined && contract.engine !== 'resident')
+    complain(
+      'concurrency',
+      "Only a resident worker runs several calls at once: say engine: 'resident'. To cap the calls of a function, say inFlightMax.",
+    );
   if (isScript) return;
   for (const property of SCRIPT_ONLY.filter((name) => contract[name] !== undefined))
     complain(property, 'Only scripts see headers: set script, or leave it out.');

@@ -46,7 +46,10 @@ export interface GatewayFunction {
   readonly queueTimeoutMs: number;
   readonly idempotent: boolean;
   readonly retry: { readonly attempts: number; readonly baseMs: number; readonly maxMs: number };
-  readonly concurrency: number | undefined;
+  /** Calls that one worker runs at once; more than 1: in concurrent workers. */
+  readonly concurrency: number;
+  /** Calls running or waiting at once. */
+  readonly inFlightMax: number | undefined;
   /** Somebody may look at its calls in a debugger: not even what a caller allows ends them. */
   readonly debugged: boolean;
 }
@@ -181,7 +184,8 @@ export const resolveFunction = (
       queueTimeoutMs: override.queueTimeoutMs ?? contract.queueTimeoutMs ?? defaults.queueTimeoutMs,
       idempotent: contract.idempotent ?? false,
       retry,
-      concurrency: override.concurrency ?? contract.concurrency,
+      concurrency: engine === 'resident' ? (override.concurrency ?? contract.concurrency ?? 1) : 1,
+      inFlightMax: override.inFlightMax ?? contract.inFlightMax,
       debugged: false,
     };
   });

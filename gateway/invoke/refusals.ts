@@ -14,8 +14,8 @@ export const overloaded = (pool: string, queueMax: number): GatewayError => {
   return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS });
 };
 
-export const aboveCap = ({ name, concurrency }: Entry['fn'], inside: number): GatewayError => {
-  const detail = `${inside} calls of ${name} are under way; its concurrency is ${concurrency}.`;
+export const aboveCap = ({ name, inFlightMax }: Entry['fn'], inside: number): GatewayError => {
+  const detail = `${inside} calls of ${name} are under way; its inFlightMax is ${inFlightMax}.`;
   return new GatewayError('concurrency-limit', detail, { retryAfterMs: RETRY_AFTER_MS });
 };
 

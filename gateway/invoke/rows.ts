@@ -7,7 +7,7 @@ import type { GatewayFunction } from './function.ts';
 import type { OpenCall, Stuck } from './nesting.ts';
 
 export interface Entry {
-  readonly fn: Pick<GatewayFunction, 'name' | 'concurrency'>;
+  readonly fn: Pick<GatewayFunction, 'name' | 'inFlightMax'>;
   /** How long it may wait, ms. */
   readonly queueTimeoutMs: number;
   /** Of the whole call, ms. */

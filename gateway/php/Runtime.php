@@ -19,7 +19,7 @@ namespace FpmGateway;
 final class Runtime
 {
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
-    public const VERSION = 5;
+    public const VERSION = 6;
 
     public const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
     public const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';

@@ -5,7 +5,7 @@
  */
 
 /** Must equal `Runtime::VERSION` in PHP. */
-export const RUNTIME_VERSION = 5;
+export const RUNTIME_VERSION = 6;
 
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

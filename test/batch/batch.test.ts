@@ -23,7 +23,7 @@ eachEngine(({ startTestServer }) => {
         wait: WAIT,
         // Never called before, so that it is not known to be slow: no worker is kept from it.
         'wait-fresh': WAIT,
-        'wait-two': [WAIT, 'concurrency: 2'],
+        'wait-two': [WAIT, 'inFlightMax: 2'],
         counted: runs.marking('return $input;'),
         fails: "throw new Failure('no', ['why' => $input]);",
         dies: 'posix_kill(getmypid(), 9);',

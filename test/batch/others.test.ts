@@ -30,8 +30,8 @@ eachEngine(({ startTestServer }) => {
         echo: 'return $input;',
         wait: WAIT,
         counted: runs.marking('return $input;'),
-        'wait-one': [WAIT, 'concurrency: 1'],
-        'nap-one': ['usleep(5000); return $input;', 'concurrency: 1'],
+        'wait-one': [WAIT, 'inFlightMax: 1'],
+        'nap-one': ['usleep(5000); return $input;', 'inFlightMax: 1'],
         big: runs.marking('return str_repeat("x", $input);'),
         unwritable: [
           "throw new Failure('no', ['n' => '7']);",
@@ -42,7 +42,7 @@ eachEngine(({ startTestServer }) => {
          foreach ($call->batch([['again' => false]], 'cap-batch') as $result)
            $codes[] = $result->failure?->failureCode ?? 'ran';
          return ($input['again'] ?? false) ? $codes : 'inner';`,
-          'concurrency: 1',
+          'inFlightMax: 1',
         ],
         under_score: 'return 1;',
       },
@@ -94,7 +94,7 @@ eachEngine(({ startTestServer }) => {
   });
 
   describe('other batches', () => {
-    test('have their turn at a function with a concurrency', async () => {
+    test('have their turn at a function with an inFlightMax', async () => {
       const long = batch(
         server.url,
         Array.from({ length: 200 }, (_, at) => ({ function: 'nap-one', input: at })),

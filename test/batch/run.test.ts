@@ -75,7 +75,7 @@ test('each item ends once, no more run at once than may, and what is stopped has
       const { calls, inside } = callsOf(plans);
       const ended: EndedItem[] = [];
       const deadline: Deadline = new NewDeadline(60_000);
-      const functions = new Map([['capped', { concurrency: CAP }]]) as never;
+      const functions = new Map([['capped', { inFlightMax: CAP }]]) as never;
       const onEnded = (item: EndedItem): void => void ended.push(item);
       const tooLate = (): GatewayError => new GatewayError('deadline-exceeded', 'late');
       const batch = new Batch({

@@ -30,7 +30,7 @@ beforeAll(async () => {
     broken: "throw new \\RuntimeException('secret of the database');",
     big: ["return '12';", 'output: z.string().transform((text) => BigInt(text))'],
     list: ['return 1;', 'input: z.array(z.int())'],
-    wait: [waiting, 'concurrency: 2, queueTimeoutMs: 60000'],
+    wait: [waiting, 'inFlightMax: 2, queueTimeoutMs: 60000'],
     'wait-more': [waiting, 'queueTimeoutMs: 60000'],
     impatient: ['return 1;', 'queueTimeoutMs: 1'],
     updated: ['return 1;', "methods: ['PUT', 'DELETE']"],

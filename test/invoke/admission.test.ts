@@ -44,7 +44,7 @@ const make = (workers: number, queueMax = 10) => {
 type More = Partial<Entry['fn'] & Pick<Entry, 'queueTimeoutMs' | 'remainingMs'>> & { readonly signal?: AbortSignal };
 
 const entry = (more: More = {}): Entry => ({
-  fn: { name: more.name ?? 'f', concurrency: more.concurrency },
+  fn: { name: more.name ?? 'f', inFlightMax: more.inFlightMax },
   queueTimeoutMs: more.queueTimeoutMs ?? 60_000,
   remainingMs: more.remainingMs ?? 60_000,
   mayShare: false,
@@ -166,28 +166,28 @@ describe('the queue', () => {
   });
 });
 
-describe('the concurrency cap of a function', () => {
+describe('the cap of a function', () => {
   test('counts its calls until their worker is free, and no others', async () => {
     const { pool, admission } = make(3);
-    await admission.enter(entry({ name: 'capped', concurrency: 1 }));
-    await expect(admission.enter(entry({ name: 'capped', concurrency: 1 }))).rejects.toMatchObject({
+    await admission.enter(entry({ name: 'capped', inFlightMax: 1 }));
+    await expect(admission.enter(entry({ name: 'capped', inFlightMax: 1 }))).rejects.toMatchObject({
       code: 'concurrency-limit',
       status: 429,
       executed: 'no',
-      message: '1 calls of capped are under way; its concurrency is 1.',
+      message: '1 calls of capped are under way; its inFlightMax is 1.',
     });
     await admission.enter(entry({ name: 'other' }));
     pool.release();
-    await admission.enter(entry({ name: 'capped', concurrency: 1 }));
+    await admission.enter(entry({ name: 'capped', inFlightMax: 1 }));
   });
 
   test('counts those who wait, and forgets those who gave up', async () => {
     const { admission } = make(0);
-    await expect(admission.enter(entry({ concurrency: 1, queueTimeoutMs: 5 }))).rejects.toMatchObject({
+    await expect(admission.enter(entry({ inFlightMax: 1, queueTimeoutMs: 5 }))).rejects.toMatchObject({
       code: 'queue-timeout',
     });
-    const again = admission.enter(entry({ concurrency: 1, queueTimeoutMs: 5 }));
-    await expect(admission.enter(entry({ concurrency: 1 }))).rejects.toMatchObject({ code: 'concurrency-limit' });
+    const again = admission.enter(entry({ inFlightMax: 1, queueTimeoutMs: 5 }));
+    await expect(admission.enter(entry({ inFlightMax: 1 }))).rejects.toMatchObject({ code: 'concurrency-limit' });
     await expect(again).rejects.toMatchObject({ code: 'queue-timeout' });
   });
 });

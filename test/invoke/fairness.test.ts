@@ -65,7 +65,7 @@ interface Kind {
 }
 
 const entryOf = (name: string): Entry => ({
-  fn: { name, concurrency: undefined },
+  fn: { name, inFlightMax: undefined },
   queueTimeoutMs: 600_000,
   remainingMs: 600_000,
   mayShare: false,

@@ -20,7 +20,8 @@ test('a contract that says nothing gets the defaults', () => {
     timeoutMs: settings.defaults.timeoutMs,
     queueTimeoutMs: settings.defaults.queueTimeoutMs,
     idempotent: false,
-    concurrency: undefined,
+    concurrency: 1,
+    inFlightMax: undefined,
     retry: settings.defaults.retry,
   });
 });

@@ -55,7 +55,7 @@ eachEngine(({ startGateway, startTestServer }) => {
     const project = nestedProject({
       outer:
         "$one = open($call, 'capped', 1); $two = open($call, 'capped', 2); return [finish($one)[0], finish($two)[0]];",
-      capped: ['usleep(300_000); return 1;', 'concurrency: 1'],
+      capped: ['usleep(300_000); return 1;', 'inFlightMax: 1'],
     });
     const gateway = await startGateway({ pools: { default: { workers: 1 } } }, { project });
     expect(((await gateway.invoke('outer', null)) as number[]).sort()).toEqual([200, 429]);

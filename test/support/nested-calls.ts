@@ -176,7 +176,7 @@ export class NestedCalls {
     outer?.seen.inside.add(seen);
     this.#seen.add(seen);
     try {
-      const fn = { name: plan.fn, concurrency: undefined };
+      const fn = { name: plan.fn, inFlightMax: undefined };
       const entry = { fn, queueTimeoutMs: 600_000, remainingMs: 600_000, mayShare: false, caller: staysForever, call };
       const granted = this.#admissions.get(pool)?.enter(entry);
       const slot = (await granted) as unknown as FakeSlot;
