@@ -28,6 +28,7 @@ import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import { InternalSockets } from './pool/internal-sockets.ts';
 import type { Pool, PoolStatus } from './pool/pool.ts';
 import { type CacheStatus, PoolCaches } from './pool/pool-caches.ts';
+import { kindFor } from './pool/pool-kind.ts';
 import { makePools, mayMove, startPools } from './pool/pools.ts';
 import { checkResident } from './pool/resident-check.ts';
 import { loadProject, type Project } from './project.ts';
@@ -180,8 +181,11 @@ const runsInFpm = (fn: GatewayFunction, { pools }: Settings): boolean => {
 };
 
 const residentFiles = (pool: Pool, { functions }: Registry): { name: string; file: string }[] =>
-  [...functions.values()].flatMap(({ name, engine, pool: poolName, code }) =>
-    engine === 'resident' && pool.engine === 'resident' && poolName === pool.name && code.kind === 'handler'
+  [...functions.values()].flatMap(({ name, engine, concurrency, pool: poolName, code }) =>
+    pool.engine === 'resident' &&
+    kindFor(engine, concurrency) === pool.workerKind &&
+    poolName === pool.name &&
+    code.kind === 'handler'
       ? [{ name, file: code.file }]
       : [],
   );

@@ -8,7 +8,8 @@ import { RetryBudget } from './invoke/retry.ts';
 import type { Log } from './log.ts';
 import type { InputClasses } from './pool/check.ts';
 import type { Leak } from './pool/envelope.ts';
-import { isAttached, type Pool, poolId } from './pool/pool.ts';
+import { isAttached, type Pool } from './pool/pool.ts';
+import { kindFor, poolId } from './pool/pool-kind.ts';
 import { isLasting } from './pool/recycling.ts';
 
 export interface TargetsParts {
@@ -50,14 +51,17 @@ export class Targets {
   /** Nothing where its pool does not run: the release does not start then. */
   #place(fn: GatewayFunction, engine: Engine): boolean {
     const { pools, admissions, inputClasses } = this.#parts;
-    const pool = pools.get(poolId(fn.pool, engine));
-    const admission = admissions.get(poolId(fn.pool, engine));
+    const id = poolId(fn.pool, kindFor(engine, fn.concurrency));
+    const pool = pools.get(id);
+    const admission = admissions.get(id);
     if (pool === undefined || admission === undefined) return false;
+    const workload = admission.workload(fn.name);
+    workload.concurrency = pool.workerKind === 'concurrent' ? fn.concurrency : 1;
     this.#targets.set(fn.name, {
       fn,
       engine,
       admission,
-      workload: admission.workload(fn.name),
+      workload,
       retryBudget: new RetryBudget(),
       connectTimeoutMs: pool.settings.connectTimeoutMs,
       encodedParams:

@@ -80,7 +80,7 @@ const banner = (server: Server, options: StartOptions, ms: number, debugging: De
       pool.name,
       `${pool.workers} workers`,
       `PHP ${pool.phpVersion ?? '?'}`,
-      pool.engine === 'resident' ? 'resident' : pool.kind,
+      pool.concurrent ? 'concurrent' : pool.engine === 'resident' ? 'resident' : pool.kind,
     ]);
   const warnings = gateway.warnings.map(
     (w) => `${paint(process.stdout, 'yellow', '!')} ${w.file} · ${w.property}: ${w.detail}`,

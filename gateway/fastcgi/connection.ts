@@ -11,7 +11,7 @@ import { GatewayError } from '../errors.ts';
 import { Answers } from './answers.ts';
 import { type Exchange, type ExchangeSink, type Failure, peerDetail } from './due.ts';
 import { borrow, giveBack, isOwn, share } from './memory.ts';
-import { MultiplexedAnswers } from './multiplexed.ts';
+import { type Begun, MultiplexedAnswers } from './multiplexed.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
 import { encodeAbort, PING } from './record.ts';
 import { encodeEndOfStdin, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
@@ -32,6 +32,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** The peer tells requests apart by their ids, as resident workers do. Default false: php-fpm serves them in order. */
   readonly multiplexed?: boolean;
+  /** A multiplexed peer runs many requests at once; asked when it is gone. Default: one after the other. */
+  readonly begun?: Begun;
 }
 
 export class Connection {
@@ -85,17 +87,17 @@ export class Connection {
       socket.once('connect', () => {
         clearTimeout(timer);
         socket.removeAllListeners('error');
-        connection = new Connection(address, socket, options.multiplexed === true);
+        connection = new Connection(address, socket, options);
         resolve(connection);
       });
     });
   }
 
-  private constructor(address: Address, socket: net.Socket, multiplexed: boolean) {
+  private constructor(address: Address, socket: net.Socket, { multiplexed, begun }: ConnectOptions) {
     this.address = address;
     this.#socket = socket;
     const peer = formatAddress(address);
-    this.#answers = multiplexed ? new MultiplexedAnswers(peer) : new Answers(peer);
+    this.#answers = multiplexed === true ? new MultiplexedAnswers(peer, begun) : new Answers(peer);
     const sameMachine = address.kind === 'unix' || isLoopback(socket.remoteAddress);
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {

@@ -2,7 +2,8 @@
  * What a resident worker owes on its connection: the same as `Answers`, but each request has an id of its own, so that
  * one written ahead can be taken back (ABORT_REQUEST) while others wait. Pure: no socket.
  *
- * The worker begins requests in the order written, so only the first may have begun; the others provably have not.
+ * The worker begins requests in the order written, so only the first may have begun; the others provably have not. One
+ * that runs many at once (`Begun`) writes down what it begins.
  */
 import { assertProtocolStatus, DueRequest, type Exchange, type ExchangeSink, type Failure, failureOf } from './due.ts';
 import { decodePairs } from './params.ts';
@@ -10,10 +11,14 @@ import { RecordParser, type RecordSink, violation } from './parser.ts';
 import type { Progress } from './progress.ts';
 import { RecordType } from './record.ts';
 
+/** Which of the requests written last a peer that is gone had begun, by id; undefined: nobody knows. */
+export type Begun = () => ReadonlySet<number> | undefined;
+
 const REQUEST_ID_MAX = 65_535;
 
 export class MultiplexedAnswers {
   readonly #peer: string;
+  readonly #begun: Begun | undefined;
   /** By id, in the order written. */
   readonly #due = new Map<number, DueRequest>();
   readonly #pings: ((values: [string, string][] | undefined) => void)[] = [];
@@ -31,9 +36,10 @@ export class MultiplexedAnswers {
   /** Whose records are being read. */
   #current: DueRequest | undefined;
 
-  /** `peer`: its address, for operators. */
-  constructor(peer: string) {
+  /** `peer`: its address, for operators. `begun`: it runs many requests at once, and tells so. */
+  constructor(peer: string, begun: Begun | undefined) {
     this.#peer = peer;
+    this.#begun = begun;
   }
 
   get settled(): boolean {
@@ -43,7 +49,7 @@ export class MultiplexedAnswers {
   expectRequest(sink: ExchangeSink): Exchange & { readonly progress: Progress } {
     do this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
     while (this.#due.has(this.#lastId));
-    const request = new DueRequest(this.#lastId, sink, this.#due.size > 0);
+    const request = new DueRequest(this.#lastId, sink, this.#begun === undefined && this.#due.size > 0);
     this.#due.set(this.#lastId, request);
     this.#writtenBehind = false;
     return request;
@@ -63,6 +69,7 @@ export class MultiplexedAnswers {
   /** The peer has said with its last answer that it serves no other. */
   noneBegins(): void {
     this.#ends = true;
+    if (this.#begun !== undefined) return;
     for (const { progress } of this.#due.values()) progress.ping = 'unanswered';
   }
 
@@ -83,8 +90,10 @@ export class MultiplexedAnswers {
     const due = [...this.#due.values()];
     this.#due.clear();
     const [only] = due;
+    if (this.#begun !== undefined) prove(due, this.#begun());
     // It was not read whole, so it has not begun.
-    if (only !== undefined && due.length === 1 && leftUnread && !this.#writtenBehind) only.progress.ping = 'unanswered';
+    else if (only !== undefined && due.length === 1 && leftUnread && !this.#writtenBehind)
+      only.progress.ping = 'unanswered';
     for (const request of due) request.breakOff(failure, this.#peer, readToEnd);
   }
 
@@ -104,7 +113,7 @@ export class MultiplexedAnswers {
     assertProtocolStatus(request, protocolStatus);
     this.#due.delete(requestId);
     // The one that is first now may have begun.
-    const [first] = this.#ends ? [] : this.#due.values();
+    const [first] = this.#ends || this.#begun !== undefined ? [] : this.#due.values();
     if (first !== undefined) first.progress.ping = 'unused';
     request.complete(protocolStatus, this.#peer);
   }
@@ -122,3 +131,9 @@ export class MultiplexedAnswers {
     return request;
   }
 }
+
+/** What it has not begun, its end proves. */
+const prove = (due: readonly DueRequest[], begun: ReadonlySet<number> | undefined): void => {
+  if (begun === undefined) return;
+  for (const { requestId, progress } of due) if (!begun.has(requestId)) progress.ping = 'unanswered';
+};

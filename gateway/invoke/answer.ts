@@ -227,6 +227,10 @@ export const phpError = (fn: GatewayFunction, meta: Meta): GatewayError => {
       return new GatewayError('function-no-result', `${fn.name} called exit() or die() instead of returning a value.`, {
         reason: 'exit',
       });
+    case 'deadline':
+      return new GatewayError('function-timeout', `${fn.name} was ended while it waited: its time was up.`, {
+        executed: 'yes',
+      });
     default:
       return new GatewayError('bad-function-response', `${fn.name} answered ${meta.outcome}.`, { executed: 'yes' });
   }

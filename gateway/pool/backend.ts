@@ -36,15 +36,40 @@ export interface BackendStatus {
   readonly up: boolean;
   readonly workers: number;
   readonly taken: number;
+  /** Calls on its workers: those that run, and those that stand behind others. */
+  readonly calls: number;
   /** Calls that stand behind others on their workers. */
   readonly behind: number;
   readonly late: number;
   readonly idleConnections: number;
 }
 
-export class Backend implements SlotOwner {
+/** The workers behind one address. */
+export interface Backend {
+  readonly up: boolean;
+  /** Calls from outside that a worker could begin now. */
+  readonly free: number;
+  /** It can be reached, and has no place even for a call that others wait for. */
+  readonly isFull: boolean;
+  readonly status: BackendStatus;
+  /** What this call lacks to occupy a worker. */
+  lacks(placed: Placed, quickCallsAround: boolean): Lacks;
+  /** A worker of its own, or its place among others, which must be free. `onFreed` runs once, when it is free again. */
+  take(placed: Placed, onFreed: () => void): Slot;
+  /** A place behind others that together take no longer than this, or undefined. */
+  takeBehind(placed: Placed, maxMs: number, onFreed: () => void): Slot | undefined;
+  /** Resolves with a worker that has answered: calls will work. Rejects with `pool-unavailable`. */
+  probe(): Promise<Worker>;
+  /** Ends when the calls that run have their answers. Idempotent. */
+  close(): Promise<void>;
+  /** Ends all connections now; calls that run fail as `worker-crashed`. */
+  destroy(): void;
+}
+
+/** Workers that run one call at a time. */
+export class SerialBackend implements Backend, SlotOwner {
   readonly options: BackendOptions;
-  readonly #supply: Supply;
+  readonly #supply: Supply<Line>;
   readonly #busy = new Set<Line>();
   readonly #slots = new Set<WorkerSlot>();
   /** Workers with calls, and those that are being connected for one. */
@@ -54,7 +79,7 @@ export class Backend implements SlotOwner {
   #drained: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(options: BackendOptions, supply: Supply) {
+  constructor(options: BackendOptions, supply: Supply<Line>) {
     this.options = options;
     this.#supply = supply;
   }
@@ -67,6 +92,10 @@ export class Backend implements SlotOwner {
     return this.up ? Math.min(this.options.workers, this.#supply.capacity) - this.#taken : 0;
   }
 
+  get isFull(): boolean {
+    return this.free <= 0;
+  }
+
   /** `late`: taken slots whose caller has given up and whose worker is not free yet. */
   get status(): BackendStatus {
     return {
@@ -74,20 +103,19 @@ export class Backend implements SlotOwner {
       up: this.up,
       workers: this.options.workers,
       taken: this.#taken,
+      calls: this.#slots.size,
       behind: this.#slots.size - this.#taken,
       late: [...this.#slots].filter((slot) => slot.late).length,
       idleConnections: this.#supply.idle,
     };
   }
 
-  /** What this call lacks to occupy a worker. */
   lacks({ workload, awaited }: Placed, quickCallsAround: boolean): Lacks {
     const { workers, cores } = this.options;
     const slowWorkers = this.#slowWorkers;
     return lacks({ workload, awaited, workers, freeWorkers: this.free, slowWorkers, cores, quickCallsAround });
   }
 
-  /** A worker of its own, which must be free. `onFreed` runs once, when it is free again. */
   take(placed: Placed, onFreed: () => void): Slot {
     const line = this.#supply.pop();
     const slot = new WorkerSlot(this, line, placed, onFreed);
@@ -99,7 +127,6 @@ export class Backend implements SlotOwner {
     return slot;
   }
 
-  /** A place behind others that together take no longer than this, or undefined. */
   takeBehind(placed: Placed, maxMs: number, onFreed: () => void): Slot | undefined {
     if (!this.options.pipelines || !this.up || !placed.mayShare || !placed.workload.isShort) return undefined;
     const nowMs = performance.now();
@@ -113,12 +140,10 @@ export class Backend implements SlotOwner {
     return slot;
   }
 
-  /** Resolves with a worker that has answered: calls will work. Rejects with `pool-unavailable`. */
   probe(): Promise<Worker> {
     return this.#supply.probe();
   }
 
-  /** Ends when the calls that run have their answers. Idempotent. */
   close(): Promise<void> {
     this.#supply.stop();
     this.#closing ??= new Promise((resolve) => {
@@ -128,7 +153,6 @@ export class Backend implements SlotOwner {
     return this.#closing;
   }
 
-  /** Ends all connections now; calls that run fail as `worker-crashed`. */
   destroy(): void {
     this.#supply.stop();
     for (const slot of this.#slots) slot.destroy();
@@ -177,8 +201,8 @@ export interface FpmBackendOptions
     Omit<ConnectedSupplyOptions, 'open' | 'onUp'> {}
 
 /** The workers of a php-fpm. */
-export const fpmBackend = (options: FpmBackendOptions): Backend => {
+export const fpmBackend = (options: FpmBackendOptions): SerialBackend => {
   const open = (): Promise<Worker> => openWorker(options);
   const supply = new ConnectedSupply({ ...options, open, onUp: options.onFree });
-  return new Backend({ ...options, address: formatAddress(options.address) }, supply);
+  return new SerialBackend({ ...options, address: formatAddress(options.address) }, supply);
 };

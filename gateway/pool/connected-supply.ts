@@ -22,7 +22,7 @@ type Health =
   | { readonly kind: 'down'; readonly error: unknown; readonly timer: NodeJS.Timeout }
   | { readonly kind: 'stopped' };
 
-export class ConnectedSupply implements Supply {
+export class ConnectedSupply implements Supply<Line> {
   readonly #options: ConnectedSupplyOptions;
   #health: Health = { kind: 'up' };
   /** The most recently used last: the oldest can go. */
@@ -103,7 +103,6 @@ export class ConnectedSupply implements Supply {
 
   async #openLine(): Promise<Line> {
     const line = new Line(await this.#options.open(), this.#options);
-    line.sinceMs = performance.now();
     // Once for its life: each further reaction would stay in memory as long as the connection does.
     void line.worker.connection.closed.then(() => this.#forget(line));
     return line;

@@ -86,7 +86,9 @@ export type Meta =
   | (Common & { readonly outcome: 'unencodable'; readonly message: string })
   /** The class a handler takes as its input, where it takes no array. */
   | (Common & { readonly outcome: 'checked'; readonly inputClass?: string })
-  | (Common & { readonly outcome: 'exit' | 'streamed' | 'script-ended' });
+  | (Common & { readonly outcome: 'exit' | 'streamed' | 'script-ended' })
+  /** By concurrent workers alone: its time was up while it waited. */
+  | (Common & { readonly outcome: 'deadline' });
 
 export type Envelope =
   | { readonly kind: 'envelope'; readonly meta: Meta; readonly payload: Buffer; readonly stray: string }
@@ -133,6 +135,7 @@ const isOutcome = (value: Members): boolean => {
     case 'streamed':
     case 'script-ended':
     case 'exit':
+    case 'deadline':
     case 'primed':
       return true;
     case 'checked':

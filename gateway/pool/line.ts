@@ -34,6 +34,37 @@ interface Share {
   readonly isSlow: boolean;
 }
 
+/** What a slot asks for. */
+export interface Place extends Share {
+  /** Of a concurrent worker: what one call of this function takes of it. */
+  readonly workerShare: number;
+  /** Another call waits for it. */
+  readonly awaited: boolean;
+}
+
+/** One worker we hold, as the slots of its calls see it. */
+export interface WorkerLine {
+  readonly worker: Worker;
+  readonly usable: boolean;
+  /** Calls that have a place here, written or not yet; 0: it is idle. */
+  readonly places: number;
+  /** Something was written to it and is not answered. */
+  readonly isServing: boolean;
+  /** Each call runs beside the others, in a Fiber: none can be ended with the worker alone. */
+  readonly isConcurrent: boolean;
+  /** Its turn has come. */
+  isRunning(call: LineCall | undefined): boolean;
+  join(place: Place, mayShare: boolean): void;
+  /** True when it is idle now. */
+  leave(place: Place): boolean;
+  begin(call: LineCall): void;
+  /** `refused`: it never began, for want of memory. */
+  end(call: LineCall, refused: boolean): void;
+  /** No further calls. */
+  keepOthersAway(): void;
+  destroy(): void;
+}
+
 const NOTHING: Share = { expectedMs: 0, cpuShare: 0, isSlow: false };
 
 export interface LineOptions {
@@ -41,7 +72,9 @@ export interface LineOptions {
   readonly connectTimeoutMs: number;
 }
 
-export class Line {
+/** Its calls run one after the other, in the order written. */
+export class Line implements WorkerLine {
+  readonly isConcurrent = false;
   readonly worker: Worker;
   readonly #options: LineOptions;
   /** Written and unanswered, the running one first. */
@@ -53,7 +86,7 @@ export class Line {
   /** Others may stand behind the first. */
   #shared = false;
   /** Since when the first call runs, or the line is idle; on the `performance.now()` clock. */
-  sinceMs = 0;
+  sinceMs = performance.now();
   /** What the first call took, given back when the line is idle: one call runs at a time. */
   #taken: Share = NOTHING;
   /** Its first call only waits for another one: what it took of the CPU is given back meanwhile. */
@@ -80,9 +113,8 @@ export class Line {
     return this.#taken;
   }
 
-  /** The call that runs. */
-  get first(): LineCall | undefined {
-    return this.#calls[0];
+  isRunning(call: LineCall | undefined): boolean {
+    return this.#calls[0] === call;
   }
 
   /** False: it is so already. */

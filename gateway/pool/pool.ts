@@ -15,6 +15,7 @@ import type { PoolSockets } from './fpm-config.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
 import type { Lacks } from './places.ts';
+import { type PoolKind, poolId } from './pool-kind.ts';
 import { ResidentPool } from './resident-pool.ts';
 import type { StartOrder } from './resident-process.ts';
 import type { LoadedHandler } from './resident-worker.ts';
@@ -26,7 +27,7 @@ import { LINE_MAX_MS, WAKE_UP_MS } from './workload.ts';
 
 export interface PoolOptions {
   readonly name: string;
-  readonly engine: Engine;
+  readonly workerKind: PoolKind;
   readonly settings: PoolSettings;
   /** php-fpm. */
   readonly program: () => string;
@@ -56,6 +57,8 @@ const QUICK_AROUND_MS = 10_000;
 export interface PoolStatus {
   readonly name: string;
   readonly engine: Engine;
+  /** Its workers run many calls at once, those of functions with `concurrency`. */
+  readonly concurrent: boolean;
   readonly kind: 'managed' | 'attached';
   readonly workers: number;
   readonly phpVersion: string | undefined;
@@ -69,14 +72,11 @@ export interface PoolStatus {
   readonly resident: WarmStatus | undefined;
 }
 
-/** Of the pools of a release: one of the settings may have both engines. */
-export const poolId = (name: string, engine: Engine): string => (engine === 'fpm' ? name : `${name}.resident`);
-
 export const isAttached = (settings: PoolSettings): settings is AttachedPoolSettings => 'address' in settings;
 
 export class Pool {
   readonly name: string;
-  readonly engine: Engine;
+  readonly workerKind: PoolKind;
   readonly settings: PoolSettings;
   readonly paths: PhpPaths;
   /** Called when a slot may be had; set by admission. */
@@ -89,9 +89,9 @@ export class Pool {
   #again: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions) {
-    const { name, engine, settings, paths, log } = options;
+    const { name, workerKind, settings, paths, log } = options;
     this.name = name;
-    this.engine = engine;
+    this.workerKind = workerKind;
     this.settings = settings;
     this.paths = paths;
     this.#uploads = options.uploads;
@@ -107,7 +107,7 @@ export class Pool {
     } else {
       this.#attached = [];
       this.#managed =
-        engine === 'fpm'
+        workerKind === 'fpm'
           ? new ManagedPool({ ...options, settings, program: options.program(), onFree })
           : new ResidentPool({ ...options, settings, program: options.php(), functions: options.handlers, onFree });
       options.cores.onFreed(onFree);
@@ -119,7 +119,11 @@ export class Pool {
   }
 
   get id(): string {
-    return poolId(this.name, this.engine);
+    return poolId(this.name, this.workerKind);
+  }
+
+  get engine(): Engine {
+    return this.workerKind === 'fpm' ? 'fpm' : 'resident';
   }
 
   /** How resident workers took their handlers. */
@@ -137,6 +141,7 @@ export class Pool {
     return {
       name: this.name,
       engine: this.engine,
+      concurrent: this.workerKind === 'concurrent',
       kind: this.#managed === undefined ? 'attached' : 'managed',
       workers: backends.reduce((sum, backend) => sum + backend.workers, 0),
       phpVersion: this.#facts?.phpVersion,
@@ -150,7 +155,7 @@ export class Pool {
 
   /** It can be reached, and no worker is free. */
   get isFull(): boolean {
-    return this.available && this.#backends.every((backend) => backend.free <= 0);
+    return this.available && this.#backends.every((backend) => backend.isFull);
   }
 
   /** Resolves once a worker behind each address has answered; rejects with StartupError. */

@@ -13,6 +13,7 @@ import type { InternalSockets } from './internal-sockets.ts';
 import { findPhp } from './php-cli.ts';
 import { isAttached, Pool } from './pool.ts';
 import type { PoolCaches } from './pool-caches.ts';
+import { kindFor, type PoolKind } from './pool-kind.ts';
 import { poolUser } from './pool-user.ts';
 import type { StartOrder } from './resident-process.ts';
 import { codeFiles, codePath, type FunctionCode, type PhpPaths } from './runtime.ts';
@@ -23,6 +24,7 @@ interface PooledFunction {
   readonly name: string;
   readonly pool: string;
   readonly engine: Engine;
+  readonly concurrency: number;
   readonly output: { readonly kind: string; readonly item?: { readonly kind: string } };
   readonly code: FunctionCode;
   readonly timeoutMs: number;
@@ -51,7 +53,7 @@ interface Place {
 /** A function that leaks may have to move to php-fpm. */
 export const mayMove = (pool: PoolSettings): boolean => !isAttached(pool) && pool.resident.leaks === 'fpm';
 
-/** One pool for each engine that has functions in it, not started. Throws StartupError. */
+/** One pool for each kind of workers that has functions in it, not started. Throws StartupError. */
 export const makePools = (options: PoolsOptions): Pool[] => {
   const { settings, functions, instance, internal, caches, log } = options;
   const pathsOf = phpPaths(options);
@@ -71,14 +73,18 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const programs = { program, php, searchLeaks };
     const shared = { ...programs, instance, paths, uploads, reserveWorkers, sockets, cores, log };
     const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
-    const ofEngine = (engine: Engine, functions: readonly PooledFunction[]): Pool[] => {
+    const ofKind = (workerKind: PoolKind, functions: readonly PooledFunction[]): Pool[] => {
       if (functions.length === 0) return [];
       const handlers = functions.map((fn) => residentHandler(fn, paths));
-      return [new Pool({ name, engine, settings: pool, longestCallMs, handlers, ...shared })];
+      return [new Pool({ name, workerKind, settings: pool, longestCallMs, handlers, ...shared })];
     };
-    const resident = own.filter((fn) => fn.engine === 'resident');
-    const fpm = mayMove(pool) ? own : own.filter((fn) => fn.engine === 'fpm');
-    return [...ofEngine('fpm', fpm), ...ofEngine('resident', resident)];
+    const of = (kind: PoolKind): PooledFunction[] =>
+      own.filter(({ engine, concurrency }) => kindFor(engine, concurrency) === kind);
+    return [
+      ...ofKind('fpm', mayMove(pool) ? own : of('fpm')),
+      ...ofKind('resident', of('resident')),
+      ...ofKind('concurrent', of('concurrent')),
+    ];
   });
 };
 

@@ -5,12 +5,16 @@ import { join } from 'node:path';
 import type { ManagedPoolSettings, ResidentSettings } from '../config.ts';
 import type { Log } from '../log.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
-import { Backend } from './backend.ts';
+import { type Backend, SerialBackend } from './backend.ts';
+import { ConcurrentBackend, ConcurrentReserve } from './concurrent-backend.ts';
+import { ConcurrentLine } from './concurrent-line.ts';
 import { ConnectedSupply } from './connected-supply.ts';
 import type { Cores } from './cores.ts';
 import { iniArguments, iniBytes, type PoolSockets, poolEnvironment, residentIni } from './fpm-config.ts';
 import { Gate } from './gate.ts';
 import type { InstanceDir } from './instance-dir.ts';
+import { Line } from './line.ts';
+import type { PoolKind } from './pool-kind.ts';
 import { poolUser, userEnvironment } from './pool-user.ts';
 import { WorkerLife } from './recycling.ts';
 import { ApplicationError, ResidentMaster } from './resident-master.ts';
@@ -23,6 +27,8 @@ import type { Worker } from './worker.ts';
 
 export interface ResidentPoolOptions {
   readonly name: string;
+  /** Its workers run one call at a time, or many. */
+  readonly workerKind: PoolKind;
   readonly settings: ManagedPoolSettings;
   /** PHP's command line program. */
   readonly program: string;
@@ -46,7 +52,7 @@ export class ResidentPool {
   readonly #options: ResidentPoolOptions;
   readonly #user: ReturnType<typeof poolUser>;
   readonly #master: ResidentMaster;
-  readonly #supply: WarmSupply;
+  readonly #supply: WarmSupply<Line> | WarmSupply<ConcurrentLine>;
   readonly #backend: Backend;
   readonly reserve: Backend | undefined;
   readonly #uploadDir: UploadDir;
@@ -63,18 +69,29 @@ export class ResidentPool {
     };
     this.#options = options;
     this.#user = poolUser(name, settings.user);
-    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.resident`, this.#user);
+    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.${options.workerKind}`, this.#user);
     this.#master = new ResidentMaster(this.#masterOptions());
-    const open = (): Promise<Worker> => this.#open();
-    const supplied = { open, connectTimeoutMs, log, onUp: onFree };
-    const common = { pipelines: true, cores, connectTimeoutMs, log, onFree };
-    this.#supply = new WarmSupply({ ...supplied, workers: settings.resident.workers });
-    const address = `resident:${name}`;
-    this.#backend = new Backend({ ...common, address, workers: settings.resident.workers }, this.#supply);
+    const supplied = { open: () => this.#open(), connectTimeoutMs, log, onUp: onFree };
+    const common = { address: `resident:${name}`, connectTimeoutMs, log, onFree };
+    if (options.workerKind === 'concurrent') {
+      const workers = settings.resident.concurrentWorkers;
+      const makeLine = (worker: Worker): ConcurrentLine => new ConcurrentLine(worker, supplied);
+      const supply = new WarmSupply({ ...supplied, workers, makeLine });
+      const backend = new ConcurrentBackend({ ...common, address: `concurrent:${name}`, workers }, supply);
+      this.#supply = supply;
+      this.#backend = backend;
+      this.reserve = reserveWorkers === 0 ? undefined : new ConcurrentReserve(backend, reserveWorkers);
+      return;
+    }
+    const { workers } = settings.resident;
+    const makeLine = (worker: Worker): Line => new Line(worker, supplied);
+    const supply = new WarmSupply({ ...supplied, workers, makeLine });
+    this.#supply = supply;
+    this.#backend = new SerialBackend({ ...common, workers, pipelines: true, cores }, supply);
     if (reserveWorkers === 0) return;
     const lone = new ConnectedSupply({ ...supplied, idleMs: settings.idleMs, keepIdle: 0, forksOnDemand: false });
-    const reserve = { ...common, pipelines: false, address: `${address}.reserve`, workers: reserveWorkers };
-    this.reserve = new Backend(reserve, lone);
+    const reserve = { ...common, address: `${common.address}.reserve`, workers: reserveWorkers };
+    this.reserve = new SerialBackend({ ...reserve, pipelines: false, cores }, lone);
   }
 
   get backends(): readonly Backend[] {
@@ -130,6 +147,7 @@ export class ResidentPool {
   #masterOptions(): ConstructorParameters<typeof ResidentMaster>[0] {
     const {
       name,
+      workerKind,
       settings,
       program,
       instance,
@@ -141,11 +159,11 @@ export class ResidentPool {
       log,
     } = this.#options;
     const user = this.#user;
-    const sockets = join(instance.path, `r-${name}`);
+    const sockets = join(instance.path, `${workerKind === 'concurrent' ? 'c' : 'r'}-${name}`);
     mkdirSync(sockets, { mode: 0o700 });
     if (user !== undefined) chownSync(sockets, user.uid, user.gid);
     const ini = residentIni({ settings, uploads, uploadDir: this.#uploadDir.path });
-    const { leaks, bootstrapTimeoutMs } = settings.resident;
+    const { leaks, bootstrapTimeoutMs, callMemoryBytes } = settings.resident;
     return {
       program: {
         pool: name,
@@ -161,6 +179,7 @@ export class ResidentPool {
         functions,
         uploads: this.#uploadDir.path,
         sentinel: leaks === 'off' ? null : { first: SENTINEL_FIRST, dense: searchLeaks === 'often' },
+        concurrent: workerKind === 'concurrent' ? { callMemoryBytes } : null,
         title: `fpm-gateway: pool ${name}@${instance.id}`,
       },
       sockets,
@@ -193,6 +212,7 @@ export class ResidentPool {
         pid,
         endSoon,
         uid: this.#user?.uid,
+        concurrent: this.#options.workerKind === 'concurrent',
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
         makeLife: ({ bornMs = 0 }) =>
           new WorkerLife(limitsOf(settings), performance.now() - bornMs, [Math.random(), Math.random()]),

@@ -36,6 +36,8 @@ export interface StartOrder {
   }[];
   readonly uploads: string;
   readonly sentinel: { readonly first: number; readonly dense: boolean } | null;
+  /** Its workers run many calls at once. */
+  readonly concurrent: { readonly callMemoryBytes: number } | null;
   /** For process lists. */
   readonly title: string;
   readonly socket: string | null;

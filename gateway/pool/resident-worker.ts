@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { GatewayError, isGatewayError } from '../errors.ts';
 import { type Address, type CgiResponse, Connection, collect, formatAddress } from '../fastcgi/index.ts';
+import { begunIds } from './begun.ts';
 import { decodeEnvelope, type PhpException, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
 import { startTicks } from './instance-dir.ts';
 import type { WorkerLife } from './recycling.ts';
@@ -39,6 +40,8 @@ export interface ResidentSource {
   readonly uid: number | undefined;
   /** For connecting, and for the application to load where the worker does so itself. */
   readonly timeoutMs: number;
+  /** It runs many calls at once. */
+  readonly concurrent: boolean;
   readonly endSoon: () => void;
   readonly makeLife: (meta: PrimedMeta) => WorkerLife;
   /** Each time, because each worker loads them, or had them loaded before it was forked. */
@@ -92,9 +95,10 @@ const assertTheirs = ({ address, uid }: ResidentSource): void => {
 
 /** Rejects with `pool-unavailable`, executed: no. */
 export const openResident = async (source: ResidentSource): Promise<Worker> => {
-  const { address, pid, timeoutMs, endSoon, makeLife, loaded } = source;
+  const { address, pid, timeoutMs, concurrent, endSoon, makeLife, loaded } = source;
   assertTheirs(source);
-  const connection = await Connection.open(address, { timeoutMs, multiplexed: true });
+  const begun = concurrent ? { begun: () => begunIds(address) } : {};
+  const connection = await Connection.open(address, { timeoutMs, multiplexed: true, ...begun });
   const peer = `The worker is ${formatAddress(address)}.`;
   const attemptId = randomUUID();
   const params = [...RESIDENT_PRIME, ['FPMG_ATTEMPT_ID', attemptId] as const];

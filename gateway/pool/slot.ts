@@ -8,7 +8,7 @@ import type { Connection, FastCgiRequest, LargeBody, Over, Params, Reception } f
 import type { Log } from '../log.ts';
 import { LATE, within } from '../within.ts';
 import type { Meta } from './envelope.ts';
-import type { Line, LineCall } from './line.ts';
+import type { LineCall, Place, WorkerLine } from './line.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
 import type { Workload } from './workload.ts';
 
@@ -65,27 +65,29 @@ export interface Slot {
 export interface SlotOwner {
   readonly options: { readonly log: Log; readonly connectTimeoutMs: number };
   /** Connects a worker, or gives one that has become idle meanwhile. */
-  obtain(): Promise<Line>;
+  obtain(): Promise<WorkerLine>;
   /** The slot is free: its place on the line, or the worker that never came. */
-  freed(slot: WorkerSlot, line: Line | undefined): void;
-  rest(line: Line): void;
-  resume(line: Line): void;
-  told(line: Line, meta: Meta): void;
+  freed(slot: WorkerSlot, line: WorkerLine | undefined): void;
+  rest(line: WorkerLine): void;
+  resume(line: WorkerLine): void;
+  told(line: WorkerLine, meta: Meta): void;
 }
 
 /** `held` by the attempt → `released` by it; free once no answer is under way either. */
-export class WorkerSlot implements Slot {
+export class WorkerSlot implements Slot, Place {
   stoodBehind: boolean;
   /** As it was when it took its place. */
   readonly expectedMs: number;
   readonly cpuShare: number;
   readonly isSlow: boolean;
+  readonly workerShare: number;
+  readonly awaited: boolean;
   readonly #owner: SlotOwner;
   /** Others may stand behind it. */
   readonly #mayShare: boolean;
   readonly #onFreed: () => void;
-  #line: Line | undefined;
-  #connecting: Promise<Line> | undefined;
+  #line: WorkerLine | undefined;
+  #connecting: Promise<WorkerLine> | undefined;
   #running: RunningCall | undefined;
   #timeLimitMs = 0;
   #onRequestFreed: SlotRequest['onFreed'];
@@ -95,20 +97,22 @@ export class WorkerSlot implements Slot {
   late = false;
 
   /** `line`: an idle one, one with calls on it already, or undefined for one that is still to be connected. */
-  constructor(owner: SlotOwner, line: Line | undefined, placed: Placed, onFreed: () => void) {
+  constructor(owner: SlotOwner, line: WorkerLine | undefined, placed: Placed, onFreed: () => void) {
     this.#owner = owner;
     this.#line = line;
     this.#mayShare = placed.mayShare && placed.workload.isShort;
     this.#onFreed = onFreed;
-    this.stoodBehind = line !== undefined && line.places > 0;
+    this.stoodBehind = line !== undefined && (line.isConcurrent || line.places > 0);
     this.expectedMs = placed.workload.wallMs;
     this.cpuShare = placed.workload.cpuShare;
     this.isSlow = placed.workload.isSlow;
+    this.workerShare = 1 / placed.workload.concurrency;
+    this.awaited = placed.awaited;
     line?.join(this, this.#mayShare);
   }
 
   get isBehind(): boolean {
-    return this.stoodBehind && this.#line?.first !== this.#running;
+    return this.stoodBehind && this.#line?.isRunning(this.#running) === false;
   }
 
   told(meta: Meta): void {
@@ -133,7 +137,7 @@ export class WorkerSlot implements Slot {
       : this.#run(this.#line, request, receive);
   }
 
-  #run<T>(line: Line, request: SlotRequest, receive: Receive<T>): Promise<T> {
+  #run<T>(line: WorkerLine, request: SlotRequest, receive: Receive<T>): Promise<T> {
     const { worker } = line;
     const { encodedParams, params, body, timeLimitMs, remainingMs, onFreed } = request;
     this.#onRequestFreed = onFreed;
@@ -156,6 +160,11 @@ export class WorkerSlot implements Slot {
     // It is being stopped already.
     if (this.late) return;
     this.late = true;
+    if (line.isConcurrent) {
+      // It ends at its next wait, or at its next piece; the others go on.
+      this.abort(this.#running);
+      return;
+    }
     const stopped = stopWorker(line.worker);
     // Elsewhere PHP meets the end of the connection at its next write.
     if (!stopped) line.worker.connection.destroy();
@@ -178,7 +187,8 @@ export class WorkerSlot implements Slot {
   release(doubtful: boolean): void {
     if (this.#released) return;
     this.#released = true;
-    this.#doubtful = doubtful;
+    // A concurrent worker answers when a call has ended, and not before.
+    this.#doubtful = doubtful && this.#line?.isConcurrent !== true;
     if (this.#running === undefined) this.#free();
   }
 
@@ -187,7 +197,7 @@ export class WorkerSlot implements Slot {
     this.#line?.destroy();
   }
 
-  async #connect(withinMs: number): Promise<Line> {
+  async #connect(withinMs: number): Promise<WorkerLine> {
     this.#connecting ??= this.#owner.obtain().then((line) => this.#hold(line));
     const line = await within(this.#connecting, withinMs);
     if (line !== LATE) return line;
@@ -195,7 +205,7 @@ export class WorkerSlot implements Slot {
     throw new GatewayError('deadline-exceeded', detail);
   }
 
-  #hold(line: Line): Line {
+  #hold(line: WorkerLine): WorkerLine {
     this.#line = line;
     line.join(this, this.#mayShare);
     if (this.#destroyed) {
@@ -205,13 +215,14 @@ export class WorkerSlot implements Slot {
     return line;
   }
 
-  #over(line: Line, error: GatewayError | undefined): void {
+  #over(line: WorkerLine, error: GatewayError | undefined): void {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    const { ended } = running.exchange.progress;
     // We closed in the middle of an answer, and the script may go on for long.
-    if (isOurVerdict(error) && !running.exchange.progress.ended) stopSender(line.worker);
-    line.end(running);
+    if (isOurVerdict(error) && !ended) stopSender(line.worker);
+    line.end(running, ended && error?.code === 'pool-unavailable');
     if (this.#released) this.#free();
   }
 

@@ -1,10 +1,10 @@
 /** Where the workers behind one address come from: connected when they are needed, or kept warm ahead of need. */
 import type { Log } from '../log.ts';
 import type { Meta } from './envelope.ts';
-import type { Line } from './line.ts';
+import type { WorkerLine } from './line.ts';
 import type { Worker } from './worker.ts';
 
-export interface Supply {
+export interface Supply<L extends WorkerLine> {
   /** Workers can be had. */
   readonly up: boolean;
   /** Workers that are there or on their way; without an end where they are connected as they are needed. */
@@ -12,13 +12,13 @@ export interface Supply {
   /** How many stand idle. */
   readonly idle: number;
   /** Takes an idle one. */
-  pop(): Line | undefined;
+  pop(): L | undefined;
   /** One for a call that has a slot already: connected, or idle meanwhile. Rejects with `pool-unavailable`. */
-  obtain(): Promise<Line>;
+  obtain(): Promise<L>;
   /** It is idle again. */
-  park(line: Line): void;
+  park(line: L): void;
   /** What a call on it has told of its worker. */
-  told(line: Line, meta: Meta): void;
+  told(line: L, meta: Meta): void;
   /** Resolves with a worker that has answered; rejects with `pool-unavailable`. */
   probe(): Promise<Worker>;
   /** No further ones; those that are idle end, and those that become idle. */

@@ -4,18 +4,21 @@
  */
 import { GatewayError, isGatewayError } from '../errors.ts';
 import type { Meta } from './envelope.ts';
-import { Line } from './line.ts';
+import type { WorkerLine } from './line.ts';
 import { ENDINGS, type Ending } from './recycling.ts';
 import type { Supply, SupplyOptions } from './supply.ts';
 import type { Worker } from './worker.ts';
 
-export interface WarmSupplyOptions extends SupplyOptions {
+export interface WarmSupplyOptions<L extends WorkerLine> extends SupplyOptions {
+  readonly makeLine: (worker: Worker) => L;
   readonly workers: number;
 }
 
 export interface ResidentWorkerStatus {
   readonly pid: number;
   readonly state: 'idle' | 'busy' | 'retiring';
+  /** That it runs, or that stand behind others on it. */
+  readonly calls: number;
   readonly served: number;
   readonly memoryBytes: number;
   readonly ageMs: number;
@@ -36,16 +39,16 @@ const FEW_CALLS = 10;
 /** Workers that nobody calls grow old, too. */
 const AGE_CHECK_MS = 1000;
 
-export class WarmSupply implements Supply {
-  readonly #options: WarmSupplyOptions;
+export class WarmSupply<L extends WorkerLine> implements Supply<L> {
+  readonly #options: WarmSupplyOptions<L>;
   /** All that count: neither retiring nor ended. */
-  readonly #lines = new Set<Line>();
-  readonly #idle: Line[] = [];
+  readonly #lines = new Set<L>();
+  readonly #idle: L[] = [];
   /** Replaced already; they end when their call does. */
-  readonly #retiring = new Set<Line>();
+  readonly #retiring = new Set<L>();
   /** Lines for which a spare is being started. */
-  readonly #due = new Set<Line>();
-  readonly #wanted: PromiseWithResolvers<Line>[] = [];
+  readonly #due = new Set<L>();
+  readonly #wanted: PromiseWithResolvers<L>[] = [];
   readonly #restarts = Object.fromEntries(ENDINGS.map((ending) => [ending, 0])) as Record<Ending, number>;
   #starting = 0;
   #retryMs = RETRY_FIRST_MS;
@@ -53,7 +56,7 @@ export class WarmSupply implements Supply {
   #stopped = false;
   #ages: NodeJS.Timeout | undefined;
 
-  constructor(options: WarmSupplyOptions) {
+  constructor(options: WarmSupplyOptions<L>) {
     this.#options = options;
   }
 
@@ -72,10 +75,10 @@ export class WarmSupply implements Supply {
   get status(): WarmStatus {
     const nowMs = performance.now();
     const idle = new Set(this.#idle);
-    const of = (line: Line, state: ResidentWorkerStatus['state']): ResidentWorkerStatus => {
+    const of = (line: L, state: ResidentWorkerStatus['state']): ResidentWorkerStatus => {
       const { facts, life } = line.worker;
       const { served = 0, memoryBytes = 0, bornMs = nowMs } = life ?? {};
-      return { pid: facts.pid, state, served, memoryBytes, ageMs: Math.round(nowMs - bornMs) };
+      return { pid: facts.pid, state, calls: line.places, served, memoryBytes, ageMs: Math.round(nowMs - bornMs) };
     };
     return {
       workers: [
@@ -93,7 +96,18 @@ export class WarmSupply implements Supply {
     await Promise.all(Array.from({ length: this.#options.workers }, () => this.#startOne()));
   }
 
-  pop(): Line | undefined {
+  /** Those that take calls: of concurrent workers others may have calls already. */
+  get lines(): Iterable<L> {
+    return this.#lines;
+  }
+
+  /** It has a call now. */
+  claim(line: L): void {
+    const at = this.#idle.indexOf(line);
+    if (at !== -1) this.#idle.splice(at, 1);
+  }
+
+  pop(): L | undefined {
     for (let line = this.#idle.pop(); line; line = this.#idle.pop()) {
       if (line.usable) return line;
     }
@@ -101,17 +115,17 @@ export class WarmSupply implements Supply {
   }
 
   /** There is one for each slot, or one is being started. */
-  obtain(): Promise<Line> {
+  obtain(): Promise<L> {
     const line = this.pop();
     if (line !== undefined) return Promise.resolve(line);
     if (this.#stopped) return Promise.reject(stoppedError());
-    const wanted = Promise.withResolvers<Line>();
+    const wanted = Promise.withResolvers<L>();
     this.#wanted.push(wanted);
     this.#fill();
     return wanted.promise;
   }
 
-  park(line: Line): void {
+  park(line: L): void {
     if (this.#stopped || this.#retiring.has(line)) {
       line.destroy();
       return;
@@ -119,7 +133,7 @@ export class WarmSupply implements Supply {
     if (line.usable) this.#offer(line);
   }
 
-  told(line: Line, meta: Meta): void {
+  told(line: L, meta: Meta): void {
     const { life } = line.worker;
     if (life === undefined) return;
     life.note(meta);
@@ -158,7 +172,7 @@ export class WarmSupply implements Supply {
     this.#checkDue();
   }
 
-  #offer(line: Line): void {
+  #offer(line: L): void {
     const wanted = this.#wanted.shift();
     if (wanted !== undefined) wanted.resolve(line);
     else this.#idle.push(line);
@@ -172,10 +186,10 @@ export class WarmSupply implements Supply {
     }
   }
 
-  async #startOne(): Promise<Line> {
+  async #startOne(): Promise<L> {
     this.#starting += 1;
     try {
-      const line = new Line(await this.#options.open(), this.#options);
+      const line = this.#options.makeLine(await this.#options.open());
       if (this.#stopped) {
         line.destroy();
         return line;
@@ -187,9 +201,8 @@ export class WarmSupply implements Supply {
     }
   }
 
-  #add(line: Line): void {
+  #add(line: L): void {
     this.#retryMs = RETRY_FIRST_MS;
-    line.sinceMs = performance.now();
     this.#lines.add(line);
     void line.worker.connection.closed.then(() => this.#ended(line));
     this.#offer(line);
@@ -197,7 +210,7 @@ export class WarmSupply implements Supply {
     this.#options.onUp();
   }
 
-  #ended(line: Line): void {
+  #ended(line: L): void {
     line.destroy();
     const at = this.#idle.indexOf(line);
     if (at !== -1) this.#idle.splice(at, 1);
@@ -206,7 +219,7 @@ export class WarmSupply implements Supply {
   }
 
   /** It serves no more, and nobody had decided so. */
-  #lost(line: Line): void {
+  #lost(line: L): void {
     if (!this.#lines.delete(line) || this.#stopped) return;
     const ending = line.worker.life?.ending ?? 'crashed';
     this.#restarts[ending] += 1;
@@ -230,7 +243,7 @@ export class WarmSupply implements Supply {
   }
 
   /** One after another, so that a pool whose workers are all due does not start as many anew at once. */
-  #replace(line: Line, ending: Ending): void {
+  #replace(line: L, ending: Ending): void {
     if (this.#due.size > 0 || !this.#lines.has(line) || this.#stopped || this.#retry !== undefined) return;
     this.#due.add(line);
     this.#startOne()
@@ -242,7 +255,7 @@ export class WarmSupply implements Supply {
       });
   }
 
-  #retire(line: Line, ending: Ending): void {
+  #retire(line: L, ending: Ending): void {
     // It ended by itself while its spare was being started.
     if (!this.#lines.delete(line)) return;
     this.#restarts[ending] += 1;

@@ -32,6 +32,8 @@ export interface WorkloadStatus {
 }
 
 export class Workload {
+  /** Of them one worker runs so many at once, by the contract. */
+  concurrency = 1;
   #calls = 0;
   #wallMs = 0;
   #cpuMs = 0;

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Address, parseAddress } from '../../gateway/address.ts';
-import type { Backend } from '../../gateway/pool/backend.ts';
+import type { SerialBackend } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import { LINE_MAX_MS } from '../../gateway/pool/workload.ts';
 import { inLine, runOn, type SlotCall, shortWork, startBackend, workloadOf } from '../support/backends.ts';
@@ -25,7 +25,7 @@ const SCRIPT = `<?php
 const addressOf = (text: string): Address => parseAddress(text) ?? { kind: 'unix', path: text };
 
 interface Started {
-  readonly backend: Backend;
+  readonly backend: SerialBackend;
   readonly master: number;
   readonly call: (n: string, query?: string) => SlotCall;
   readonly begun: () => string[];

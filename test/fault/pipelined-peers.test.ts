@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Backend } from '../../gateway/pool/backend.ts';
+import type { SerialBackend } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import {
   inLine,
@@ -46,7 +46,7 @@ const BROKEN_YES = ['bad-function-response', 'yes'];
 const BROKEN = ['bad-function-response', 'unknown'];
 const OK = ['ok', 'yes'];
 
-const noneTaken = async (backend: Backend): Promise<void> => {
+const noneTaken = async (backend: SerialBackend): Promise<void> => {
   await until('all places are free', () => backend.status.taken === 0 && backend.status.behind === 0);
   expect(backend.options.cores?.wanted).toBe(0);
 };

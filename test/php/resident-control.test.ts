@@ -38,6 +38,7 @@ test('an event that a handler writes into its copy of descriptor 3 is not believ
       functions: [{ name: 'forges', file, streams: null }],
       uploads: folder,
       sentinel: null,
+      concurrent: null,
       title: '',
       socket: null,
     },

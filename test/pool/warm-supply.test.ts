@@ -4,7 +4,7 @@ import { configSchema } from '../../gateway/config.ts';
 import { GatewayError } from '../../gateway/errors.ts';
 import { silentLog } from '../../gateway/log.ts';
 import type { Meta } from '../../gateway/pool/envelope.ts';
-import type { Line } from '../../gateway/pool/line.ts';
+import { Line } from '../../gateway/pool/line.ts';
 import { WorkerLife } from '../../gateway/pool/recycling.ts';
 import { WarmSupply } from '../../gateway/pool/warm-supply.ts';
 import type { Worker } from '../../gateway/pool/worker.ts';
@@ -57,7 +57,7 @@ const workshop = (workers: number) => {
     return one.promise;
   };
   const onUp = vi.fn();
-  const supply = new WarmSupply({ open, workers, connectTimeoutMs: 1000, log: silentLog, onUp });
+  const supply = new WarmSupply({ open, makeLine, workers, connectTimeoutMs: 1000, log: silentLog, onUp });
   onTestFinished(() => supply.stop());
   return {
     supply,
@@ -74,7 +74,9 @@ const workshop = (workers: number) => {
   };
 };
 
-const take = (supply: WarmSupply): Line => {
+const makeLine = (worker: Worker): Line => new Line(worker, { log: silentLog, connectTimeoutMs: 1000 });
+
+const take = (supply: WarmSupply<Line>): Line => {
   const line = supply.pop();
   if (line === undefined) throw new Error('No worker stands ready.');
   return line;
@@ -170,7 +172,7 @@ describe('workers that cannot be started', () => {
 
   test('a start that fails says so', async () => {
     const open = (): Promise<Worker> => Promise.reject(new Error('no application'));
-    const supply = new WarmSupply({ open, workers: 2, connectTimeoutMs: 1, log: silentLog, onUp: () => {} });
+    const supply = new WarmSupply({ open, makeLine, workers: 2, connectTimeoutMs: 1, log: silentLog, onUp: () => {} });
     onTestFinished(() => supply.stop());
     await expect(supply.start()).rejects.toThrow('no application');
     expect(supply.up).toBe(false);

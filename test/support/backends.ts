@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { isGatewayError } from '../../gateway/errors.ts';
 import { type Address, collect } from '../../gateway/fastcgi/index.ts';
 import { silentLog } from '../../gateway/log.ts';
-import { type Backend, type FpmBackendOptions, fpmBackend, type Slot } from '../../gateway/pool/backend.ts';
+import { type FpmBackendOptions, fpmBackend, type SerialBackend, type Slot } from '../../gateway/pool/backend.ts';
 import { Cores } from '../../gateway/pool/cores.ts';
 import { RUNTIME_VERSION } from '../../gateway/pool/envelope.ts';
 import { LINE_MAX_MS, Workload } from '../../gateway/pool/workload.ts';
@@ -14,7 +14,7 @@ import { runtime } from './raw-fpm.ts';
 
 const LIMITS = { headMaxBytes: 16_384, bodyMaxBytes: 100_000, stderrMaxBytes: 4096 };
 
-export const startBackend = (address: Address, more: Partial<FpmBackendOptions> = {}): Backend => {
+export const startBackend = (address: Address, more: Partial<FpmBackendOptions> = {}): SerialBackend => {
   const backend = fpmBackend({
     address,
     paths: { root: '/', runtime, bootstrap: '' },
@@ -75,7 +75,11 @@ export const runOn = async (slot: Slot, call: SlotCall): Promise<Outcome> => {
 };
 
 /** All in one moment: the first on a worker of its own, the others behind it. */
-export const inLine = (backend: Backend, calls: readonly SlotCall[], workload = shortWork()): Promise<Outcome>[] => {
+export const inLine = (
+  backend: SerialBackend,
+  calls: readonly SlotCall[],
+  workload = shortWork(),
+): Promise<Outcome>[] => {
   const placed = { workload, mayShare: true, awaited: false };
   return atOnce(() =>
     calls.map((call, at) => {

@@ -1,0 +1,209 @@
+/**
+ * Concurrent workers: each runs many calls at once, each call in a Fiber. A call takes the part of a worker that its
+ * contract's `concurrency` says, of the worker that has most left; those that others wait for have as much again, and
+ * a few in reserve beyond that.
+ */
+import { GatewayError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Backend, BackendStatus } from './backend.ts';
+import type { ConcurrentLine } from './concurrent-line.ts';
+import type { Meta } from './envelope.ts';
+import type { Lacks } from './places.ts';
+import { type Placed, type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
+import type { WarmSupply } from './warm-supply.ts';
+import type { Worker } from './worker.ts';
+
+export interface ConcurrentBackendOptions {
+  /** For people. */
+  readonly address: string;
+  readonly workers: number;
+  readonly connectTimeoutMs: number;
+  readonly log: Log;
+  readonly onFree: () => void;
+}
+
+const FROM_OUTSIDE = { workerShare: 0, awaited: false };
+const FROM_INSIDE = { workerShare: 0, awaited: true };
+
+export class ConcurrentBackend implements Backend, SlotOwner {
+  readonly options: ConcurrentBackendOptions;
+  readonly #supply: WarmSupply<ConcurrentLine>;
+  readonly #slots = new Set<WorkerSlot>();
+  #drained: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ConcurrentBackendOptions, supply: WarmSupply<ConcurrentLine>) {
+    this.options = options;
+    this.#supply = supply;
+  }
+
+  get up(): boolean {
+    return this.#supply.up;
+  }
+
+  get free(): number {
+    let free = 0;
+    for (const line of this.#supply.lines) if (line.roomFor(FROM_OUTSIDE) > 0) free += 1;
+    return free;
+  }
+
+  get isFull(): boolean {
+    for (const line of this.#supply.lines) if (line.roomFor(FROM_INSIDE) > 0) return false;
+    return true;
+  }
+
+  get status(): BackendStatus {
+    const { address, workers } = this.options;
+    return {
+      address,
+      up: this.up,
+      workers,
+      taken: [...this.#supply.lines].filter(({ places }) => places > 0).length,
+      calls: this.#slots.size,
+      behind: 0,
+      late: [...this.#slots].filter(({ late }) => late).length,
+      idleConnections: this.#supply.idle,
+    };
+  }
+
+  lacks(placed: Placed): Lacks {
+    return this.#roomiest(placed) === undefined ? 'worker' : 'nothing';
+  }
+
+  take(placed: Placed, onFreed: () => void): Slot {
+    return this.#takeOn(this.#roomiest(placed), placed, onFreed);
+  }
+
+  /** Nobody stands behind others here. */
+  takeBehind(): undefined {
+    return undefined;
+  }
+
+  /** A place beyond those there are, on the worker with the fewest calls; undefined: there is no worker. */
+  takeMore(placed: Placed, onFreed: () => void): Slot | undefined {
+    let best: ConcurrentLine | undefined;
+    for (const line of this.#supply.lines)
+      if (line.usable && (best === undefined || line.places < best.places)) best = line;
+    return best === undefined ? undefined : this.#takeOn(best, placed, onFreed);
+  }
+
+  probe(): Promise<Worker> {
+    return this.#supply.probe();
+  }
+
+  close(): Promise<void> {
+    this.#supply.stop();
+    this.#closing ??= new Promise((resolve) => {
+      if (this.#slots.size === 0) resolve();
+      else this.#drained = resolve;
+    });
+    return this.#closing;
+  }
+
+  destroy(): void {
+    this.#supply.stop();
+    for (const slot of this.#slots) slot.destroy();
+  }
+
+  obtain(): Promise<ConcurrentLine> {
+    return Promise.reject(new GatewayError('internal-error', 'A call took no place on a concurrent worker.'));
+  }
+
+  /** A Fiber that waits takes no CPU, and nobody counts what it takes. */
+  rest(): void {}
+
+  resume(): void {}
+
+  freed(slot: WorkerSlot, line: ConcurrentLine | undefined): void {
+    this.#slots.delete(slot);
+    if (line?.leave(slot)) this.#supply.park(line);
+    if (this.#slots.size === 0) this.#drained?.();
+    this.options.onFree();
+  }
+
+  told(line: ConcurrentLine, meta: Meta): void {
+    this.#supply.told(line, meta);
+  }
+
+  #takeOn(line: ConcurrentLine | undefined, placed: Placed, onFreed: () => void): Slot {
+    if (line === undefined) throw new GatewayError('internal-error', 'There is no place on a concurrent worker.');
+    this.#supply.claim(line);
+    const slot = new WorkerSlot(this, line, placed, onFreed);
+    this.#slots.add(slot);
+    return slot;
+  }
+
+  #roomiest({ workload, awaited }: Placed): ConcurrentLine | undefined {
+    const share = { workerShare: 1 / workload.concurrency, awaited };
+    let best: ConcurrentLine | undefined;
+    let most = -1;
+    for (const line of this.#supply.lines) {
+      const room = line.roomFor(share);
+      if (room <= most) continue;
+      best = line;
+      most = room;
+    }
+    return best;
+  }
+}
+
+/** Places for calls that all others would wait for, for ever (invoke/nesting.ts). They need no workers of their own. */
+export class ConcurrentReserve implements Backend {
+  readonly #backend: ConcurrentBackend;
+  readonly #places: number;
+  #taken = 0;
+
+  constructor(backend: ConcurrentBackend, places: number) {
+    this.#backend = backend;
+    this.#places = places;
+  }
+
+  get up(): boolean {
+    return this.#backend.up;
+  }
+
+  get free(): number {
+    return this.up ? this.#places - this.#taken : 0;
+  }
+
+  get isFull(): boolean {
+    return this.free <= 0;
+  }
+
+  get status(): BackendStatus {
+    const address = `${this.#backend.options.address}.reserve`;
+    const counts = { workers: this.#places, taken: this.#taken, calls: this.#taken };
+    return { address, up: this.up, ...counts, behind: 0, late: 0, idleConnections: 0 };
+  }
+
+  lacks(): Lacks {
+    return this.isFull ? 'worker' : 'nothing';
+  }
+
+  take(placed: Placed, onFreed: () => void): Slot {
+    this.#taken += 1;
+    const freed = (): void => {
+      this.#taken -= 1;
+      onFreed();
+    };
+    const slot = this.#backend.takeMore(placed, freed);
+    if (slot !== undefined) return slot;
+    this.#taken -= 1;
+    throw new GatewayError('internal-error', 'There is no concurrent worker for a call in reserve.');
+  }
+
+  takeBehind(): undefined {
+    return undefined;
+  }
+
+  probe(): Promise<Worker> {
+    return this.#backend.probe();
+  }
+
+  /** Its calls are the backend's. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  destroy(): void {}
+}
