@@ -11,9 +11,10 @@ import { GatewayError } from '../errors.ts';
 import { Answers } from './answers.ts';
 import { type Exchange, type ExchangeSink, type Failure, peerDetail } from './due.ts';
 import { borrow, giveBack, isOwn, share } from './memory.ts';
-import { type Begun, MultiplexedAnswers } from './multiplexed.ts';
+import { MultiplexedAnswers } from './multiplexed.ts';
+import { type ConcurrentPeer, NestedCalls, UNREAD_MAX_BYTES } from './nested-calls.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
-import { encodeAbort, PING } from './record.ts';
+import { encodeAbort, encodePause, encodeResume, PING } from './record.ts';
 import { encodeEndOfStdin, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
 
 /** One buffer per connection instead of a new one per read. A php-fpm record is at most this long. */
@@ -32,8 +33,15 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** The peer tells requests apart by their ids, as resident workers do. Default false: php-fpm serves them in order. */
   readonly multiplexed?: boolean;
-  /** A multiplexed peer runs many requests at once; asked when it is gone. Default: one after the other. */
-  readonly begun?: Begun;
+  /** It runs many of them at once, too, and makes calls itself: what is received is always read. Implies `multiplexed`. */
+  readonly concurrent?: ConcurrentPeer | undefined;
+}
+
+/** Records to be written. */
+interface Outgoing {
+  readonly bytes: Buffer;
+  /** Of the request that is complete with them; undefined: of none. */
+  readonly progress: Progress | undefined;
 }
 
 export class Connection {
@@ -42,6 +50,7 @@ export class Connection {
   readonly closed: Promise<void>;
   readonly #socket: net.Socket;
   readonly #answers: Answers | MultiplexedAnswers;
+  readonly #nested: NestedCalls | undefined;
   /** `closing`: no new requests; ends when the last answer is in. */
   #state: 'open' | 'closing' | 'closed' = 'open';
   #readToEnd = false;
@@ -50,8 +59,9 @@ export class Connection {
   #failure: Failure | undefined;
   /** A large body is still on its way. */
   #sending = false;
-  /** Small requests of this turn of the event loop, not written yet. */
-  #outgoing: { readonly bytes: Buffer; readonly progress: Progress }[] = [];
+  /** Small requests and answers of this turn of the event loop, not written yet. */
+  #outgoing: Outgoing[] = [];
+  #outgoingBytes = 0;
   #buffer: Buffer = borrow(READ_BUFFER_BYTES);
   /** Pieces of what the buffer holds are a sink's now. */
   #bufferGiven = false;
@@ -93,11 +103,21 @@ export class Connection {
     });
   }
 
-  private constructor(address: Address, socket: net.Socket, { multiplexed, begun }: ConnectOptions) {
+  private constructor(address: Address, socket: net.Socket, { multiplexed = false, concurrent }: ConnectOptions) {
     this.address = address;
     this.#socket = socket;
     const peer = formatAddress(address);
-    this.#answers = multiplexed === true ? new MultiplexedAnswers(peer, begun) : new Answers(peer);
+    if (concurrent !== undefined) {
+      const unsentBytes = (): number => this.#unsentBytes;
+      this.#nested = new NestedCalls(concurrent, {
+        get unsentBytes() {
+          return unsentBytes();
+        },
+        write: (bytes) => this.#answer(bytes),
+      });
+    }
+    const hasIds = multiplexed || concurrent !== undefined;
+    this.#answers = hasIds ? new MultiplexedAnswers(peer, this.#nested, concurrent?.begun) : new Answers(peer);
     const sameMachine = address.kind === 'unix' || isLoopback(socket.remoteAddress);
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -209,13 +229,46 @@ export class Connection {
     return this.#reads;
   }
 
-  /** Reads no more until `resume()`: the peer's writes block once the kernel's buffers are full. */
-  pause(): void {
-    this.#socket.pause();
+  /** Its reader takes it slowly: reads no more until `resume()`, so that the peer's writes block once the kernel's buffers
+   * are full. A concurrent peer is asked to hold up this request alone. */
+  pause(exchange: Exchange): void {
+    if (this.#nested === undefined) this.#socket.pause();
+    else this.#tell(exchange, encodePause);
   }
 
-  resume(): void {
-    this.#socket.resume();
+  resume(exchange: Exchange): void {
+    if (this.#nested === undefined) this.#socket.resume();
+    else this.#tell(exchange, encodeResume);
+  }
+
+  /** The peer may send some more of a request that is paused. */
+  get isConcurrent(): boolean {
+    return this.#nested !== undefined;
+  }
+
+  /** Calls that the peer has made and that are not answered yet. */
+  get nestedCalls(): number {
+    return this.#nested?.open ?? 0;
+  }
+
+  /** Of one that is over the id may be another's soon. */
+  #tell({ requestId }: Exchange, encode: (requestId: number) => Buffer): void {
+    if (this.#answers instanceof Answers || this.#state === 'closed' || !this.#answers.isDue(requestId)) return;
+    this.#writeSoon(encode(requestId), undefined);
+  }
+
+  get #unsentBytes(): number {
+    return this.#socket.writableLength + this.#outgoingBytes;
+  }
+
+  /** Also while the connection is closing: calls that still run may wait for it. */
+  #answer(bytes: Buffer): void {
+    if (this.#state === 'closed' || !this.#socket.writable) return;
+    this.#writeSoon(bytes, undefined);
+    if (this.#unsentBytes <= 2 * UNREAD_MAX_BYTES) return;
+    const detail = `The worker does not read the answers to its calls: ${this.#unsentBytes} bytes wait; at most ${2 * UNREAD_MAX_BYTES} may.`;
+    this.#failure ??= { code: 'bad-function-response', detail };
+    this.destroy();
   }
 
   /**
@@ -312,8 +365,9 @@ export class Connection {
    * What is sent to one worker in one turn of the event loop leaves in one system call: each costs about as much as
    * all of our own work for a request. The turn ends behind everything that was ready to be read when it began.
    */
-  #writeSoon(bytes: Buffer, progress: Progress): void {
+  #writeSoon(bytes: Buffer, progress: Progress | undefined): void {
     this.#outgoing.push({ bytes, progress });
+    this.#outgoingBytes += bytes.length;
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 
@@ -322,10 +376,12 @@ export class Connection {
     const [first] = outgoing;
     if (first === undefined || this.#socket.destroyed) return;
     this.#outgoing = [];
+    this.#outgoingBytes = 0;
     const socket = this.#socket;
     const bytes = outgoing.length === 1 ? first.bytes : Buffer.concat(outgoing.map((each) => each.bytes));
     socket.write(bytes, (error) => {
-      if (!error) for (const { progress } of outgoing) progress.sent = 'complete';
+      if (error) return;
+      for (const { progress } of outgoing) if (progress !== undefined) progress.sent = 'complete';
     });
     this.#markSent(outgoing);
   }
@@ -334,9 +390,9 @@ export class Connection {
    * An error at once is that of the first system call, which took nothing: the peer had closed before (EPIPE). A kept
    * connection that went stale unnoticed is thus known not to have run its request.
    */
-  #markSent(written: Iterable<{ readonly progress: Progress }>): void {
+  #markSent(written: Iterable<Pick<Outgoing, 'progress'>>): void {
     if (this.#socket.errored || this.#failure !== undefined) return;
-    for (const { progress } of written) if (progress.sent === 'nothing') progress.sent = 'partial';
+    for (const { progress } of written) if (progress?.sent === 'nothing') progress.sent = 'partial';
   }
 
   /** `last`: the request is complete with these bytes. False when the caller should wait for `drain`. */
@@ -359,6 +415,9 @@ export class Connection {
   #onClosed(): void {
     this.#state = 'closed';
     giveBack(this.#buffer);
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
+    this.#nested?.end();
     this.#answers.end(this.#failure ?? this.#crash('closed'), this.#readToEnd, this.#leftUnread);
   }
 

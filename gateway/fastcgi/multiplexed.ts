@@ -6,13 +6,12 @@
  * that runs many at once (`Begun`) writes down what it begins.
  */
 import { assertProtocolStatus, DueRequest, type Exchange, type ExchangeSink, type Failure, failureOf } from './due.ts';
+import type { Begun, NestedCalls } from './nested-calls.ts';
 import { decodePairs } from './params.ts';
 import { RecordParser, type RecordSink, violation } from './parser.ts';
 import type { Progress } from './progress.ts';
 import { RecordType } from './record.ts';
 
-/** Which of the requests written last a peer that is gone had begun, by id; undefined: nobody knows. */
-export type Begun = () => ReadonlySet<number> | undefined;
 
 const REQUEST_ID_MAX = 65_535;
 
@@ -23,6 +22,8 @@ export class MultiplexedAnswers {
   readonly #due = new Map<number, DueRequest>();
   readonly #pings: ((values: [string, string][] | undefined) => void)[] = [];
   readonly #parser = new RecordParser();
+  /** Of a concurrent worker: what it calls inside of its calls. */
+  readonly #nested: NestedCalls | undefined;
   readonly #sink: RecordSink = {
     stream: (type, requestId, piece) => this.#onStream(type, requestId, piece),
     endRequest: (requestId, _appStatus, protocolStatus) => this.#onEndRequest(requestId, protocolStatus),
@@ -36,10 +37,13 @@ export class MultiplexedAnswers {
   /** Whose records are being read. */
   #current: DueRequest | undefined;
 
-  /** `peer`: its address, for operators. `begun`: it runs many requests at once, and tells so. */
-  constructor(peer: string, begun: Begun | undefined) {
+  /** `peer`: its address, for operators. `nested`: of a peer that runs many requests at once and makes calls itself. */
+  constructor(peer: string, nested?: NestedCalls, begun?: Begun) {
     this.#peer = peer;
+    this.#nested = nested;
     this.#begun = begun;
+    if (nested !== undefined)
+      this.#sink.nested = (type, requestId, content) => this.#onNested(type, requestId, content);
   }
 
   get settled(): boolean {
@@ -49,7 +53,7 @@ export class MultiplexedAnswers {
   expectRequest(sink: ExchangeSink): Exchange & { readonly progress: Progress } {
     do this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
     while (this.#due.has(this.#lastId));
-    const request = new DueRequest(this.#lastId, sink, this.#begun === undefined && this.#due.size > 0);
+    const request = new DueRequest(this.#lastId, sink, this.#nested === undefined && this.#due.size > 0);
     this.#due.set(this.#lastId, request);
     this.#writtenBehind = false;
     return request;
@@ -66,10 +70,15 @@ export class MultiplexedAnswers {
     return this.#due.has(requestId);
   }
 
+  /** Its END_REQUEST has not come. */
+  isDue(requestId: number): boolean {
+    return this.#due.has(requestId);
+  }
+
   /** The peer has said with its last answer that it serves no other. */
   noneBegins(): void {
     this.#ends = true;
-    if (this.#begun !== undefined) return;
+    if (this.#nested !== undefined) return;
     for (const { progress } of this.#due.values()) progress.ping = 'unanswered';
   }
 
@@ -77,7 +86,9 @@ export class MultiplexedAnswers {
     try {
       this.#current = undefined;
       this.#parser.push(chunk, this.#sink);
-      if (this.settled && !this.#parser.atBoundary) throw violation('bytes after the last answer that was due');
+      // The CANCEL of a call inside of one that has just been answered may follow.
+      if (this.#nested === undefined && this.settled && !this.#parser.atBoundary)
+        throw violation('bytes after the last answer that was due');
       return undefined;
     } catch (thrown) {
       return failureOf(thrown, this.#current);
@@ -90,7 +101,7 @@ export class MultiplexedAnswers {
     const due = [...this.#due.values()];
     this.#due.clear();
     const [only] = due;
-    if (this.#begun !== undefined) prove(due, this.#begun());
+    if (this.#nested !== undefined) prove(due, this.#begun?.());
     // It was not read whole, so it has not begun.
     else if (only !== undefined && due.length === 1 && leftUnread && !this.#writtenBehind)
       only.progress.ping = 'unanswered';
@@ -112,10 +123,16 @@ export class MultiplexedAnswers {
     const request = this.#requestDue(requestId, 'END_REQUEST');
     assertProtocolStatus(request, protocolStatus);
     this.#due.delete(requestId);
+    this.#nested?.left(requestId);
     // The one that is first now may have begun.
-    const [first] = this.#ends || this.#begun !== undefined ? [] : this.#due.values();
+    const [first] = this.#ends || this.#nested !== undefined ? [] : this.#due.values();
     if (first !== undefined) first.progress.ping = 'unused';
     request.complete(protocolStatus, this.#peer);
+  }
+
+  #onNested(type: number, requestId: number, content: Buffer): void {
+    if (type === RecordType.CANCEL) this.#nested?.cancel(requestId, content);
+    else this.#nested?.call(this.#requestDue(requestId, 'a call').requestId, content);
   }
 
   #onGetValuesResult(content: Buffer): void {

@@ -1,15 +1,17 @@
 /**
- * Bytes from a FastCGI peer → records. Pure: a push parser that holds at most one header and one control record,
+ * Bytes from a FastCGI peer → records. Pure: a push parser that holds at most one header and one control record, or one of a nested call,
  * so stream contents pass through as views of the chunk they came in.
  */
 import { GatewayError } from '../errors.ts';
-import { FCGI_HEADER_LEN, FCGI_VERSION_1, RecordType } from './record.ts';
+import { FCGI_HEADER_LEN, FCGI_MAX_CONTENT_LEN, FCGI_VERSION_1, RecordType } from './record.ts';
 
 export interface RecordSink {
   /** A piece of STDOUT or STDERR, empty for an empty record: a view valid only during the call. Copy what you keep. */
   stream(type: typeof RecordType.STDOUT | typeof RecordType.STDERR, requestId: number, piece: Buffer): void;
   endRequest(requestId: number, appStatus: number, protocolStatus: number): void;
   getValuesResult(content: Buffer): void;
+  /** A call that the peer makes, or takes back; absent: no such record may come. */
+  nested?(type: typeof RecordType.CALL | typeof RecordType.CANCEL, requestId: number, content: Buffer): void;
 }
 
 /** What a peer may send in a management or END_REQUEST record. php-fpm's longest is 26 bytes. */
@@ -29,6 +31,8 @@ const STDOUT: State = { kind: 'stream', type: RecordType.STDOUT };
 const STDERR: State = { kind: 'stream', type: RecordType.STDERR };
 const END_REQUEST: State = { kind: 'control', type: RecordType.END_REQUEST };
 const GET_VALUES_RESULT: State = { kind: 'control', type: RecordType.GET_VALUES_RESULT };
+const CALL: State = { kind: 'control', type: RecordType.CALL };
+const CANCEL: State = { kind: 'control', type: RecordType.CANCEL };
 
 export const violation = (detail: string): GatewayError =>
   new GatewayError('bad-function-response', `The FastCGI peer broke the protocol: ${detail}.`);
@@ -36,7 +40,7 @@ export const violation = (detail: string): GatewayError =>
 export class RecordParser {
   #state: State = HEADER;
   /** Bytes of the current header or control record that came in earlier chunks. */
-  readonly #held: Buffer = Buffer.allocUnsafe(CONTROL_MAX_BYTES);
+  #held: Buffer = Buffer.allocUnsafe(CONTROL_MAX_BYTES);
   #heldBytes = 0;
   #requestId = 0;
   #contentLeft = 0;
@@ -75,8 +79,15 @@ export class RecordParser {
           break;
         }
         case 'control':
+          if (this.#heldBytes === 0 && available >= this.#contentLeft) {
+            const end = offset + this.#contentLeft;
+            this.#endControl(this.#state.type, chunk.subarray(offset, end), sink);
+            offset = end;
+            break;
+          }
           offset += this.#hold(chunk, offset, this.#contentLeft);
-          if (this.#heldBytes === this.#contentLeft) this.#endControl(this.#state.type, sink);
+          if (this.#heldBytes === this.#contentLeft)
+            this.#endControl(this.#state.type, this.#held.subarray(0, this.#heldBytes), sink);
           break;
         case 'padding': {
           const skip = Math.min(available, this.#paddingLeft);
@@ -117,20 +128,31 @@ export class RecordParser {
         if (this.#contentLeft > CONTROL_MAX_BYTES) {
           throw violation(`a record of type ${type} has ${this.#contentLeft} bytes; at most ${CONTROL_MAX_BYTES}`);
         }
-        if (this.#contentLeft === 0) this.#endControl(type, sink);
+        if (this.#contentLeft === 0) this.#endControl(type, EMPTY, sink);
         else this.#state = type === RecordType.END_REQUEST ? END_REQUEST : GET_VALUES_RESULT;
+        return;
+      case RecordType.CALL:
+      case RecordType.CANCEL:
+        if (sink.nested === undefined) throw violation(`a record of type ${type} where an answer was expected`);
+        // Half of one that is longer than the chunk it began in.
+        if (this.#contentLeft > this.#held.length) this.#held = Buffer.allocUnsafe(FCGI_MAX_CONTENT_LEN);
+        if (this.#contentLeft === 0) this.#endControl(type, EMPTY, sink);
+        else this.#state = type === RecordType.CALL ? CALL : CANCEL;
         return;
       default:
         throw violation(`a record of type ${type} where an answer was expected`);
     }
   }
 
-  #endControl(type: number, sink: RecordSink): void {
-    const content = this.#held.subarray(0, this.#heldBytes);
+  #endControl(type: number, content: Buffer, sink: RecordSink): void {
     this.#heldBytes = 0;
     this.#endContent();
     if (type === RecordType.GET_VALUES_RESULT) {
       sink.getValuesResult(content);
+      return;
+    }
+    if (type === RecordType.CALL || type === RecordType.CANCEL) {
+      sink.nested?.(type, this.#requestId, content);
       return;
     }
     if (content.length !== END_REQUEST_BYTES) throw violation(`END_REQUEST has ${content.length} bytes instead of 8`);

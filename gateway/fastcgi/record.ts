@@ -27,6 +27,12 @@ export const RecordType = {
   GET_VALUES: 9,
   GET_VALUES_RESULT: 10,
   UNKNOWN_TYPE: 11,
+  // Ours, between the gateway and concurrent workers: docs/nested-calls.md.
+  CALL: 12,
+  CANCEL: 13,
+  ANSWER: 14,
+  PAUSE: 15,
+  RESUME: 16,
 } as const;
 
 export type RecordTypeCode = (typeof RecordType)[keyof typeof RecordType];
@@ -67,6 +73,10 @@ export const encodeBeginRequest = (requestId: number, keepConnection: boolean): 
     requestId,
     Buffer.from([0, FCGI_RESPONDER, keepConnection ? FCGI_KEEP_CONN : 0, 0, 0, 0, 0, 0]),
   );
+
+/** For the reader of a request's stream: no more until RESUME. */
+export const encodePause = (requestId: number): Buffer => encodeRecord(RecordType.PAUSE, requestId, EMPTY);
+export const encodeResume = (requestId: number): Buffer => encodeRecord(RecordType.RESUME, requestId, EMPTY);
 
 /** Takes back a request that has not begun. */
 export const encodeAbort = (requestId: number): Buffer => encodeRecord(RecordType.ABORT_REQUEST, requestId, EMPTY);

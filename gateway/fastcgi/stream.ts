@@ -1,15 +1,20 @@
-/** A CGI response read while it comes, at the reader's pace: PHP's writes block when the reader is slow. */
-import type { GatewayError } from '../errors.ts';
+/**
+ * A CGI response read while it comes, at the reader's pace: PHP's writes block when the reader is slow. A concurrent
+ * worker is told to hold up this answer alone, and what it had written before it read that is taken.
+ */
+import { GatewayError } from '../errors.ts';
 import { GatheredBytes } from './bytes.ts';
 import type { Over, Reception, ResponseLimits } from './collect.ts';
 import type { Connection } from './connection.ts';
-import type { ExchangeSink } from './due.ts';
+import type { Exchange, ExchangeSink } from './due.ts';
 import type { FastCgiRequest } from './request.ts';
 import { type CgiHead, CgiParser, missingHead } from './response.ts';
 import { StderrKeeper } from './stderr.ts';
 
 /** Held for a reader at most, and one read more. */
 const WINDOW_BYTES = 65_536;
+/** What a concurrent worker may have written before it held this answer up, besides a whole answer of the usual size. */
+const OVERSHOOT_MAX_BYTES = 16 * 1_048_576;
 /** Smaller pieces are put together: each costs about 200 bytes besides its own. */
 const GATHER_MIN_BYTES = 1024;
 const GATHER_MAX_BYTES = 16_384;
@@ -41,6 +46,9 @@ interface Settlers<T> {
 
 class StreamReceiver implements ExchangeSink {
   readonly #connection: Connection;
+  readonly #heldMaxBytes: number;
+  /** Set once it is sent. */
+  exchange: Exchange | undefined;
   readonly #cgi: CgiParser;
   readonly #stderr: StderrKeeper;
   readonly #pieces: (Buffer | GatheredBytes)[] = [];
@@ -58,6 +66,7 @@ class StreamReceiver implements ExchangeSink {
 
   constructor(connection: Connection, limits: ResponseLimits, over: Over | undefined) {
     this.#connection = connection;
+    this.#heldMaxBytes = connection.isConcurrent ? OVERSHOOT_MAX_BYTES + limits.bodyMaxBytes : Number.POSITIVE_INFINITY;
     this.#over = over;
     this.#stderr = new StderrKeeper(limits.stderrMaxBytes);
     this.response = new Promise((resolve, reject) => {
@@ -74,10 +83,19 @@ class StreamReceiver implements ExchangeSink {
     this.#stdoutBytes += piece.length;
     this.#cgi.push(piece);
     this.#serve();
+    if (this.#heldBytes > this.#heldMaxBytes) throw this.#refuse();
     // A reader that has just got the first piece of this read comes for the others: pausing for it costs system calls.
     if (this.#heldBytes < WINDOW_BYTES || this.#paused || this.#servedIn === this.#connection.reads) return;
     this.#paused = true;
-    this.#connection.pause();
+    if (this.exchange !== undefined) this.#connection.pause(this.exchange);
+  }
+
+  /** Whoever waits for it is told now: its end may be far. */
+  #refuse(): GatewayError {
+    const detail = `The worker was asked to hold up a stream, and sent ${this.#heldBytes} bytes more; at most ${this.#heldMaxBytes} may come.`;
+    const error = new GatewayError('bad-function-response', detail, { executed: 'yes' });
+    this.abandon(error);
+    return error;
   }
 
   stderr(piece: Buffer): void {
@@ -162,7 +180,7 @@ class StreamReceiver implements ExchangeSink {
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#connection.resume();
+    if (this.exchange !== undefined) this.#connection.resume(this.exchange);
   }
 
   async #read(): Promise<Buffer | undefined> {
@@ -199,5 +217,6 @@ export const stream = (
 ): Reception<StreamedResponse> => {
   const receiver = new StreamReceiver(connection, limits, over);
   const exchange = connection.send(request, receiver);
+  receiver.exchange = exchange;
   return { exchange, response: receiver.response, abandon: (error) => receiver.abandon(error) };
 };

@@ -212,7 +212,7 @@ export class ResidentPool {
         pid,
         endSoon,
         uid: this.#user?.uid,
-        concurrent: this.#options.workerKind === 'concurrent',
+        concurrent: this.#options.workerKind === 'concurrent' ? { messageMaxBytes: 1_048_576, onCall: () => {} } : undefined,
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
         makeLife: ({ bornMs = 0 }) =>
           new WorkerLife(limitsOf(settings), performance.now() - bornMs, [Math.random(), Math.random()]),

@@ -5,7 +5,14 @@
 import { randomUUID } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { GatewayError, isGatewayError } from '../errors.ts';
-import { type Address, type CgiResponse, Connection, collect, formatAddress } from '../fastcgi/index.ts';
+import {
+  type Address,
+  type CgiResponse,
+  type ConcurrentPeer,
+  Connection,
+  collect,
+  formatAddress,
+} from '../fastcgi/index.ts';
 import { begunIds } from './begun.ts';
 import { decodeEnvelope, type PhpException, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
 import { startTicks } from './instance-dir.ts';
@@ -41,7 +48,7 @@ export interface ResidentSource {
   /** For connecting, and for the application to load where the worker does so itself. */
   readonly timeoutMs: number;
   /** It runs many calls at once. */
-  readonly concurrent: boolean;
+  readonly concurrent: Omit<ConcurrentPeer, 'begun'> | undefined;
   readonly endSoon: () => void;
   readonly makeLife: (meta: PrimedMeta) => WorkerLife;
   /** Each time, because each worker loads them, or had them loaded before it was forked. */
@@ -97,8 +104,11 @@ const assertTheirs = ({ address, uid }: ResidentSource): void => {
 export const openResident = async (source: ResidentSource): Promise<Worker> => {
   const { address, pid, timeoutMs, concurrent, endSoon, makeLife, loaded } = source;
   assertTheirs(source);
-  const begun = concurrent ? { begun: () => begunIds(address) } : {};
-  const connection = await Connection.open(address, { timeoutMs, multiplexed: true, ...begun });
+  const connection = await Connection.open(address, {
+    timeoutMs,
+    multiplexed: true,
+    concurrent: concurrent && { ...concurrent, begun: () => begunIds(address) },
+  });
   const peer = `The worker is ${formatAddress(address)}.`;
   const attemptId = randomUUID();
   const params = [...RESIDENT_PRIME, ['FPMG_ATTEMPT_ID', attemptId] as const];

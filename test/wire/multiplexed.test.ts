@@ -32,7 +32,7 @@ const ask = (answers: MultiplexedAnswers): Asked => {
 };
 
 const start = (): { answers: MultiplexedAnswers; asked: Asked[] } => {
-  const answers = new MultiplexedAnswers('unix:/worker', undefined);
+  const answers = new MultiplexedAnswers('unix:/worker');
   return { answers, asked: [ask(answers), ask(answers), ask(answers)] };
 };
 
@@ -57,7 +57,7 @@ describe('each request gets its own answer', () => {
   });
 
   test('ids go round, and none is given twice at a time', () => {
-    const answers = new MultiplexedAnswers('unix:/worker', undefined);
+    const answers = new MultiplexedAnswers('unix:/worker');
     const kept = ask(answers);
     const ids = new Set<number>([kept.exchange.requestId]);
     for (let n = 0; n < 70_000; n += 1) {
@@ -98,7 +98,7 @@ describe('when the connection ends', () => {
   });
 
   test('a lone request that the worker left unread has not run', () => {
-    const answers = new MultiplexedAnswers('unix:/worker', undefined);
+    const answers = new MultiplexedAnswers('unix:/worker');
     const asked = ask(answers);
     answers.end(CRASH, true, true);
     expect(executed([asked])).toEqual(['no']);
@@ -109,7 +109,7 @@ describe('when the connection ends', () => {
       (answers: MultiplexedAnswers) => void answers.expectPing(),
       (answers: MultiplexedAnswers, asked: Asked) => void answers.expectAbort(asked.exchange.requestId),
     ]) {
-      const answers = new MultiplexedAnswers('unix:/worker', undefined);
+      const answers = new MultiplexedAnswers('unix:/worker');
       const asked = ask(answers);
       write(answers, asked);
       answers.end(CRASH, true, true);
@@ -158,7 +158,7 @@ test('however answers, refusals and the end come: nobody behind the first unansw
       fc.boolean(),
       fc.boolean(),
       (steps, readToEnd, leftUnread) => {
-        const answers = new MultiplexedAnswers('unix:/worker', undefined);
+        const answers = new MultiplexedAnswers('unix:/worker');
         const waiting: Asked[] = [];
         for (const step of steps) {
           const [first] = waiting;
