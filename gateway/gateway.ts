@@ -11,6 +11,7 @@ import { type GatewayError, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
 import { forLocalPeers, openInternalListeners } from './http/internal-listener.ts';
 import type { Listener } from './http/listener.ts';
+import { NestedEntry } from './http/nested.ts';
 import { API_INFO } from './http/openapi.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
@@ -115,6 +116,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
   const { log, tracer } = parts;
   const instance = openInstanceDir(settings.runtimeDir, settings.spoolDir, log);
   const internal = settings.internal.enabled ? new InternalSockets(instance.path) : undefined;
+  const nested = new NestedEntry(settings);
   const functions = [...registry.functions.values()];
   const caches = new PoolCaches({ settings, caches: parts.caches, instanceFolder: instance.path, log });
   const pools = new Map<string, Pool>();
@@ -122,7 +124,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
   let inputClasses = new InputClasses();
   try {
     await gather(problems, async () => {
-      const common = { settings, functions, instance, internal, caches, log };
+      const common = { settings, functions, instance, internal, nested, caches, log };
       for (const pool of makePools({ project: folder, runtime: RUNTIME, ...common })) pools.set(pool.id, pool);
     });
     await gather(problems, () => caches.open());
@@ -152,6 +154,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
       log,
     };
     const gateway = await RunningGateway.open(opened, internal);
+    nested.open(gateway.internal.nested);
     caches.take();
     return gateway;
   } catch (error) {

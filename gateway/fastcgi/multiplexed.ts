@@ -12,7 +12,6 @@ import { RecordParser, type RecordSink, violation } from './parser.ts';
 import type { Progress } from './progress.ts';
 import { RecordType } from './record.ts';
 
-
 const REQUEST_ID_MAX = 65_535;
 
 export class MultiplexedAnswers {

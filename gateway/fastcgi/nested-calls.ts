@@ -32,7 +32,7 @@ export interface AnswerWriter {
 
 /** Calls of one connection that wait for an answer: further ones are refused, and past twice as many it ends. */
 export const OPEN_MAX = 10_000;
-/** Of messages that have come in part. */
+/** Of messages that have come in part; at least one of the largest may. */
 const GATHERED_MAX_BYTES = 64 * 1_048_576;
 /** Of answers that the worker does not read: longer ones are refused then, and past twice as much the connection ends. */
 export const UNREAD_MAX_BYTES = 64 * 1_048_576;
@@ -144,8 +144,9 @@ export class NestedCalls {
       const detail = `The call has more than ${messageMaxBytes} bytes, which is the limit with its headers.`;
       return new GatewayError('body-too-large', detail);
     }
-    if (this.#gatheredBytes + more <= GATHERED_MAX_BYTES) return undefined;
-    const detail = `Calls that arrive from this worker in pieces have more than ${GATHERED_MAX_BYTES} bytes in all. Make fewer large ones at once.`;
+    const gatheredMaxBytes = Math.max(GATHERED_MAX_BYTES, messageMaxBytes);
+    if (this.#gatheredBytes + more <= gatheredMaxBytes) return undefined;
+    const detail = `Calls that arrive from this worker in pieces have more than ${gatheredMaxBytes} bytes in all. Make fewer large ones at once.`;
     return new GatewayError('overloaded', detail, { retryAfterMs: 1000 });
   }
 

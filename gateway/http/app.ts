@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import type { Settings } from '../config.ts';
 import { type Code, codes, GatewayError, isCode, toGatewayError } from '../errors.ts';
+import type { NestedCall } from '../fastcgi/index.ts';
 import type { FunctionOutput, GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
 import type { Turns } from '../invoke/turns.ts';
@@ -17,6 +18,7 @@ import { docsFiles, docsResponse } from './docs.ts';
 import type { Exchange } from './exchange.ts';
 import { FunctionsHandler } from './functions.ts';
 import { toResponse, writeAnswer } from './http-answer.ts';
+import { NestedHandler } from './nested.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
 import { offeredMethods } from './output-response.ts';
 import { trustsPeer } from './peer.ts';
@@ -66,6 +68,8 @@ export interface App {
   readonly fetch: (request: Request, env?: object) => Response | Promise<Response>;
   /** Answers a plain call over a socket without router and web objects; undefined for the rest, which `fetch` answers. */
   readonly serve: (exchange: Exchange) => Promise<void> | undefined;
+  /** Answers a call that a concurrent worker makes inside of its calls. Never throws. */
+  readonly nested: (call: NestedCall) => void;
   /** Batches that still arrive or run end with this. */
   readonly stopBatches: (error: GatewayError) => void;
 }
@@ -142,7 +146,9 @@ export const createApp = (options: AppOptions): App => {
       await ended;
     });
   };
+  const nested = new NestedHandler({ functions, settings, calls, batches, fetch: (request) => app.fetch(request) });
   return {
+    nested: (call) => nested.handle(call),
     stopBatches: (error) => batches.stop(error),
     fetch: (request, env) => app.fetch(request, env),
     serve: (exchange) => {

@@ -4,8 +4,26 @@ import type { Settings } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { Pieces } from '../pieces.ts';
 
-/** Over a socket, or made in process. */
-export type BodySource = IncomingMessage | Request;
+/** One that is there already. */
+export class MemoryBody {
+  readonly length: number;
+  #bytes: Buffer | undefined;
+
+  constructor(bytes: Buffer) {
+    this.length = bytes.length;
+    this.#bytes = bytes;
+  }
+
+  /** Once: a call that waits has no need to keep it. */
+  take(): Buffer {
+    const bytes = this.#bytes;
+    this.#bytes = undefined;
+    return bytes ?? Buffer.alloc(0);
+  }
+}
+
+/** Over a socket, made in process, or in a message of a worker. */
+export type BodySource = IncomingMessage | Request | MemoryBody;
 
 /** For answers given before the whole body was read: the connection cannot be used again. */
 export const LAST_ANSWER = { connection: 'close' } as const;
@@ -98,18 +116,27 @@ const receiveRequest = async ({ body }: Request, { timeoutMs, take }: Arrival): 
   }
 };
 
+const receiveMemory = async (body: MemoryBody, { take }: Arrival): Promise<void> => {
+  const bytes = body.take();
+  if (bytes.length > 0) await take(bytes);
+};
+
 /** Resolves when all has arrived and is taken; rejects with what `take` throws, `client-closed` or `request-timeout`. */
-export const receive = (source: BodySource, arrival: Arrival): Promise<void> =>
-  source instanceof IncomingMessage ? receiveIncoming(source, arrival) : receiveRequest(source, arrival);
+export const receive = (source: BodySource, arrival: Arrival): Promise<void> => {
+  if (source instanceof MemoryBody) return receiveMemory(source, arrival);
+  return source instanceof IncomingMessage ? receiveIncoming(source, arrival) : receiveRequest(source, arrival);
+};
 
 /** As announced; undefined for chunked and in-process ones. */
 export const contentLength = (source: BodySource): number | undefined => {
+  if (source instanceof MemoryBody) return source.length;
   const announced =
     source instanceof IncomingMessage ? source.headers['content-length'] : source.headers.get('content-length');
   return announced ? Number(announced) : undefined;
 };
 
 export const hasBody = (source: BodySource): boolean => {
+  if (source instanceof MemoryBody) return source.length > 0;
   if (!(source instanceof IncomingMessage)) return source.body !== null;
   return source.headers['transfer-encoding'] !== undefined || (contentLength(source) ?? 0) > 0;
 };
@@ -139,6 +166,7 @@ export const readWhole = async (source: BodySource, whole: WholeBody): Promise<B
   const { maxBytes } = whole;
   const announced = contentLength(source) ?? 0;
   if (announced > maxBytes) throw bodyTooLarge(maxBytes, `${announced} bytes`);
+  if (source instanceof MemoryBody) return source.take();
   // Node parses on, behind the head, before any promise goes on.
   await undefined;
   return arrivedWhole(source, announced) ?? (await arriving(source, whole));

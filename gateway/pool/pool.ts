@@ -6,6 +6,7 @@ import { parseAddress } from '../address.ts';
 import type { AttachedPoolSettings, PoolSettings, Settings } from '../config.ts';
 import type { Engine } from '../contract.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
+import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { type Backend, type BackendStatus, fpmBackend, type Slot } from './backend.ts';
@@ -46,6 +47,8 @@ export interface PoolOptions {
   readonly reserveWorkers: number;
   /** For the PHP of a managed pool. */
   readonly sockets: PoolSockets;
+  /** For calls over the connections of concurrent workers. */
+  readonly nested: ConcurrentPeer;
   /** Of this machine, shared by all its pools. */
   readonly cores: Cores;
   readonly log: Log;

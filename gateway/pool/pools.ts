@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import type { PoolSettings, Settings } from '../config.ts';
 import type { Engine } from '../contract.ts';
+import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Cores } from './cores.ts';
@@ -41,6 +42,8 @@ export interface PoolsOptions {
   readonly instance: InstanceDir;
   /** Undefined: functions are not told where to call functions. */
   readonly internal: InternalSockets | undefined;
+  /** For calls over the connections of concurrent workers. */
+  readonly nested: ConcurrentPeer;
   readonly caches: PoolCaches;
   readonly log: Log;
 }
@@ -55,7 +58,7 @@ export const mayMove = (pool: PoolSettings): boolean => !isAttached(pool) && poo
 
 /** One pool for each kind of workers that has functions in it, not started. Throws StartupError. */
 export const makePools = (options: PoolsOptions): Pool[] => {
-  const { settings, functions, instance, internal, caches, log } = options;
+  const { settings, functions, instance, internal, nested, caches, log } = options;
   const pathsOf = phpPaths(options);
   const cores = new Cores(availableParallelism());
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
@@ -71,7 +74,7 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const reserveWorkers = settings.limits.callDepthMax - 1;
     const { searchLeaks } = settings;
     const programs = { program, php, searchLeaks };
-    const shared = { ...programs, instance, paths, uploads, reserveWorkers, sockets, cores, log };
+    const shared = { ...programs, instance, paths, uploads, reserveWorkers, sockets, nested, cores, log };
     const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
     const ofKind = (workerKind: PoolKind, functions: readonly PooledFunction[]): Pool[] => {
       if (functions.length === 0) return [];

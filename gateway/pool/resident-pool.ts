@@ -3,6 +3,7 @@ import { chownSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ManagedPoolSettings, ResidentSettings } from '../config.ts';
+import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { type Backend, SerialBackend } from './backend.ts';
@@ -39,6 +40,8 @@ export interface ResidentPoolOptions {
   /** 0: none. */
   readonly reserveWorkers: number;
   readonly sockets: PoolSockets;
+  /** For calls over the connections of concurrent workers. */
+  readonly nested: ConcurrentPeer;
   readonly searchLeaks: 'sampled' | 'often';
   readonly cores: Cores;
   readonly log: Log;
@@ -201,7 +204,7 @@ export class ResidentPool {
   }
 
   async #openNow(): Promise<Worker> {
-    const { settings } = this.#options;
+    const { settings, workerKind, nested } = this.#options;
     const { bootstrapTimeoutMs } = settings.resident;
     const started = await this.#master.worker();
     const { address, pid, loads } = started;
@@ -212,7 +215,7 @@ export class ResidentPool {
         pid,
         endSoon,
         uid: this.#user?.uid,
-        concurrent: this.#options.workerKind === 'concurrent' ? { messageMaxBytes: 1_048_576, onCall: () => {} } : undefined,
+        concurrent: workerKind === 'concurrent' ? nested : undefined,
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
         makeLife: ({ bornMs = 0 }) =>
           new WorkerLife(limitsOf(settings), performance.now() - bornMs, [Math.random(), Math.random()]),

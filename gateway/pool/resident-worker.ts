@@ -48,7 +48,7 @@ export interface ResidentSource {
   /** For connecting, and for the application to load where the worker does so itself. */
   readonly timeoutMs: number;
   /** It runs many calls at once. */
-  readonly concurrent: Omit<ConcurrentPeer, 'begun'> | undefined;
+  readonly concurrent: ConcurrentPeer | undefined;
   readonly endSoon: () => void;
   readonly makeLife: (meta: PrimedMeta) => WorkerLife;
   /** Each time, because each worker loads them, or had them loaded before it was forked. */
