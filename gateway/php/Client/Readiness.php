@@ -4,8 +4,10 @@ declare(strict_types=1);
 
 namespace FpmGateway\Client;
 
+use FpmGateway\Wait;
+
 /**
- * Waits until connections can be read or written.
+ * Waits until connections can be read or written: the one place where a client waits.
  *
  * @internal
  */
@@ -31,25 +33,48 @@ final class Readiness
                 $write[$id] = $connection->socket();
             }
         }
+        // Callers in other applications have this folder only; who has no such class has no scheduler.
+        [$readable, $writable] = class_exists(Wait::class, false) ? Wait::select($read, $write, $waitMs) : self::select($read, $write, $waitMs);
+        $ready = [];
+        foreach ($readable as $id) {
+            $ready[$id] = [$connections[$id], true, false];
+        }
+        foreach ($writable as $id) {
+            $ready[$id] = [$connections[$id], isset($ready[$id]), true];
+        }
+
+        return array_values($ready);
+    }
+
+    /**
+     * Blocks this process. See `Wait::select()`.
+     *
+     * @template K of array-key
+     *
+     * @param array<K, resource> $read
+     * @param array<K, resource> $write
+     *
+     * @return array{list<K>, list<K>}
+     *
+     * @throws Broken
+     */
+    public static function select(array $read, array $write, float $waitMs): array
+    {
         $us = (int) ceil(max(0.0, min($waitMs, self::LONGEST_WAIT_MS)) * 1000);
         if ($read === [] && $write === []) {
             usleep($us);
 
-            return [];
+            return [[], []];
         }
         $except = null;
         error_clear_last();
         if (@stream_select($read, $write, $except, intdiv($us, 1_000_000), $us % 1_000_000) === false) {
             self::assertInterrupted(error_get_last()['message'] ?? '');
 
-            return [];
-        }
-        $ready = [];
-        foreach ($read + $write as $id => $_) {
-            $ready[] = [$connections[$id], isset($read[$id]), isset($write[$id])];
+            return [[], []];
         }
 
-        return $ready;
+        return [array_keys($read), array_keys($write)];
     }
 
     /** A signal ends a wait (EINTR, 4), which is none of our business; anything else would come back for ever. */

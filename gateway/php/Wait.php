@@ -1,0 +1,48 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway;
+
+use FpmGateway\Client\Readiness;
+
+/** How calls wait. In a concurrent worker others run in the meantime; elsewhere the process blocks: it has nothing else to do. */
+final class Wait
+{
+    /**
+     * Set in concurrent workers alone.
+     *
+     * @internal
+     */
+    public static ?Scheduler $scheduler = null;
+
+    /** @throws DeadlineExceeded|Cancelled in concurrent workers */
+    public static function sleep(float $ms): void
+    {
+        if (self::$scheduler !== null) {
+            self::$scheduler->sleep($ms);
+        } elseif ($ms > 0) {
+            usleep((int) ceil($ms * 1000));
+        }
+    }
+
+    /**
+     * `stream_select` for arrays with keys. It may come back early, with nothing.
+     *
+     * @template K of array-key
+     *
+     * @param array<K, resource> $read
+     * @param array<K, resource> $write
+     *
+     * @return array{list<K>, list<K>} keys that can be read, written
+     *
+     * @throws DeadlineExceeded|Cancelled in concurrent workers
+     * @throws Client\Broken              where PHP cannot wait for them, and never will
+     */
+    public static function select(array $read, array $write, float $waitMs): array
+    {
+        return self::$scheduler !== null
+            ? self::$scheduler->select($read, $write, $waitMs)
+            : Readiness::select($read, $write, $waitMs);
+    }
+}
