@@ -22,6 +22,14 @@ interface Scheduler
     public function sleep(float $ms): void;
 
     /**
+     * Ends the `sleep()` of this call early, in the loop's next turn: a place in a line of waiting calls has come free.
+     * Nothing where it does not sleep. This suspends nobody.
+     *
+     * @param object $owner as `owner()` said it
+     */
+    public function wake(object $owner): void;
+
+    /**
      * As `Wait::select()`. Comes back early, with two empty lists, when an ANSWER for the running call is there.
      *
      * @template K of array-key
