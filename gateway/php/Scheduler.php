@@ -22,8 +22,8 @@ interface Scheduler
     public function sleep(float $ms): void;
 
     /**
-     * Ends the `sleep()` of this call early, in the loop's next turn: a place in a line of waiting calls has come free.
-     * Nothing where it does not sleep. This suspends nobody.
+     * Ends the `sleep()` or `select()` of this call early, in the loop's next turn: a place in a line of waiting calls has
+     * come free. Nothing where it does not wait. This suspends nobody.
      *
      * @param object $owner as `owner()` said it
      */
