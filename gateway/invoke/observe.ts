@@ -73,8 +73,9 @@ export const recordAnswer = (attempt: AttemptTrace, answered: Answered, context:
 };
 
 /** Of a worker that stays: how long it has, and what it holds behind this call. */
-const lifeOf = ({ bornMs }: WorkerLife, { served, memoryBytes }: Meta): Values => ({
+const lifeOf = ({ bornMs }: WorkerLife, { served, memoryBytes, running }: Meta): Values => ({
   'fpm_gateway.worker.served': served,
+  'fpm_gateway.worker.running': running,
   'fpm_gateway.worker.memory_bytes': memoryBytes,
   'fpm_gateway.worker.age_ms': Math.round(performance.now() - bornMs),
 });

@@ -54,6 +54,8 @@ interface Common extends WorkerUsage {
   readonly served?: number;
   /** What it holds between calls. */
   readonly memoryBytes?: number;
+  /** By concurrent workers alone: calls that it runs besides this one. */
+  readonly running?: number;
   readonly leaks?: readonly Leak[];
 }
 
@@ -159,6 +161,7 @@ const isMeta = (value: unknown): value is Meta =>
   isOutcome(value) &&
   (value.served === undefined || isAmount(value.served)) &&
   (value.memoryBytes === undefined || isAmount(value.memoryBytes)) &&
+  (value.running === undefined || isAmount(value.running)) &&
   isList(value.logs, isLogEntry) &&
   isList(value.leaks, isLeak);
 

@@ -38,6 +38,8 @@ export class WorkerLife {
   readonly #ageMaxMs: number;
   #served = 0;
   #memoryBytes = 0;
+  /** Calls beside the one that told of it. */
+  #running = 0;
   #leaked = false;
   #spoiled = false;
   #lastOutcome: Meta['outcome'] | undefined;
@@ -66,6 +68,7 @@ export class WorkerLife {
     this.#lastOutcome = meta.outcome;
     this.#served = meta.served ?? this.#served;
     this.#memoryBytes = meta.memoryBytes ?? this.#memoryBytes;
+    this.#running = meta.running ?? 0;
     if (meta.leaks?.some(isSpoiling)) this.#spoiled = true;
     if (this.#settings.leaks === 'recycle' && meta.leaks?.some(isLasting)) this.#leaked = true;
   }
@@ -74,7 +77,9 @@ export class WorkerLife {
   due(nowMs: number): Ending | undefined {
     if (this.#leaked) return 'leak';
     if (this.masterDied) return 'master';
-    if (this.#memoryBytes > this.#settings.memoryMaxBytes) return 'memory';
+    const { memoryMaxBytes, callMemoryBytes } = this.#settings;
+    // What calls hold that run is theirs, and comes back.
+    if (this.#memoryBytes - this.#running * callMemoryBytes > memoryMaxBytes) return 'memory';
     if (this.#served >= this.#callsMax) return 'calls';
     return nowMs - this.bornMs >= this.#ageMaxMs ? 'age' : undefined;
   }

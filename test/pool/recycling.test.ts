@@ -75,6 +75,16 @@ test.each([
   expect(life.ending).toBe('stopped');
 });
 
+test('what calls hold that run beside it does not count as its own', () => {
+  const life = new WorkerLife(settings({ memoryMaxBytes: 2 ** 20, callMemoryBytes: 2 ** 16 }), 0, MIDDLE);
+  life.note(answered({ memoryBytes: 3 * 2 ** 20, running: 32 }));
+  expect(life.due(0)).toBeUndefined();
+  life.note(answered({ memoryBytes: 3 * 2 ** 20, running: 31 }));
+  expect(life.due(0)).toBe('memory');
+  life.note(answered({ memoryBytes: 3 * 2 ** 20 }));
+  expect(life.due(0)).toBe('memory');
+});
+
 test.each(['exit', 'fatal', 'out-of-memory'] as const)('behind %s it serves no other call', (outcome) => {
   const life = new WorkerLife(settings(), 0, MIDDLE);
   life.note(answered());

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Executed, GatewayError } from '../../gateway/errors.ts';
 import type { Exchange } from '../../gateway/fastcgi/due.ts';
 import { MultiplexedAnswers } from '../../gateway/fastcgi/multiplexed.ts';
+import { NestedCalls } from '../../gateway/fastcgi/nested-calls.ts';
 import type { Progress } from '../../gateway/fastcgi/progress.ts';
 import { endRequest, pingAnswer, stdout } from './codec.ts';
 
@@ -206,5 +207,50 @@ describe('a peer that says with an answer that it serves nothing more', () => {
     answers.noneBegins();
     answers.end(CRASH, false, false);
     expect(executed(asked)).toEqual(['answered', 'unknown', 'unknown']);
+  });
+});
+
+describe('a peer that runs many at once', () => {
+  const nobody = { unsentBytes: 0, write: () => {} };
+  const concurrent = (begun?: () => ReadonlySet<number> | undefined) => {
+    const nested = new NestedCalls({ messageMaxBytes: 1, onCall: () => {} }, nobody);
+    const answers = new MultiplexedAnswers('unix:/worker', nested, begun);
+    return { answers, asked: [ask(answers), ask(answers), ask(answers)] };
+  };
+
+  test('its end proves what it had not written down', () => {
+    const { answers, asked } = concurrent(() => new Set([1, 3]));
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['unknown', 'no', 'unknown']);
+  });
+
+  test('what had answered in part has run', () => {
+    const { answers, asked } = concurrent(() => new Set([1, 2, 3]));
+    answers.push(stdout('x', { id: 2 }));
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['unknown', 'yes', 'unknown']);
+  });
+
+  test('our own close proves nothing', () => {
+    const { answers, asked } = concurrent(() => new Set());
+    answers.end(CRASH, false, false);
+    expect(executed(asked)).toEqual(['unknown', 'unknown', 'unknown']);
+  });
+
+  test.each<[string, (() => undefined) | undefined]>([
+    ['wrote nothing down', () => undefined],
+    ['cannot be asked', undefined],
+  ])('one that %s may have begun all', (_, begun) => {
+    const { answers, asked } = concurrent(begun);
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['unknown', 'unknown', 'unknown']);
+  });
+
+  test('saying that it serves nothing more says nothing of those it runs', () => {
+    const { answers, asked } = concurrent(() => new Set([2]));
+    answers.noneBegins();
+    answers.push(Buffer.concat([stdout('x', { id: 1 }), endRequest(0, { id: 1 })]));
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['answered', 'unknown', 'no']);
   });
 });
