@@ -10,6 +10,14 @@ namespace FpmGateway\Resident;
  */
 final class Fork
 {
+    /** What a handler forked has no answer to give: the worker's own is still to come. Asking takes 0.3 µs. */
+    public static function endIn(int $pid): void
+    {
+        if (getmypid() !== $pid) {
+            self::end();
+        }
+    }
+
     public static function end(): never
     {
         Process::atEnd(null);

@@ -10,11 +10,12 @@ final class Request
     /**
      * @param string $id   its two bytes on the wire
      * @param string $call `<function> <attempt id> <budget, ms> <traceparent>[ <outer,…>]`; `prime <attempt id>` for a priming
+     * @param string $input empty when it is decoded
      */
     public function __construct(
         public readonly string $id,
         public readonly string $call,
-        public readonly string $input,
+        public string $input,
         public readonly ?Uploads $uploads,
     ) {
     }

@@ -35,7 +35,7 @@ final class Worker
         Process::atEnd($worker->afterEnd(...));
         Printed::begin();
         if ($application->loaded) {
-            $attempts->begin($signals);
+            $attempts->loaded($signals);
         }
         $worker->loop();
     }
