@@ -21,6 +21,8 @@ final class Call
     private static int $begun = 0;
     private static int $running = 0;
 
+    private readonly int $number;
+
     /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
     private array $logs = [];
     private int $droppedLogs = 0;
@@ -51,9 +53,7 @@ final class Call
         // Only then does `__get` see who asks for it first: a call that does not use it pays for nothing else.
         unset($this->cache);
         // Not for one of a unit test.
-        if ($client === null) {
-            self::$running = ++self::$begun;
-        }
+        $this->number = $client === null ? self::$running = ++self::$begun : 0;
     }
 
     /**
@@ -63,7 +63,22 @@ final class Call
      */
     public static function running(): int
     {
-        return self::$running;
+        if (Wait::$scheduler === null) {
+            return self::$running;
+        }
+        $call = Wait::$scheduler->owner();
+
+        return $call instanceof self ? $call->number : 0;
+    }
+
+    /**
+     * Answers to nested calls that came while something else was waited for.
+     *
+     * @internal
+     */
+    public function receive(): void
+    {
+        $this->client?->receive();
     }
 
     public function __get(string $name): Cache

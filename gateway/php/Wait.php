@@ -41,8 +41,15 @@ final class Wait
      */
     public static function select(array $read, array $write, float $waitMs): array
     {
-        return self::$scheduler !== null
-            ? self::$scheduler->select($read, $write, $waitMs)
-            : Readiness::select($read, $write, $waitMs);
+        if (self::$scheduler === null) {
+            return Readiness::select($read, $write, $waitMs);
+        }
+        $call = self::$scheduler->owner();
+        if ($call instanceof Call) {
+            // Answers to its nested calls that nobody has taken would end this wait at once, again and again.
+            $call->receive();
+        }
+
+        return self::$scheduler->select($read, $write, $waitMs);
     }
 }

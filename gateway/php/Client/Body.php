@@ -14,20 +14,22 @@ final class Body
     private bool $begun = false;
 
     /**
-     * @param int|null                      $length null: known at its end only
-     * @param \Closure(): iterable<string>  $pieces none of them empty
+     * @param int|null                           $length null: known at its end only
+     * @param (\Closure(): iterable<string>)|null $pieces none of them empty
+     * @param string|null                        $bytes  all of it, where it is there already
      */
     private function __construct(
         public readonly string $contentType,
         public readonly ?int $length,
-        private readonly \Closure $pieces,
+        private readonly ?\Closure $pieces,
         private readonly bool $repeatable,
+        public readonly ?string $bytes = null,
     ) {
     }
 
     public static function of(string $contentType, string $bytes): self
     {
-        return new self($contentType, strlen($bytes), static fn (): iterable => $bytes === '' ? [] : [$bytes], true);
+        return new self($contentType, strlen($bytes), null, true, $bytes);
     }
 
     /** @param \Closure(): iterable<string> $pieces gives the same each time */
@@ -59,6 +61,10 @@ final class Body
     {
         $this->begun = true;
 
-        return ($this->pieces)();
+        if ($this->pieces !== null) {
+            return ($this->pieces)();
+        }
+
+        return $this->bytes === null || $this->bytes === '' ? [] : [$this->bytes];
     }
 }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Client;
 
+use FpmGateway\Wait;
+
 /**
  * Calls functions of an fpm-gateway: one and wait, many at once, and go on with whichever is ready first.
  *
@@ -23,9 +25,9 @@ final class Client
     /** @var list<CallTransfer> the oldest first */
     private array $fired = [];
 
-    private function __construct(private readonly ?Options $options, private readonly ?Canned $canned)
+    private function __construct(private readonly ?Options $options, private readonly ?Canned $canned, ?Nested $nested = null)
     {
-        $this->loop = $options === null ? null : new Loop($options);
+        $this->loop = $options === null ? null : new Loop($options, $nested);
     }
 
     /**
@@ -76,7 +78,7 @@ final class Client
      *
      * @param array<string, string> $headers
      *
-     * @throws \LogicException where the environment names no gateway
+     * @throws \LogicException where the environment names no gateway, or many calls share it
      */
     public static function fromEnvironment(
         int $timeoutMs = self::TIMEOUT_MS,
@@ -86,6 +88,9 @@ final class Client
         int $maxResponseBytes = self::MAX_RESPONSE_BYTES,
         array $headers = [],
     ): self {
+        if (class_exists(Wait::class, false) && Wait::$scheduler !== null) {
+            throw new \LogicException('This worker runs many calls at once, and its environment belongs to none of them: use $call, as in $call->invoke(…), or $call->client().');
+        }
         $surroundings = Surroundings::ofEnvironment();
 
         return new self(new Options(
@@ -118,7 +123,13 @@ final class Client
             $surroundings->traceparent,
             $surroundings->caller,
             $surroundings->deadline,
-        ), null);
+        ), null, Wait::$scheduler === null ? null : new Nested(Wait::$scheduler));
+    }
+
+    /** @internal answers that came while something else was waited for */
+    public function receive(): void
+    {
+        $this->loop?->receive();
     }
 
     /**

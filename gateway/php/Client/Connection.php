@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Client;
 
+use FpmGateway\Pooling\Place;
+
 /**
  * One connection to the gateway: a request at a time, written and read without ever waiting. To open one of a name is
  * waited for: see `open()`.
@@ -37,6 +39,8 @@ final class Connection
     /** @var list<resource> of the parent of this process */
     private static array $inherited = [];
     private float $keptUntilMs = INF;
+    /** In workers that run many calls at once. */
+    private ?Place $place = null;
 
     /** @param resource $socket */
     private function __construct(
@@ -111,12 +115,13 @@ final class Connection
 
     public function begin(Transfer $transfer): void
     {
+        [$this->place, $transfer->place] = [$transfer->place ?? $this->place, null];
         $this->transfer = $transfer;
         $this->out = '';
         $this->outAt = 0;
         $this->pieces = self::bytesOf($transfer);
         $this->hasMade = false;
-        $this->reader = new AnswerReader($transfer->takeHead(...), $transfer->onBody(...));
+        $this->reader = $transfer->reader();
     }
 
     public function wantsRead(): bool
@@ -238,6 +243,7 @@ final class Connection
         if (is_resource($this->socket)) {
             fclose($this->socket);
         }
+        $this->place = null;
     }
 
     /** It is of the parent of this process. Closing it would end TLS for the parent, too. */

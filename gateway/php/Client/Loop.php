@@ -4,6 +4,10 @@ declare(strict_types=1);
 
 namespace FpmGateway\Client;
 
+use FpmGateway\Call;
+use FpmGateway\Pooling\Sockets;
+use FpmGateway\Wait;
+
 /**
  * Moves all calls of a client on, whoever of them is waited for: one `stream_select` for all connections.
  *
@@ -21,16 +25,27 @@ final class Loop
     /** @var list<\Closure(): void> callbacks of the application that are due */
     private array $due = [];
     private int $pid;
+    /** In a worker that runs many calls at once: the one that made this. */
+    private readonly int $call;
+    /** @var list<Transfer> that need a socket, and have no place for one yet */
+    private array $inLine = [];
 
-    public function __construct(private readonly Options $options)
+    /** @param Nested|null $nested takes the calls it can, instead of connections */
+    public function __construct(private readonly Options $options, private readonly ?Nested $nested)
     {
         $this->waiting = new Waiting();
         $this->pid = (int) getmypid();
+        $this->call = self::isAmongMany() ? Call::running() : 0;
+        if ($this->call !== 0) {
+            // What is held by nobody any more but by itself would keep its sockets until PHP collects its garbage.
+            Wait::$scheduler?->atEnd($this->leave(...));
+        }
     }
 
     public function add(Transfer $transfer): void
     {
         $this->leaveToParent();
+        $this->assertOwn();
         if (!$transfer->isCounted()) {
             $this->start($transfer, false);
 
@@ -71,7 +86,25 @@ final class Loop
     public function turn(float $waitMs): void
     {
         $this->leaveToParent();
+        $this->assertOwn();
+        // Before it waits: what came meanwhile would not end the wait.
+        $this->receive();
         $waitMs = $this->due === [] && !$this->readHeld() ? min($waitMs, $this->nextMs() - Deadline::nowMs()) : 0.0;
+        // Those that look without waiting let others run, or nothing would ever come.
+        if ($this->nested === null || $this->due === [] || $this->busy !== []) {
+            $this->look($waitMs);
+        }
+        $this->receive();
+        $this->endLate();
+        $this->startInLine();
+        $this->startWaiting();
+        while (($callback = array_shift($this->due)) !== null) {
+            $callback();
+        }
+    }
+
+    private function look(float $waitMs): void
+    {
         try {
             $ready = Readiness::of($this->busy, $waitMs);
         } catch (Broken $cannotWait) {
@@ -81,16 +114,24 @@ final class Loop
         foreach ($ready as [$connection, $isReadable, $isWritable]) {
             $this->move($connection, $isReadable, $isWritable);
         }
-        $this->endLate();
-        $this->startWaiting();
-        while (($callback = array_shift($this->due)) !== null) {
-            $callback();
+    }
+
+    /** What has come over the worker's own socket. */
+    public function receive(): void
+    {
+        foreach ($this->nested?->answers() ?? [] as [$transfer, $message]) {
+            try {
+                Nested::feed($transfer, $message);
+            } catch (CallFailed $failure) {
+                $this->failed($transfer, $failure);
+            }
         }
     }
 
     /** It is over: what still comes for it is of no use. */
     public function drop(Transfer $transfer): void
     {
+        $this->nested?->drop($transfer);
         $connection = $this->connectionOf($transfer);
         if ($connection !== null) {
             $this->close($connection);
@@ -110,7 +151,7 @@ final class Loop
 
     private function hasPlace(): bool
     {
-        $counted = 0;
+        $counted = $this->nested?->counted() ?? 0;
         foreach ($this->busy as $connection) {
             $counted += $connection->transfer()?->isCounted() === true ? 1 : 0;
         }
@@ -135,6 +176,19 @@ final class Loop
 
             return;
         }
+        if ($this->nested !== null && $transfer instanceof CallTransfer && Nested::takes($transfer)) {
+            $this->startNested($this->nested, $transfer);
+
+            return;
+        }
+        if ($this->call !== 0) {
+            $transfer->place ??= Sockets::ask();
+            if (!$transfer->place->isGranted()) {
+                $this->inLine[] = $transfer;
+
+                return;
+            }
+        }
         try {
             $connection = ($fresh ? null : $this->takeIdle()) ?? Connection::open($this->options, $transfer->endsAtMs() - Deadline::nowMs());
         } catch (Broken $broken) {
@@ -154,6 +208,29 @@ final class Loop
         $connection->begin($transfer);
         if ($connection->isReady()) {
             $this->move($connection, false, true);
+        }
+    }
+
+    private function startNested(Nested $nested, CallTransfer $transfer): void
+    {
+        try {
+            $nested->begin($transfer);
+        } catch (\Throwable $refused) {
+            $transfer->fail($transfer->failure('cancelled', sprintf('It could not be sent: %s', $refused->getMessage()), $refused));
+
+            throw $refused;
+        }
+    }
+
+    private function startInLine(): void
+    {
+        foreach ($this->inLine as $key => $transfer) {
+            if ($transfer->isOver() || $transfer->place?->isGranted() === true) {
+                unset($this->inLine[$key]);
+                if (!$transfer->isOver()) {
+                    $this->start($transfer, false);
+                }
+            }
         }
     }
 
@@ -227,7 +304,8 @@ final class Loop
     private function end(Connection $connection, Transfer $transfer): void
     {
         unset($this->busy[spl_object_id($connection)]);
-        if ($connection->release() && count($this->idle) < $this->options->concurrency) {
+        // Thousands of calls that keep a few each would leave no socket to the others.
+        if ($this->call === 0 && $connection->release() && count($this->idle) < $this->options->concurrency) {
             $this->idle[] = $connection;
         } else {
             $connection->close();
@@ -285,6 +363,17 @@ final class Loop
                 $this->failed($transfer, $this->tooLongToConnect($transfer));
             }
         }
+        foreach ($this->nested?->all() ?? [] as $transfer) {
+            if ($transfer->endsAtMs() <= $nowMs) {
+                $this->nested?->drop($transfer);
+                $transfer->fail($this->late($transfer));
+            }
+        }
+        foreach ($this->inLine as $transfer) {
+            if ($transfer->endsAtMs() <= $nowMs) {
+                $transfer->fail($transfer->failure('client-timeout', 'The time of the call was over before there was a socket for it: ' . Sockets::why()));
+            }
+        }
         foreach ($this->waiting->takeLate() as $transfer) {
             $transfer->fail($this->late($transfer));
         }
@@ -300,7 +389,10 @@ final class Loop
     /** When something has to be done even if nothing comes. */
     private function nextMs(): float
     {
-        $nextMs = $this->waiting->nextMs($this->hasPlace());
+        $nextMs = min($this->waiting->nextMs($this->hasPlace()), $this->nested?->dueAtMs() ?? INF);
+        foreach ($this->inLine as $transfer) {
+            $nextMs = min($nextMs, $transfer->endsAtMs());
+        }
         foreach ($this->busy as $connection) {
             $nextMs = min($nextMs, $connection->dueAtMs());
         }
@@ -340,7 +432,9 @@ final class Loop
         }
         $this->pid = (int) getmypid();
         $transfers = array_map(static fn (Connection $connection): ?Transfer => $connection->transfer(), $this->busy);
-        array_push($transfers, ...$this->waiting->takeAll());
+        array_push($transfers, ...$this->waiting->takeAll(), ...$this->inLine, ...$this->nested?->all() ?? []);
+        $this->nested?->leave();
+        $this->inLine = [];
         foreach ([...$this->busy, ...$this->idle] as $connection) {
             $connection->leave();
         }
@@ -348,5 +442,30 @@ final class Loop
         foreach ($transfers as $transfer) {
             $transfer?->fail($transfer->failure('cancelled', 'This process was forked: the call belongs to its parent.'));
         }
+    }
+
+    /** Callers in other applications have this folder only: see Readiness. */
+    private static function isAmongMany(): bool
+    {
+        return class_exists(Wait::class, false) && Wait::$scheduler !== null;
+    }
+
+    /** Two calls that wait for one client would take each other's answers away. */
+    private function assertOwn(): void
+    {
+        if (self::isAmongMany() && Call::running() !== $this->call) {
+            throw new \LogicException('This client is not of the call that uses it. In a worker that runs many calls at once each has its own: use $call->client(), or Client::connect() in the handler.');
+        }
+    }
+
+    /** The call has ended. What it left open ends with it. */
+    private function leave(): void
+    {
+        foreach ([...$this->busy, ...$this->idle] as $connection) {
+            $connection->close();
+        }
+        $this->waiting->takeAll();
+        $this->nested?->leave();
+        $this->busy = $this->idle = $this->inLine = $this->due = [];
     }
 }

@@ -82,9 +82,10 @@ final class Pending
     /** Nobody wants it any more: it fails with `cancelled`. The gateway drops it if it has not begun. */
     public function cancel(): void
     {
-        if ($this->result === null && $this->transfer !== null) {
-            $this->transfer->fail($this->transfer->failure('cancelled', 'The caller cancelled it.'));
-            $this->loop?->drop($this->transfer);
+        $transfer = $this->transfer;
+        if ($this->result === null && $transfer !== null) {
+            $transfer->fail($transfer->failure('cancelled', 'The caller cancelled it.'));
+            $this->loop?->drop($transfer);
         }
     }
 
@@ -98,6 +99,8 @@ final class Pending
     public function ended(Result $result): void
     {
         $this->result = $result;
+        // It holds this object by its closure: the two would lie there until PHP collects its garbage.
+        $this->transfer = null;
         foreach ($this->watchers as $watcher) {
             $watcher();
         }

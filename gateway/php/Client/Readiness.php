@@ -34,7 +34,12 @@ final class Readiness
             }
         }
         // Callers in other applications have this folder only; who has no such class has no scheduler.
-        [$readable, $writable] = class_exists(Wait::class, false) ? Wait::select($read, $write, $waitMs) : self::select($read, $write, $waitMs);
+        [$readable, $writable] = class_exists(Wait::class, false) && Wait::$scheduler !== null
+            ? Wait::$scheduler->select($read, $write, max(0.0, min($waitMs, self::LONGEST_WAIT_MS)))
+            : self::select($read, $write, $waitMs);
+        if ($readable === [] && $writable === []) {
+            return [];
+        }
         $ready = [];
         foreach ($readable as $id) {
             $ready[$id] = [$connections[$id], true, false];

@@ -40,29 +40,40 @@ final class Request
     /** @param float $leftMs what the gateway may take; INF: as long as the contract says */
     public function head(float $leftMs): string
     {
-        $options = $this->options;
+        $address = $this->options->address;
         $length = $this->body->length;
-        $lines = [
-            "POST {$options->address->prefix}{$this->path} HTTP/1.1",
-            "Host: {$options->address->host}",
-            "Content-Type: {$this->body->contentType}",
-            $length === null ? 'Transfer-Encoding: chunked' : "Content-Length: $length",
-            'fpm-gateway-protocol: ' . self::PROTOCOL,
-            "X-Request-Id: $this->requestId",
-        ];
-        if ($leftMs !== INF) {
-            $lines[] = 'X-Request-Timeout-Ms: ' . max(1, (int) $leftMs);
-        }
-        if ($options->traceparent !== null) {
-            $lines[] = "traceparent: $options->traceparent";
-        }
-        if ($options->caller !== null) {
-            $lines[] = "fpm-gateway-caller: $options->caller";
-        }
-        foreach ($this->headers + $options->headers as $name => $value) {
-            $lines[] = "$name: $value";
+        $head = "POST {$address->prefix}{$this->path} HTTP/1.1\r\nHost: {$address->host}\r\nContent-Type: {$this->body->contentType}\r\n"
+            . ($length === null ? 'Transfer-Encoding: chunked' : "Content-Length: $length") . "\r\n";
+        foreach ($this->headers($leftMs) as $name => $value) {
+            $head .= "$name: $value\r\n";
         }
 
-        return implode("\r\n", $lines) . "\r\n\r\n";
+        return "$head\r\n";
+    }
+
+    /** The same for a gateway that hears of it over the socket of this worker. It has a whole body. */
+    public function message(float $leftMs): string
+    {
+        $head = ['path' => $this->path, 'headers' => ['content-type' => $this->body->contentType] + array_change_key_case($this->headers($leftMs))];
+
+        return json_encode($head, JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE) . "\n" . $this->body->bytes;
+    }
+
+    /** @return array<string, string> */
+    private function headers(float $leftMs): array
+    {
+        $options = $this->options;
+        $headers = ['fpm-gateway-protocol' => self::PROTOCOL, 'X-Request-Id' => $this->requestId];
+        if ($leftMs !== INF) {
+            $headers['X-Request-Timeout-Ms'] = (string) max(1, (int) $leftMs);
+        }
+        if ($options->traceparent !== null) {
+            $headers['traceparent'] = $options->traceparent;
+        }
+        if ($options->caller !== null) {
+            $headers['fpm-gateway-caller'] = $options->caller;
+        }
+
+        return $headers + $this->headers + $options->headers;
     }
 }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Client;
 
+use FpmGateway\Pooling\Place;
+
 /**
  * One request and what comes back, however many connections it takes.
  *
@@ -16,6 +18,8 @@ abstract class Transfer
 
     /** How long the gateway has taken no connection for it. */
     public ?float $refusedSinceMs = null;
+    /** Among the sockets of this worker, or in line for one. */
+    public ?Place $place = null;
     protected ?Head $head = null;
     /** All of the request is with the system. The gateway runs nothing of one that is not whole. */
     private bool $isSent = false;
@@ -61,6 +65,11 @@ abstract class Transfer
     public function head(): string
     {
         return $this->request->head($this->deadline->leftMs());
+    }
+
+    public function reader(): AnswerReader
+    {
+        return new AnswerReader($this->takeHead(...), $this->onBody(...));
     }
 
     /** When the client itself gives up. */
@@ -152,6 +161,7 @@ abstract class Transfer
     {
         if (!$this->isOver) {
             $this->isOver = true;
+            $this->place = null;
             $this->onFailure($failure);
         }
     }
