@@ -54,6 +54,8 @@ const patientFunction = (fn: GatewayFunction): GatewayFunction => ({
   debugged: true,
   timeoutMs: NO_LIMIT_MS,
   queueTimeoutMs: NO_LIMIT_MS,
+  // A breakpoint stops the whole worker, and all Fibers in it.
+  concurrency: 1,
   // Whoever ends a call in the debugger does not want to meet it again.
   retry: { ...fn.retry, attempts: 1 },
 });

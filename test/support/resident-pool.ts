@@ -57,3 +57,24 @@ export const allIdle = async (gateway: Gateway, workers = 2): Promise<void> =>
       resident.workers.every(({ state }) => state === 'idle')
     );
   });
+
+/** A pool of concurrent workers, one unless told otherwise: contracts that say nothing of it have a concurrency of 1,000. */
+export const startConcurrent = async (
+  functions: Functions,
+  { resident, env = {}, bootstrap, ...config }: ResidentOptions = {},
+  lifetime: Lifetime = thisTest,
+): Promise<Gateway> => {
+  const named = Object.entries(functions).map(([name, source]) => {
+    const [body, contract = ''] = typeof source === 'string' ? [source] : source;
+    const all = contract.includes('concurrency:') ? contract : `concurrency: 1000, ${contract}`;
+    return [name, name.includes('/') ? source : [body, `engine: 'resident', ${all}`]] as const;
+  });
+  const files: Functions = bootstrap === undefined ? {} : { 'app/app.php': bootstrap };
+  const project = functionsProject({ ...Object.fromEntries(named), ...files }, lifetime);
+  const pool = {
+    env,
+    resident: { concurrentWorkers: 1, ...resident },
+    ...(bootstrap !== undefined && { bootstrap: 'app/app.php' }),
+  };
+  return await startGateway({ ...config, pools: { default: pool } }, { project }, lifetime);
+};
