@@ -30,7 +30,7 @@ final class Resets
     public static function add(callable $hook): void
     {
         // Under php-fpm the bootstrap itself runs within a call, and what it adds goes with it.
-        if (PHP_SAPI === 'cli' && Call::running() !== 0) {
+        if (PHP_SAPI === 'cli' && (Wait::$scheduler === null ? Call::running() !== 0 : Wait::$scheduler->owner() !== null)) {
             throw new \LogicException('Resets::add() was called within a call: its hook would stay, and each such call would add another. Add it in the bootstrap, or use $call->onReset().');
         }
         self::$hooks[] = $hook;
@@ -58,17 +58,15 @@ final class Resets
     }
 
     /**
-     * For the runtime.
-     *
-     * @param list<callable(): void> $own of this call
+     * @param list<callable(): void> $hooks
      *
      * @return list<\Throwable> what they threw: the others have run all the same
      */
-    public static function run(array $own): array
+    private static function run(array $hooks): array
     {
         self::$ran = true;
         $thrown = [];
-        foreach ([...$own, ...self::$hooks] as $hook) {
+        foreach ($hooks as $hook) {
             try {
                 $hook();
             } catch (\Throwable $error) {
@@ -92,7 +90,29 @@ final class Resets
         if ($own === [] && self::$hooks === []) {
             return [];
         }
-        $thrown = self::run($own);
+
+        return self::told(self::run([...$own, ...self::$hooks]));
+    }
+
+    /**
+     * Those of a call alone: in a worker of many calls the others run when it has none.
+     *
+     * @param list<callable(): void> $own
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    public static function own(array $own): array
+    {
+        return self::told(self::run($own));
+    }
+
+    /**
+     * @param list<\Throwable> $thrown
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    private static function told(array $thrown): array
+    {
         if ($thrown !== [] && !class_exists(Leak::class, false)) {
             // php-fpm's workers have the classes of calls alone, and nothing that loads others.
             require_once __DIR__ . '/Resident/Leaks/Leak.php';

@@ -1,6 +1,6 @@
 /** A real `php gateway/php/resident.php` with its control lines, and workers of it spoken to in raw FastCGI records. */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
@@ -27,10 +27,17 @@ export interface ResidentOptions {
   readonly bootstrapIn?: 'master' | 'worker';
   readonly ini?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Workers run many calls at once, each begun only where so much memory is left. */
+  readonly concurrent?: { readonly callMemoryBytes: number };
   /** A process that is a worker by itself. */
   readonly alone?: boolean;
   /** Its script is read from stdin. */
   readonly fromStdin?: boolean;
+}
+
+export interface StartedWorker extends ResidentWorker {
+  /** Ids of the requests that have begun, as a concurrent worker notes them. */
+  begun(): number[];
 }
 
 export interface ResidentProcess {
@@ -45,7 +52,7 @@ export interface ResidentProcess {
   /** How a worker ended. */
   exit(pid: number): Promise<ResidentEvent>;
   /** A worker, forked where this process forks. */
-  worker(): Promise<ResidentWorker>;
+  worker(): Promise<StartedWorker>;
   /** stdout and stderr, so far. */
   log(): string;
   ended(): Promise<number | NodeJS.Signals>;
@@ -109,6 +116,10 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
     find(`exited ${worker}`, (one) => one.event === 'exited' && one.pid === worker);
   const tell = (line: unknown): void => void control.write(`${JSON.stringify(line)}\n`);
   const socketPath = (): string => join(folder, `w${++sockets}.sock`);
+  const begun = (path: string) => (): number[] => {
+    const marks = readFileSync(`${path}.begun`);
+    return Array.from({ length: marks.length / 2 }, (_, n) => marks.readUInt16BE(2 * n));
+  };
   const ownSocket = options.alone === true ? socketPath() : null;
   tell({
     op: 'start',
@@ -118,15 +129,16 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
     uploads,
     sentinel: { first: 20, dense: false },
     socket: ownSocket,
+    concurrent: options.concurrent ?? null,
   });
 
-  const worker = async (): Promise<ResidentWorker> => {
-    if (ownSocket !== null) return connectWorker(ownSocket, pid, lifetime);
+  const worker = async (): Promise<StartedWorker> => {
+    if (ownSocket !== null) return { ...(await connectWorker(ownSocket, pid, lifetime)), begun: begun(ownSocket) };
     const path = socketPath();
     tell({ op: 'fork', id: sockets, socket: path });
     const { pid: fork } = await event('forked');
     forked.push(Number(fork));
-    return connectWorker(path, Number(fork), lifetime);
+    return { ...(await connectWorker(path, Number(fork), lifetime)), begun: begun(path) };
   };
   return {
     pid,
@@ -148,7 +160,7 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
 /** One that is ready, and one worker of it. */
 export const startWorker = async (
   options: ResidentOptions,
-): Promise<{ resident: ResidentProcess; worker: ResidentWorker }> => {
+): Promise<{ resident: ResidentProcess; worker: StartedWorker }> => {
   const resident = await startResident(options);
   await resident.event('ready');
   return { resident, worker: await resident.worker() };

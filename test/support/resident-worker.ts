@@ -9,6 +9,7 @@ import type { Lifetime } from './lifetime.ts';
 import { until } from './until.ts';
 
 const NOTHING = Buffer.alloc(0);
+const [CALL, CANCEL, ANSWER, PAUSE, RESUME] = [12, 13, 14, 15, 16] as const;
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 export interface RawAnswer {
@@ -34,6 +35,15 @@ export interface ResidentWorker {
   send(params: Params, body: Buffer): number;
   sendCall(functionName: string, input: unknown): number;
   abort(id: number): void;
+  /** Any record. */
+  record(type: number, id: number, content: Buffer): void;
+  /** Waits for a nested call that was not given yet. */
+  nested(): Promise<NestedCall>;
+  /** Numbers of nested calls that were taken back. */
+  cancelled(): readonly number[];
+  answerNested(call: NestedCall, status: number, body: unknown): void;
+  pause(id: number): void;
+  resume(id: number): void;
   raw(id: number): Promise<RawAnswer>;
   answer(id: number): Promise<ResidentAnswer>;
   call(functionName: string, input?: unknown): Promise<ResidentAnswer>;
@@ -43,6 +53,18 @@ export interface ResidentWorker {
   ended(): Promise<void>;
   isEnded(): boolean;
   isAnswered(id: number): boolean;
+  /** Ids in the order of their ends. */
+  order(): readonly number[];
+  /** Bytes of STDOUT so far. */
+  received(id: number): number;
+}
+
+/** A call that a call of a concurrent worker makes. */
+export interface NestedCall {
+  readonly id: number;
+  readonly number: number;
+  readonly head: { readonly path: string; readonly headers: Readonly<Record<string, string>> };
+  readonly body: Buffer;
 }
 
 interface Gathered {
@@ -100,20 +122,54 @@ export const connectWorker = async (path: string, pid: number, lifetime: Lifetim
     gathered.set(id, known);
     return known;
   };
+  const [calls, cancelled, order]: [NestedCall[], number[], number[]] = [[], [], []];
+  const nestedBytes = new Map<number, Buffer[]>();
+  const takeNested = (type: number, id: number, content: Buffer): void => {
+    const number = content.readUInt32BE(0);
+    if (type === CANCEL) {
+      cancelled.push(number);
+      return;
+    }
+    const pieces = [...(nestedBytes.get(number) ?? []), Buffer.from(content.subarray(5))];
+    nestedBytes.set(number, pieces);
+    if (content.readUInt8(4) !== 1) return;
+    const whole = Buffer.concat(pieces);
+    const line = whole.indexOf('\n');
+    calls.push({ id, number, head: JSON.parse(whole.toString('utf8', 0, line)), body: whole.subarray(line + 1) });
+  };
+  const record = (type: number, id: number, content: Buffer): void => {
+    const header = Buffer.from([1, type, id >> 8, id & 255, content.length >> 8, content.length & 255, 0, 0]);
+    socket.write(Buffer.concat([header, content]));
+  };
   const parser = new RecordParser();
   socket.on('error', () => undefined);
   socket.on('close', () => {
     ended = true;
   });
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  let rest = NOTHING;
+  // Calls of a worker are none of the parser's.
+  const withoutNested = (chunk: Buffer): Buffer => {
+    rest = Buffer.concat([rest, chunk]);
+    const others: Buffer[] = [];
+    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt16BE(4) + rest.readUInt8(6)) {
+      const [type, id, length] = [rest.readUInt8(1), rest.readUInt16BE(2), rest.readUInt16BE(4)];
+      const whole = rest.subarray(0, 8 + length + rest.readUInt8(6));
+      if (type === CALL || type === CANCEL) takeNested(type, id, rest.subarray(8, 8 + length));
+      else others.push(whole);
+      rest = rest.subarray(whole.length);
+    }
+    return Buffer.concat(others);
+  };
   socket.on('data', (chunk: Buffer) =>
-    parser.push(chunk, {
+    parser.push(withoutNested(chunk), {
       stream: (type, id, piece) => {
         if (type === RecordType.STDOUT) of(id).stdout.push(Buffer.from(piece));
         else of(id).stderr += piece.toString();
       },
       endRequest: (id, _appStatus, protocolStatus) => {
         of(id).status = protocolStatus;
+        order.push(id);
       },
       getValuesResult: () => {
         pongs++;
@@ -160,6 +216,26 @@ export const connectWorker = async (path: string, pid: number, lifetime: Lifetim
       return send(own, body);
     },
     sendCall,
+    record,
+    nested: async () => {
+      await until('a nested call', () => calls.length > 0 || ended);
+      const call = calls.shift();
+      if (call === undefined) throw new Error('The connection ended before a nested call came.');
+      return call;
+    },
+    cancelled: () => cancelled,
+    answerNested: ({ id, number }, status, body) => {
+      const head = JSON.stringify({ status, headers: { 'content-type': 'application/json' } });
+      const whole = Buffer.from(`${head}\n${JSON.stringify(body)}`);
+      for (let at = 0; at < whole.length; at += 60_000) {
+        const front = Buffer.alloc(5);
+        front.writeUInt32BE(number);
+        front.writeUInt8(at + 60_000 < whole.length ? 0 : 1, 4);
+        record(ANSWER, id, Buffer.concat([front, whole.subarray(at, at + 60_000)]));
+      }
+    },
+    pause: (id) => record(PAUSE, id, NOTHING),
+    resume: (id) => record(RESUME, id, NOTHING),
     abort: (id) => void socket.write(encodeRecord(RecordType.ABORT_REQUEST, id, NOTHING)),
     raw,
     answer,
@@ -183,6 +259,8 @@ export const connectWorker = async (path: string, pid: number, lifetime: Lifetim
     },
     ended: () => until('the end of the connection', () => ended),
     isEnded: () => ended,
+    order: () => order,
+    received: (id) => of(id).stdout.reduce((sum, { length }) => sum + length, 0),
     isAnswered: (id) => gathered.get(id)?.status !== undefined,
   };
 };

@@ -6,8 +6,10 @@ namespace FpmGateway\Resident;
 
 use FpmGateway\Resident\Leaks\Quiet;
 
+use function feof;
 use function fread;
 use function fwrite;
+use function intdiv;
 use function strlen;
 use function substr;
 
@@ -16,7 +18,7 @@ use function substr;
  * blocks, and gives up a write after a time. It does neither for one that does not block, and the second stream makes
  * the socket of the first block all the same: one read(2) and one write(2) for each call, for as long as they take.
  */
-final class Connection
+final class Connection implements Destination
 {
     private const SMALL_READ_BYTES = 8192;
     /** A record of a large body. */
@@ -67,6 +69,39 @@ final class Connection
         $this->readBytes = strlen($bytes) < $this->readBytes ? self::SMALL_READ_BYTES : self::READ_BYTES;
 
         return $bytes;
+    }
+
+    /** The same, for at most so long; empty when nothing came. */
+    public function readWithin(int $ms): ?string
+    {
+        if ($this->second === $this->stream) {
+            $read = [$this->second];
+            $none = null;
+            $came = @stream_select($read, $none, $none, intdiv($ms, 1000), $ms % 1000 * 1000) === 1;
+
+            return $came ? $this->readAgain() : '';
+        }
+        stream_set_timeout($this->second, intdiv($ms, 1000), $ms % 1000 * 1000);
+        $bytes = @fread($this->second, $this->readBytes);
+        stream_set_timeout($this->second, 0);
+        if ($bytes === '' || $bytes === false) {
+            return feof($this->second) ? null : '';
+        }
+        $this->readBytes = strlen($bytes) < $this->readBytes ? self::SMALL_READ_BYTES : self::READ_BYTES;
+
+        return $bytes;
+    }
+
+    /** Whether the gateway is gone, for who only ever looks. */
+    public function hasEnded(): bool
+    {
+        return $this->second !== $this->stream && feof($this->second);
+    }
+
+    /** @return resource to wait for, among others */
+    public function socket()
+    {
+        return $this->second;
     }
 
     /** More may be there than a read took. */

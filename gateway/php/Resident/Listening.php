@@ -13,7 +13,7 @@ final class Listening
     private const WAIT_S = 60.0;
 
     /** @param resource $stream */
-    private function __construct(private $stream, private readonly string $path)
+    private function __construct(private $stream, public readonly string $path)
     {
     }
 

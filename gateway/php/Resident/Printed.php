@@ -36,6 +36,12 @@ final class Printed
         self::open();
     }
 
+    /** Nothing was printed, and no buffer is open but ours. */
+    public static function isNothing(): bool
+    {
+        return ob_get_level() === self::$level && ob_get_length() === 0 && self::$bytes === 0;
+    }
+
     /**
      * Before the answer.
      *
@@ -43,7 +49,7 @@ final class Printed
      */
     public static function take(): array
     {
-        if (ob_get_level() === self::$level && ob_get_length() === 0 && self::$bytes === 0) {
+        if (self::isNothing()) {
             return [];
         }
         self::$ran = true;

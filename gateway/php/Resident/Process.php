@@ -97,7 +97,8 @@ final class Process
             self::$startedNs = hrtime(true);
         }
         $control->close();
-        Worker::live($listening, $application, $start, $sentinel, self::$startedNs);
+        $live = $start->callMemoryBytes === null ? Worker::live(...) : Fibers\Worker::live(...);
+        $live($listening, $application, $start, $sentinel, self::$startedNs);
     }
 
     /** False: it cannot be shared by forks, and the gateway was told why. */

@@ -22,7 +22,7 @@ final class Reply
     public bool $within = false;
     private bool $streams = false;
 
-    public function __construct(private readonly Connection $connection)
+    public function __construct(private readonly Destination $destination)
     {
     }
 
@@ -76,7 +76,7 @@ final class Reply
     private function whole(string $records): bool
     {
         $this->within = true;
-        $written = $this->connection->write($records);
+        $written = $this->destination->write($records);
         $this->within = false;
 
         return $written;
@@ -90,13 +90,13 @@ final class Reply
         foreach ([$head, $payload] as $part) {
             for ($at = 0, $bytes = strlen($part); $at < $bytes; $at += self::RECORD_BYTES) {
                 $piece = substr($part, $at, self::RECORD_BYTES);
-                if (!$this->connection->write($front . "\x01\x06" . $id . pack('n', strlen($piece)) . "\0\0" . $piece)) {
+                if (!$this->destination->write($front . "\x01\x06" . $id . pack('n', strlen($piece)) . "\0\0" . $piece)) {
                     return false;
                 }
                 $front = '';
             }
         }
-        $written = $end === '' || $this->connection->write($end);
+        $written = $end === '' || $this->destination->write($end);
         $this->within = false;
 
         return $written;

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident;
 
+use FpmGateway\Resident\Fibers\Live;
+
 use function ord;
 use function strlen;
 use function substr;
@@ -23,6 +25,10 @@ final class Requests
     private const PARAMS = 4;
     private const STDIN = 5;
     private const GET_VALUES = 9;
+    /** FastCGI's own end at 11. */
+    private const ANSWER = 14;
+    private const PAUSE = 15;
+    private const RESUME = 16;
     /** Behind the id of a BEGIN_REQUEST: its length, responder, keep the connection; and the start of PARAMS. */
     private const HEAD = "\0\x08\0\0" . "\0\x01\x01\0\0\0\0\0" . "\x01\x04";
     private const PONG = "\x01\x0A\0\0\0\0\0\0";
@@ -36,7 +42,8 @@ final class Requests
     /** @var array<array-key, Arriving> by id */
     private array $arriving = [];
 
-    public function __construct(private readonly string $uploads)
+    /** @param Live|null $live the calls that run, where many do at once */
+    public function __construct(private readonly string $uploads, private readonly ?Live $live)
     {
     }
 
@@ -115,7 +122,7 @@ final class Requests
             $bytes[$at + 24] !== "\x09" || substr($bytes, $value - 9, 9) !== 'FPMG_CALL' || $left < 0
             || ($left > 0 && ($left !== 16 + ord($bytes[$value + $first + 1]) || substr($bytes, $value + $first + 2, 14) !== 'CONTENT_LENGTH'))
             || $bytes[$at + 22] !== "\0" || $bytes[$stdin + 6] !== "\0"
-            || isset($this->queue[$id]) || isset($this->arriving[$id])
+            || isset($this->queue[$id]) || isset($this->arriving[$id]) || ($this->live !== null && $this->live->has($id))
         ) {
             return 0;
         }
@@ -148,7 +155,7 @@ final class Requests
         } elseif ($type === self::ABORT) {
             $this->abort($id);
         } elseif ($type !== self::PARAMS && $type !== self::STDIN) {
-            throw new Malformed(sprintf('a FastCGI record of type %d', $type));
+            $this->concerning($type, $id, $content);
         } elseif (isset($this->arriving[$id])) {
             // Those of other ids belong to a request that was aborted.
             $request = $this->arriving[$id]->take($type === self::STDIN, $content, $this->uploads);
@@ -161,12 +168,24 @@ final class Requests
         return $behind;
     }
 
+    /** Of a call that runs. */
+    private function concerning(int $type, string $id, string $content): void
+    {
+        if ($this->live !== null && $type === self::ANSWER) {
+            $this->live->answer($id, $content);
+        } elseif ($this->live !== null && ($type === self::PAUSE || $type === self::RESUME)) {
+            $this->live->pause($id, $type === self::PAUSE);
+        } else {
+            throw new Malformed(sprintf('a FastCGI record of type %d', $type));
+        }
+    }
+
     private function begin(string $id, string $content): void
     {
         if (strlen($content) !== 8 || substr($content, 0, 2) !== "\0\x01" || $id === "\0\0") {
             throw new Malformed('a FastCGI BEGIN_REQUEST that asks for no responder');
         }
-        if (isset($this->arriving[$id]) || isset($this->queue[$id])) {
+        if (isset($this->arriving[$id]) || isset($this->queue[$id]) || $this->live?->has($id) === true) {
             throw new Malformed(sprintf('two FastCGI requests with the id %d', unpack('n', $id)[1]));
         }
         $this->arriving[$id] = new Arriving($id);
@@ -176,6 +195,8 @@ final class Requests
     {
         $request = $this->queue[$id] ?? $this->arriving[$id] ?? null;
         if ($request === null) {
+            $this->live?->abort($id);
+
             return;
         }
         $request->uploads?->remove();

@@ -15,6 +15,7 @@ final class Start
      * @param array{first: int, dense: bool}|null $sentinel null: nobody looks for what calls leave behind
      * @param string      $title     for process lists
      * @param string|null $socket    this process is a worker by itself, and listens there
+     * @param int|null    $callMemoryBytes workers run many calls at once, and need so much for each; null: one at a time
      */
     private function __construct(
         public readonly string $bootstrap,
@@ -24,6 +25,7 @@ final class Start
         public readonly ?array $sentinel,
         public readonly string $title,
         public readonly ?string $socket,
+        public readonly ?int $callMemoryBytes,
     ) {
     }
 
@@ -43,6 +45,7 @@ final class Start
             $sentinel === null ? null : ['first' => (int) ($sentinel['first'] ?? 20), 'dense' => (bool) ($sentinel['dense'] ?? false)],
             (string) ($line['title'] ?? ''),
             isset($line['socket']) ? (string) $line['socket'] : null,
+            isset($line['concurrent']) ? (int) ($line['concurrent']['callMemoryBytes'] ?? 0) : null,
         );
     }
 }

@@ -31,7 +31,7 @@ final class Worker
         $stderr = new Stderr($start->uploads);
         $usage = new Usage($pid);
         $attempts = new Attempts($application, new Reply($connection), $usage, $stderr, $sentinel, $pid, $bornNs);
-        $worker = new self($connection, new Requests($start->uploads), $attempts, $usage, $stderr);
+        $worker = new self($connection, new Requests($start->uploads, null), $attempts, $usage, $stderr);
         Process::atEnd($worker->afterEnd(...));
         Printed::begin();
         if ($application->loaded) {

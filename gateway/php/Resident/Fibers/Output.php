@@ -1,0 +1,52 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident\Fibers;
+
+use FpmGateway\Resident\Connection;
+use FpmGateway\Resident\Destination;
+
+use function strlen;
+
+/** What calls say in one turn of the loop leaves in one write: a write takes longer than an empty call. */
+final class Output implements Destination
+{
+    /** More than this is written at once: answers may be as large as memory. */
+    private const MAX_BYTES = 131_072;
+    /** Streams wait for the next turn when so much is to be written. */
+    private const MUCH_BYTES = 65_536;
+
+    private string $bytes = '';
+    /** Within a call's Fiber nothing is written: a signal's handler may throw there. */
+    public bool $holds = false;
+
+    public function __construct(private readonly Connection $connection)
+    {
+    }
+
+    /** False when the gateway is gone. */
+    public function write(string $bytes): bool
+    {
+        $this->bytes .= $bytes;
+
+        return $this->holds || strlen($this->bytes) <= self::MAX_BYTES || $this->flush();
+    }
+
+    public function isMuch(): bool
+    {
+        return strlen($this->bytes) > self::MUCH_BYTES;
+    }
+
+    /** It blocks until the gateway has room: that always reads. */
+    public function flush(): bool
+    {
+        if ($this->bytes === '') {
+            return true;
+        }
+        $bytes = $this->bytes;
+        $this->bytes = '';
+
+        return $this->connection->write($bytes);
+    }
+}

@@ -1,0 +1,87 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident\Fibers;
+
+use FpmGateway\Resident\Behind;
+use FpmGateway\Resident\Fork;
+use FpmGateway\Resident\Leaks\Leak;
+use FpmGateway\Resident\Signals;
+
+use function hrtime;
+use function intdiv;
+
+/** Lets calls run, each from one wait to the next. */
+final class Slices
+{
+    /** One that does not wait for so long held up all others. */
+    private const LONG_NS = 100_000_000;
+
+    /** When the last one ended. */
+    public int $endedNs = 0;
+    public ?Signals $signals = null;
+
+    public function __construct(
+        private readonly Waiting $waiting,
+        private readonly Surroundings $surroundings,
+        private readonly Output $output,
+        private readonly Behind $behind,
+        private readonly int $pid,
+    ) {
+    }
+
+    public function run(Task $task): void
+    {
+        $this->waiting->running = $task;
+        $this->surroundings->resumed($task);
+        $this->signals?->begin();
+        $this->output->holds = true;
+        $fromNs = $this->waiting->resumedNs = hrtime(true);
+        $task->fiber->resume($task);
+        $this->endedNs = hrtime(true);
+        // What a handler forked has nobody to wait with.
+        Fork::endIn($this->pid);
+        if ($task->dropped) {
+            $this->destroy($task);
+        }
+        $this->output->holds = false;
+        if ($this->signals !== null) {
+            array_push($task->leaks, ...$this->signals->end());
+        }
+        $this->surroundings->suspended($task);
+        $this->waiting->running = null;
+        $ns = $this->endedNs - $fromNs;
+        $task->cpuNs += $ns;
+        if ($ns > self::LONG_NS && $ns > $task->longestNs) {
+            $task->longestNs = $ns;
+            $task->heldUp = $this->waiting->live->count() - 1;
+        }
+    }
+
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    public static function long(Task $task): array
+    {
+        if ($task->longestNs === 0) {
+            return [];
+        }
+        $calls = $task->heldUp === 1 ? 'call' : 'calls';
+
+        return [Leak::of('blocks', $task->function, sprintf('ran %d ms without waiting: %d other %s waited', intdiv($task->longestNs, 1_000_000), $task->heldUp, $calls), true)];
+    }
+
+    /** Its finally blocks run. */
+    private function destroy(Task $task): void
+    {
+        $task->ended = true;
+        try {
+            $task->fiber = null;
+        } catch (\Throwable $thrown) {
+            $this->behind->tell($thrown);
+            $this->behind->release($thrown);
+            array_push($task->leaks, ...$this->behind->takeLate());
+        }
+        $this->endedNs = hrtime(true);
+        Fork::endIn($this->pid);
+    }
+}

@@ -1,0 +1,113 @@
+<?php
+
+declare(strict_types=1);
+
+namespace FpmGateway\Resident\Fibers;
+
+use function count;
+use function intdiv;
+use function is_resource;
+
+/** Streams that calls wait for, beside the worker's own connection. */
+final class Streams
+{
+    /** @var array<int, resource> */
+    private array $read = [];
+    /** @var array<int, resource> */
+    private array $write = [];
+    /** @var array<int, array{Task, array-key}> whose each is, and what it is called there */
+    private array $owners = [];
+    private int $last = 0;
+
+    /**
+     * @param array<array-key, resource> $read
+     * @param array<array-key, resource> $write
+     */
+    public function watch(Task $task, array $read, array $write): void
+    {
+        $task->ready = [[], []];
+        foreach ($read as $key => $stream) {
+            $this->read[++$this->last] = $stream;
+            $this->owners[$this->last] = [$task, $key];
+            $task->watched[] = $this->last;
+        }
+        foreach ($write as $key => $stream) {
+            $this->write[++$this->last] = $stream;
+            $this->owners[$this->last] = [$task, $key];
+            $task->watched[] = $this->last;
+        }
+    }
+
+    public function forget(Task $task): void
+    {
+        foreach ($task->watched as $number) {
+            unset($this->read[$number], $this->write[$number], $this->owners[$number]);
+        }
+        $task->watched = [];
+    }
+
+    public function areWatched(): bool
+    {
+        return $this->owners !== [];
+    }
+
+    /**
+     * Waits until one of them, or the connection, is ready. Calls whose streams are find them in `ready`.
+     *
+     * @param resource $connection
+     * @param int|null $waitMs     null: as long as it takes
+     * @param bool     $came       there is something to be read from the connection
+     *
+     * @return array<int, Task>
+     */
+    public function select($connection, ?int $waitMs, bool &$came): array
+    {
+        $read = $this->read;
+        $read[0] = $connection;
+        $write = $this->write;
+        $none = null;
+        $came = false;
+        try {
+            $found = @stream_select($read, $write, $none, $waitMs === null ? null : intdiv($waitMs, 1000), $waitMs === null ? null : $waitMs % 1000 * 1000);
+        } catch (\Throwable) {
+            // A handler closed what another waits for, or an error handler made an exception of a signal's warning.
+            return $this->closed();
+        }
+        if ($found === false) {
+            return $this->closed();
+        }
+        $came = isset($read[0]);
+        unset($read[0]);
+
+        return $this->ready($read, 0) + $this->ready($write, 1);
+    }
+
+    /**
+     * @param array<int, resource> $streams
+     *
+     * @return array<int, Task>
+     */
+    private function ready(array $streams, int $which): array
+    {
+        $tasks = [];
+        foreach ($streams as $number => $_) {
+            [$task, $key] = $this->owners[$number];
+            $task->ready[$which][] = $key;
+            $tasks[$task->number] = $task;
+        }
+
+        return $tasks;
+    }
+
+    /**
+     * Who waits for one that is closed finds out when it reads.
+     *
+     * @return array<int, Task>
+     */
+    private function closed(): array
+    {
+        $isClosed = static fn (mixed $stream): bool => !is_resource($stream);
+
+        return $this->ready(array_filter($this->read, $isClosed), 0) + $this->ready(array_filter($this->write, $isClosed), 1);
+    }
+}
