@@ -131,13 +131,13 @@ export class NestedCalls {
 
   #refusal(pieceBytes: number, isLast: boolean): GatewayError | undefined {
     const open = this.#open.size;
-    if (open < OPEN_MAX) return isLast ? undefined : this.#tooMuch(pieceBytes, pieceBytes);
+    if (open < OPEN_MAX) return this.#tooMuch(pieceBytes, isLast ? 0 : pieceBytes);
     if (open >= 2 * OPEN_MAX) throw violation(`${open} calls of its own wait for an answer; at most ${OPEN_MAX} may`);
     const detail = `${open} calls made by this worker wait for an answer already; at most ${OPEN_MAX} may. Make fewer at once.`;
     return new GatewayError('overloaded', detail, { retryAfterMs: 1000 });
   }
 
-  /** `bytes`: of this message; `more`: of them those that are not counted yet. */
+  /** `bytes`: of this message; `more`: of them those to be kept until the rest has come. */
   #tooMuch(bytes: number, more: number): GatewayError | undefined {
     const { messageMaxBytes } = this.#peer;
     if (bytes > messageMaxBytes) {

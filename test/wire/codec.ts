@@ -10,7 +10,22 @@ export interface WireRecord {
   readonly padding: number;
 }
 
-export const Type = { BEGIN: 1, END: 3, PARAMS: 4, STDIN: 5, STDOUT: 6, STDERR: 7, GET_VALUES: 9, VALUES: 10 } as const;
+export const Type = {
+  BEGIN: 1,
+  ABORT: 2,
+  END: 3,
+  PARAMS: 4,
+  STDIN: 5,
+  STDOUT: 6,
+  STDERR: 7,
+  GET_VALUES: 9,
+  VALUES: 10,
+  CALL: 12,
+  CANCEL: 13,
+  ANSWER: 14,
+  PAUSE: 15,
+  RESUME: 16,
+} as const;
 
 export interface RecordFields {
   readonly version?: number;
@@ -29,6 +44,50 @@ export const stdout = (content: string | Uint8Array, fields?: RecordFields): Buf
   record(Type.STDOUT, content, fields);
 export const stderr = (content: string | Uint8Array, fields?: RecordFields): Buffer =>
   record(Type.STDERR, content, fields);
+
+/** A piece of a nested call or of its answer. */
+export const piece = (
+  type: number,
+  number: number,
+  bytes: string | Uint8Array,
+  isLast = true,
+  fields?: RecordFields,
+): Buffer => {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(number);
+  head[4] = isLast ? 1 : 0;
+  return record(type, Buffer.concat([head, Buffer.from(bytes as Uint8Array)]), fields);
+};
+
+/** A whole nested call. */
+export const nestedCall = (number: number, message: string | Uint8Array, fields?: RecordFields): Buffer =>
+  piece(Type.CALL, number, message, true, fields);
+export const cancelCall = (number: number, fields?: RecordFields): Buffer =>
+  piece(Type.CANCEL, number, '', true, fields);
+
+export interface WireAnswer {
+  readonly id: number;
+  readonly number: number;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Answers to nested calls that are complete, in the order of their ends. */
+export const decodeAnswers = (records: readonly WireRecord[]): WireAnswer[] => {
+  const begun = new Map<number, Buffer[]>();
+  return records.flatMap(({ type, id, content }): WireAnswer[] => {
+    if (type !== Type.ANSWER) return [];
+    const number = content.readUInt32BE(0);
+    const pieces = [...(begun.get(number) ?? []), content.subarray(5)];
+    begun.set(number, pieces);
+    if (content[4] !== 1) return [];
+    begun.delete(number);
+    const message = Buffer.concat(pieces);
+    const end = message.indexOf(10);
+    return [{ id, number, ...JSON.parse(message.toString('utf8', 0, end)), body: message.toString('utf8', end + 1) }];
+  });
+};
 
 /** With stale memory in the reserved bytes, as php-fpm sends it. */
 export const endRequest = (protocolStatus = 0, fields?: RecordFields): Buffer =>
