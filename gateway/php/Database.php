@@ -26,6 +26,8 @@ final class Database
     /** The call in which it was last seen to be fit. */
     private int $judgedIn = 0;
     private int $depth = 0;
+    /** @var \WeakReference<object>|null the call that used it last, where calls run interleaved */
+    private ?\WeakReference $owner = null;
 
     /**
      * @param string            $dsn              as for PDO
@@ -51,13 +53,17 @@ final class Database
     /**
      * The connection, alive as far as is known. Ask for it in each call.
      *
-     * @throws \PDOException when there is none to be had
+     * @throws \PDOException   when there is none to be had
+     * @throws \LogicException when another call of this worker waits in a transaction on it
      */
     public function pdo(): \PDO
     {
         if ($this->pdo !== null && $this->pid !== getmypid()) {
             self::$inherited[] = $this->pdo;
             $this->drop();
+        }
+        if (Wait::$scheduler !== null) {
+            $this->claim(Wait::$scheduler->owner());
         }
         $call = Call::running();
         // Once in a call: behind an INSERT another connection would not know its id. A long script is asked as often as it asks.
@@ -149,6 +155,14 @@ final class Database
         return (string) preg_replace('/\b(user|uid|username|password|pwd)=[^;]*/i', '$1=…', $this->dsn);
     }
 
+    /** For the runtime. A call that still runs, and is not this one, used it last. */
+    public function isOfOther(?object $owner): bool
+    {
+        $last = $this->owner?->get();
+
+        return $last !== null && $last !== $owner;
+    }
+
     /** For the runtime. */
     public function isInTransaction(): bool
     {
@@ -205,6 +219,15 @@ final class Database
         } finally {
             --$this->depth;
         }
+    }
+
+    /** Calls that take turns in one process would take part in each other's transactions. */
+    private function claim(?object $owner): void
+    {
+        if ($this->isOfOther($owner) && $this->isInTransaction()) {
+            throw new \LogicException("Another call of this worker waits within a transaction on {$this->name()}: what this call does would become part of it. Where calls run at once each needs a connection of its own: \$call->pool().");
+        }
+        $this->owner = $owner === null ? null : \WeakReference::create($owner);
     }
 
     private function isFit(\PDO $pdo): bool

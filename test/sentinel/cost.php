@@ -33,7 +33,7 @@ $measure = static function (array $variants, int $calls, int $rounds): void {
     $process = new ProcessState();
     $random = new FreshRandom();
     $memory = new MemoryTrend();
-    $comparison = new Comparison(new Symbols(null, []), $memory, 0, false);
+    $comparison = new Comparison(new Symbols(null, []), new Settings(), $memory, 0, false);
     $never = new \ReflectionProperty($comparison, 'waitNs');
     $never->setValue($comparison, PHP_INT_MAX);
     $all = static function () use ($process, $random, $memory, $comparison): void {

@@ -5,12 +5,16 @@ declare(strict_types=1);
 namespace FpmGateway\Resident;
 
 use FpmGateway\Resets;
+use FpmGateway\Resident\Leaks\Aside;
 use FpmGateway\Resident\Leaks\Changes;
 use FpmGateway\Resident\Leaks\Comparison;
 use FpmGateway\Resident\Leaks\Counts;
 use FpmGateway\Resident\Leaks\Detail;
+use FpmGateway\Resident\Leaks\FirstSlices;
 use FpmGateway\Resident\Leaks\FreshRandom;
+use FpmGateway\Resident\Leaks\Interleaving;
 use FpmGateway\Resident\Leaks\Leak;
+use FpmGateway\Resident\Leaks\MemoryAtOnce;
 use FpmGateway\Resident\Leaks\MemoryTrend;
 use FpmGateway\Resident\Leaks\ProcessState;
 use FpmGateway\Resident\Leaks\Quiet;
@@ -29,6 +33,7 @@ final class Sentinel
     private const CLASSES = [
         Resets::class, Leak::class, Quiet::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
         MemoryTrend::class, Settings::class, Statics::class, Symbols::class, Changes::class, Counts::class, Walk::class, Comparison::class,
+        Interleaving::class, Aside::class, FirstSlices::class, MemoryAtOnce::class,
     ];
     /** A leak that goes on is told every so many calls, not with each. */
     private const SILENT_CALLS = 100;
@@ -43,6 +48,7 @@ final class Sentinel
     private FreshRandom $random;
     private MemoryTrend $memory;
     private ?Comparison $comparison = null;
+    private Settings $settings;
     private int $calls = 0;
     /** @var array<string, int> leaks told → at which call */
     private array $told = [];
@@ -82,7 +88,8 @@ final class Sentinel
         $this->process = new ProcessState();
         $this->random = new FreshRandom();
         $this->memory = new MemoryTrend();
-        $this->comparison = new Comparison($this->symbols, $this->memory, $this->options['first'], $this->options['dense']);
+        $this->settings = new Settings();
+        $this->comparison = new Comparison($this->symbols, $this->settings, $this->memory, $this->options['first'], $this->options['dense']);
     }
 
     /** @param list<string> $functions whose handlers' files name what sets php.ini or the environment */
@@ -106,6 +113,10 @@ final class Sentinel
         }
         ++$this->calls;
         $leaks = $this->process->putBack();
+        if ($leaks !== []) {
+            // There is no call that goes on with it.
+            $this->process->takeAgain();
+        }
         if (isset($this->setting[$function])) {
             array_push($leaks, ...$this->comparison->putBackSettings());
         }
@@ -120,6 +131,39 @@ final class Sentinel
         $found = $this->comparison->afterCall($function, $startedNs);
 
         return $leaks === [] && $found === [] ? [] : $this->news([...$leaks, ...$found]);
+    }
+
+    /**
+     * @param list<array{kind: string, name: string, detail: string, restored: bool}> $leaks
+     *
+     * @return list<array{kind: string, name: string, detail: string, restored: bool}>
+     */
+    private function ofEnded(array $leaks): array
+    {
+        ++$this->calls;
+
+        return $leaks === [] ? [] : $this->news($leaks);
+    }
+
+    /** After begin() and watchSettings(), in a worker that runs several calls at once: then it is asked instead of afterCall(). */
+    public function interleave(): Interleaving
+    {
+        if ($this->comparison === null) {
+            throw new \LogicException('The sentinel has not begun.');
+        }
+
+        return new Interleaving(
+            $this->process,
+            $this->settings,
+            $this->random,
+            $this->comparison,
+            $this->setting,
+            $this->memory,
+            $this->symbols,
+            $this->options['first'],
+            $this->options['dense'],
+            $this->ofEnded(...),
+        );
     }
 
     /**

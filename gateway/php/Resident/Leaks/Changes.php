@@ -49,9 +49,18 @@ final class Changes
     /** @var array<string, array{kind: string, name: string, detail: string, restored: bool}> */
     private array $found = [];
 
-    public function begin(string $function): int
+    private bool $waits = false;
+
+    /** @param (\Closure(int): bool)|null $isRunning whether a call still waits or runs, where there are several at once */
+    public function __construct(private readonly ?\Closure $isRunning)
+    {
+    }
+
+    /** @param bool $waits others run while things are as this call has left them: what it changed is shared */
+    public function begin(string $function, bool $waits): int
     {
         $this->found = [];
+        $this->waits = $waits;
 
         return $this->compared[$function] = ($this->compared[$function] ?? 0) + 1;
     }
@@ -80,7 +89,7 @@ final class Changes
         $common = array_intersect_key($now->children, $was->children);
         $wasSmall = $was->count > 0 && $was->count <= self::SMALL_KEYS;
         if ($isArray && !$isVariables && $wasSmall && !$now->isList && $now->count > 0 && count($common) * 2 < $was->count) {
-            $this->strike($function, $kind, $name(null), "array($was->count) → array($now->count), other keys", self::CHANGES);
+            $this->changed($function, $kind, $name(null), "array($was->count) → array($now->count), other keys", $this->areBothRunning($was, $now));
 
             return;
         }
@@ -100,7 +109,7 @@ final class Changes
                     continue;
                 }
                 $detail = Leak::isSecret($symbol . $at) ? Leak::HIDDEN : $at . self::show($from) . ' → ' . self::show($to);
-                $this->strike($function, $kind, $symbol, $detail, self::CHANGES);
+                $this->changed($function, $kind, $symbol, $detail, !is_int($to) && $this->areBothRunning($was, $now));
             }
         }
         if ($now->count > $was->count) {
@@ -119,6 +128,21 @@ final class Changes
     public function grew(string $function, string $kind, string $name, int $from, int $to, int $times): void
     {
         $this->strike($function, $kind, $name, "$from → $to", $times, $to);
+    }
+
+    private function areBothRunning(Detail $was, Detail $now): bool
+    {
+        return $this->waits && $was->call !== $now->call && $this->isRunning !== null && ($this->isRunning)($was->call);
+    }
+
+    /** @param bool $isSure two calls gave it different values while both ran: half as often will do */
+    private function changed(string $function, string $kind, string $name, string $detail, bool $isSure): void
+    {
+        if ($this->waits) {
+            $kind = 'shared';
+            $detail .= $isSure ? ': two calls set it while both ran' : ': others see it while this call waits';
+        }
+        $this->strike($function, $kind, $name, $detail, self::CHANGES, 0, 0, $isSure ? 2 : 1);
     }
 
     private static function isOther(mixed $from, mixed $to, bool $isInside): bool
@@ -193,8 +217,9 @@ final class Changes
     /**
      * @param int $size of what grows: it begins anew when it has come back
      * @param int $from it is not told before it has this size
+     * @param int $weight how many of $enough it counts for
      */
-    private function strike(string $function, string $kind, string $name, string $detail, int $enough, int $size = 0, int $from = 0): void
+    private function strike(string $function, string $kind, string $name, string $detail, int $enough, int $size = 0, int $from = 0, int $weight = 1): void
     {
         $compared = $this->compared[$function] ?? 0;
         if ($compared <= self::WARMUP) {
@@ -212,7 +237,7 @@ final class Changes
         if ($times === 0 && count($this->strikes) >= self::MAX_STRIKES) {
             unset($this->strikes[array_key_first($this->strikes)]);
         }
-        $this->strikes[$key] = [++$times, $compared, $size];
+        $this->strikes[$key] = [$times += $weight, $compared, $size];
         if ($times >= $enough && $size >= $from) {
             $this->found[$name] = Leak::of($kind, $name, $detail, false);
         }

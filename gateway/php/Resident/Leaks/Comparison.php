@@ -18,7 +18,6 @@ final class Comparison
     private const FIRST_SHARE = 20;
     private const DENSE_CALLS = 10;
 
-    private readonly Settings $settings;
     private readonly Changes $changes;
     private readonly Counts $counts;
     private readonly Walk $walk;
@@ -41,11 +40,15 @@ final class Comparison
     private int $firstNs = 0;
     private int $lookNs = 0;
 
-    public function __construct(Symbols $symbols, private readonly MemoryTrend $memory, private readonly int $first, private readonly bool $dense)
-    {
-        $this->settings = new Settings();
-        $this->changes = new Changes();
-        $this->walk = new Walk($symbols, $this->changes);
+    public function __construct(
+        Symbols $symbols,
+        private readonly Settings $settings,
+        private readonly MemoryTrend $memory,
+        private readonly int $first,
+        private readonly bool $dense,
+    ) {
+        $this->changes = new Changes(null);
+        $this->walk = new Walk($symbols, $this->changes, false);
         $this->counts = new Counts($symbols, $this->changes);
         $this->memoryMaxBytes = self::roomBytes((string) ini_get('memory_limit'));
         $this->armed = false;
@@ -77,6 +80,12 @@ final class Comparison
         return $this->quietly(fn (): array => $this->compare($function));
     }
 
+    /** Several calls ran at once: what has changed since is no single call's. */
+    public function forget(): void
+    {
+        $this->armed = false;
+    }
+
     /**
      * Behind each call of a handler that says it sets them: 25 µs.
      *
@@ -84,11 +93,11 @@ final class Comparison
      */
     public function putBackSettings(): array
     {
-        return $this->isBroken ? [] : $this->quietly($this->settings->putBack(...));
+        return $this->isBroken ? [] : $this->quietly($this->putBack(...));
     }
 
     /** Three quarters of `128M`; all there is for `-1`. */
-    private static function roomBytes(string $limit): int
+    public static function roomBytes(string $limit): int
     {
         $factor = ['k' => 1024, 'm' => 1024 ** 2, 'g' => 1024 ** 3][strtolower(substr($limit, -1))] ?? 1;
 
@@ -139,7 +148,7 @@ final class Comparison
         $bytes = memory_get_usage();
         $startedNs = hrtime(true);
         if ($this->armed) {
-            $this->changes->begin($function);
+            $this->changes->begin($function, false);
             $leaks = [...$this->look($function), ...$this->changes->take()];
             if ($this->isFirst($function)) {
                 $this->armedFor = $function;
@@ -163,6 +172,18 @@ final class Comparison
     }
 
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    private function putBack(): array
+    {
+        $leaks = $this->settings->putBack();
+        if ($leaks !== []) {
+            // There is no call that goes on with it.
+            $this->settings->takeAgain();
+        }
+
+        return $leaks;
+    }
+
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
     private function arm(): array
     {
         $startedNs = hrtime(true);
@@ -176,8 +197,8 @@ final class Comparison
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
     private function look(?string $function): array
     {
-        $leaks = $this->settings->putBack();
-        $this->walk->run($function);
+        $leaks = $this->putBack();
+        $this->walk->run($function, 0);
         $this->counts->compare($function);
         foreach ($this->walk->takeConnections() as $connection) {
             $leak = Transactions::ofConnection($connection);

@@ -26,6 +26,8 @@ final class MemoryTrend
     private ?int $collected = null;
     /** @var array<string, int> bytes that calls of each function left since the rise began */
     private array $left = [];
+    /** Calls that were not measured since what was collected: others ran at their end. */
+    private int $passed = 0;
 
     public function __construct()
     {
@@ -45,6 +47,21 @@ final class MemoryTrend
         }
 
         return ++$this->calls < self::WINDOW_CALLS ? null : $this->endWindow();
+    }
+
+    public function passOver(): void
+    {
+        ++$this->passed;
+    }
+
+    /** Nothing of the time before is comparable. */
+    public function restart(): void
+    {
+        $this->last = memory_get_usage();
+        $this->least = $this->before = PHP_INT_MAX;
+        $this->calls = $this->rising = $this->rounds = $this->passed = 0;
+        $this->collected = null;
+        $this->left = [];
     }
 
     /** What a comparison has come to hold is not the call's. */
@@ -90,6 +107,7 @@ final class MemoryTrend
         if ($this->collected === null) {
             $this->collected = $this->last;
             $this->left = [];
+            $this->passed = 0;
 
             return null;
         }
@@ -100,7 +118,7 @@ final class MemoryTrend
         }
         arsort($this->left);
         $function = (string) array_key_first($this->left);
-        $calls = self::WINDOW_CALLS * (self::WINDOWS + 1) * $this->rounds;
+        $calls = self::WINDOW_CALLS * (self::WINDOWS + 1) * $this->rounds + $this->passed;
         $leak = Leak::of('memory', "memory of $function", sprintf(
             '%.1f MB → %.1f MB in %d calls, %d bytes a call, after garbage collection',
             $this->collected / 1e6,
@@ -109,7 +127,7 @@ final class MemoryTrend
             intdiv($this->last - $this->collected, $calls),
         ), false);
         $this->collected = $this->last;
-        $this->rounds = 0;
+        $this->rounds = $this->passed = 0;
         $this->left = [];
 
         return $leak;

@@ -33,6 +33,8 @@ final class ProcessState
     private readonly bool $hasXml;
     private readonly bool $hasMultibyte;
     private readonly bool $hasSessions;
+    /** @var list<\Closure(): mixed> what undoes putting back: for a call that only waits */
+    private array $again = [];
 
     public function __construct()
     {
@@ -62,6 +64,20 @@ final class ProcessState
         Quiet::run(static fn (): mixed => http_response_code(200));
     }
 
+    /**
+     * What sets again all that was put back since it was last asked for, in this order. Not limits of time and memory,
+     * which are the whole process's, nor sessions.
+     *
+     * @return list<\Closure(): mixed>
+     */
+    public function takeAgain(): array
+    {
+        $again = $this->again;
+        $this->again = [];
+
+        return $again;
+    }
+
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
     public function putBack(): array
     {
@@ -70,10 +86,14 @@ final class ProcessState
             $leaks[] = $this->putBackFolder();
         }
         if (\umask() !== $this->umask) {
-            $leaks[] = Leak::of('umask', 'umask()', sprintf('%04o → %04o', $this->umask, umask($this->umask)), true);
+            $now = umask($this->umask);
+            $this->again[] = static fn (): int => umask($now);
+            $leaks[] = Leak::of('umask', 'umask()', sprintf('%04o → %04o', $this->umask, $now), true);
         }
         if (\date_default_timezone_get() !== $this->timezone) {
-            $leaks[] = Leak::change('timezone', 'date_default_timezone_set()', $this->timezone, date_default_timezone_get(), true);
+            $now = date_default_timezone_get();
+            $this->again[] = static fn (): bool => date_default_timezone_set($now);
+            $leaks[] = Leak::change('timezone', 'date_default_timezone_set()', $this->timezone, $now, true);
             date_default_timezone_set($this->timezone);
         }
         if (\setlocale(LC_ALL, '0') !== $this->locale) {
@@ -90,7 +110,9 @@ final class ProcessState
             $leaks[] = $this->putBackExceptionHandler($top);
         }
         if (\error_reporting() !== $this->errorLevel) {
-            $leaks[] = Leak::change('ini', 'error_reporting', $this->errorLevel, error_reporting($this->errorLevel), true);
+            $now = error_reporting($this->errorLevel);
+            $this->again[] = static fn (): int => error_reporting($now);
+            $leaks[] = Leak::change('ini', 'error_reporting', $this->errorLevel, $now, true);
         }
         if (\ini_get('max_execution_time') !== $this->timeLimit) {
             $leaks[] = Leak::change('ini', 'max_execution_time', $this->timeLimit, ini_get('max_execution_time'), true);
@@ -111,6 +133,7 @@ final class ProcessState
                 if (Quiet::run(static fn (): mixed => ini_set($name, (string) $value)) === false) {
                     ini_restore($name);
                 }
+                $this->again[] = static fn (): mixed => ini_set($name, (string) $now);
                 $leaks[] = Leak::change('ini', $name, $value, $now, ini_get($name) === $value);
             }
         }
@@ -119,10 +142,13 @@ final class ProcessState
         }
         if ($this->hasXml && \libxml_use_internal_errors($this->xmlErrors) !== $this->xmlErrors) {
             libxml_clear_errors();
+            $this->again[] = fn (): bool => libxml_use_internal_errors(!$this->xmlErrors);
             $leaks[] = Leak::change('libxml', 'libxml_use_internal_errors()', $this->xmlErrors, !$this->xmlErrors, true);
         }
         if ($this->hasMultibyte && \mb_internal_encoding() !== $this->encoding) {
-            $leaks[] = Leak::change('encoding', 'mb_internal_encoding()', $this->encoding, mb_internal_encoding(), true);
+            $now = (string) mb_internal_encoding();
+            $this->again[] = static fn (): mixed => mb_internal_encoding($now);
+            $leaks[] = Leak::change('encoding', 'mb_internal_encoding()', $this->encoding, $now, true);
             mb_internal_encoding($this->encoding);
         }
         if ($this->hasSessions && (\session_id() !== '' || isset($_SESSION))) {
@@ -143,6 +169,9 @@ final class ProcessState
     {
         $now = getcwd();
         $restored = $this->folder !== false && Quiet::run(fn (): bool => chdir($this->folder)) === true;
+        if ($now !== false) {
+            $this->again[] = static fn (): bool => chdir($now);
+        }
 
         return Leak::change('working-directory', 'chdir()', $this->folder, $now === false ? '(deleted)' : $now, $restored);
     }
@@ -152,6 +181,7 @@ final class ProcessState
     {
         $now = (string) setlocale(LC_ALL, '0');
         setlocale(LC_ALL, $this->locale);
+        $this->again[] = static fn (): mixed => setlocale(LC_ALL, $now);
         // What is told is the first category that differs: there are a dozen in one text.
         $from = explode(';', $this->locale);
         $to = explode(';', $now);
@@ -171,8 +201,10 @@ final class ProcessState
     private function putBackErrorHandler(mixed $top): array
     {
         $found = $top;
+        $taken = [];
         for ($popped = 0; $found !== $this->errorHandler && $found !== null && $popped < self::MAX_HANDLERS; ++$popped) {
             restore_error_handler();
+            $taken[] = $found;
             $found = set_error_handler(null);
             restore_error_handler();
         }
@@ -180,6 +212,12 @@ final class ProcessState
             // The call took the application's own away.
             set_error_handler($this->errorHandler);
         }
+        $this->again[] = static function () use ($taken): void {
+            // PHP does not tell the levels that each was for.
+            foreach (array_reverse($taken) as $handler) {
+                set_error_handler($handler);
+            }
+        };
 
         return $this->handlerLeak('error-handler', 'set_error_handler()', $this->errorHandler, $top);
     }
@@ -188,14 +226,21 @@ final class ProcessState
     private function putBackExceptionHandler(mixed $top): array
     {
         $found = $top;
+        $taken = [];
         for ($popped = 0; $found !== $this->exceptionHandler && $found !== null && $popped < self::MAX_HANDLERS; ++$popped) {
             restore_exception_handler();
+            $taken[] = $found;
             $found = set_exception_handler(null);
             restore_exception_handler();
         }
         if ($found !== $this->exceptionHandler) {
             set_exception_handler($this->exceptionHandler);
         }
+        $this->again[] = static function () use ($taken): void {
+            foreach (array_reverse($taken) as $handler) {
+                set_exception_handler($handler);
+            }
+        };
 
         return $this->handlerLeak('exception-handler', 'set_exception_handler()', $this->exceptionHandler, $top);
     }
@@ -210,6 +255,10 @@ final class ProcessState
     private function emptySuperglobals(): array
     {
         $leaks = [];
+        $all = [$_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST];
+        $this->again[] = static function () use ($all): void {
+            [$_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST] = $all;
+        };
         foreach (['_GET' => $_GET, '_POST' => $_POST, '_COOKIE' => $_COOKIE, '_FILES' => $_FILES, '_REQUEST' => $_REQUEST] as $name => $now) {
             if ($now !== []) {
                 $leaks[] = Leak::change('superglobal', "\$$name", [], $now, true);

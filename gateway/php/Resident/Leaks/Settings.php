@@ -13,6 +13,9 @@ final class Settings
     /** `pcntl_signal()` of these is looked at. */
     private const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGPIPE', 'SIGALRM', 'SIGTERM', 'SIGCHLD'];
 
+    /** Limits of the whole process: not for one of several calls to set. */
+    private const OF_ALL = ['max_execution_time', 'memory_limit'];
+
     /** @var array<string, string|null> */
     private readonly array $ini;
     /** @var array<string, string> */
@@ -29,6 +32,8 @@ final class Settings
     private readonly bool $hasSignals;
     /** An alarm of the application's own must go on. */
     private readonly bool $ownAlarm;
+    /** @var list<\Closure(): mixed> as in ProcessState, of php.ini and the environment */
+    private array $again = [];
 
     public function __construct()
     {
@@ -45,6 +50,15 @@ final class Settings
             pcntl_alarm($left);
         }
         $this->ownAlarm = $left > 0;
+    }
+
+    /** @return list<\Closure(): mixed> */
+    public function takeAgain(): array
+    {
+        $again = $this->again;
+        $this->again = [];
+
+        return $again;
     }
 
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
@@ -105,6 +119,9 @@ final class Settings
             if ($own === null || @ini_set($name, $own) === false) {
                 ini_restore($name);
             }
+            if ($value !== null && !in_array($name, self::OF_ALL, true)) {
+                $this->again[] = static fn (): mixed => ini_set($name, $value);
+            }
             $leaks[] = Leak::change('ini', $name, $own, $value, (string) ini_get($name) === (string) $own);
         }
 
@@ -126,6 +143,7 @@ final class Settings
                 continue;
             }
             putenv($from === null ? (string) $name : "$name=$from");
+            $this->again[] = static fn (): bool => putenv($to === null ? (string) $name : "$name=$to");
             $leaks[] = Leak::change('env', (string) $name, $from, $to, getenv((string) $name) === ($from ?? false));
         }
 

@@ -51,8 +51,13 @@ final class Walk
     private bool $whole = true;
     /** @var list<\PDO> connections met: an open transaction of one is a leak */
     private array $connections = [];
+    private int $call = 0;
 
-    public function __construct(private readonly Symbols $symbols, private readonly Changes $changes)
+    /**
+     * @param bool $interleaved calls are compared when they begin to wait, and each with the one that waited before it:
+     *                          in between, others may have changed the same
+     */
+    public function __construct(private readonly Symbols $symbols, private readonly Changes $changes, private readonly bool $interleaved)
     {
         $this->hasLazy = method_exists(\ReflectionClass::class, 'isUninitializedLazyObject');
     }
@@ -60,9 +65,11 @@ final class Walk
     /**
      * @param string|null $function whose call it was that all changes since the last walk are judged by; null for a
      *                              walk that only takes down how things stand
+     * @param int         $call     which of several at once it is; 0 where there is one at a time
      */
-    public function run(?string $function): void
+    public function run(?string $function, int $call): void
     {
+        $this->call = $call;
         $before = $this->prints;
         $this->prints = [];
         $this->met = [];
@@ -141,7 +148,11 @@ final class Walk
             if ($known === $print) {
                 continue;
             }
-            if ($known === null) {
+            if ($this->interleaved) {
+                if ($function === null) {
+                    continue;
+                }
+            } elseif ($known === null) {
                 unset($this->details[$key]);
                 continue;
             }
@@ -289,6 +300,7 @@ final class Walk
             $size > 0 ? $size : count($children),
             $size > 0 ? !$value instanceof \WeakMap : array_is_list($children),
             is_array($value) ? 'array' : $value::class,
+            $this->call,
         );
     }
 
