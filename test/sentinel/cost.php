@@ -43,6 +43,11 @@ $measure = static function (array $variants, int $calls, int $rounds): void {
         $memory->afterCall('echo');
         $comparison->afterCall('echo', $startedNs);
     };
+    $sentinel = new \FpmGateway\Resident\Sentinel(['first' => 0, 'dense' => false]);
+    $sentinel->begin(null, []);
+    $interleaving = $sentinel->interleave();
+    $aside = new Aside('echo', 1);
+    $sets = new Aside('echo', 2);
     echo "After every call, by itself:\n";
     $measure([
         'nothing' => static function (): void {
@@ -64,6 +69,27 @@ $measure = static function (array $variants, int $calls, int $rounds): void {
         },
         'umask()' => static function (): void {
             \umask();
+        },
+    ], 300, 1500);
+
+    echo "\nAround each slice of a call, of several at once:\n";
+    $written = tmpfile() ?: throw new \RuntimeException('no files');
+    stream_set_read_buffer($written, 0);
+    $measure([
+        'nothing' => static function (): void {
+        },
+        'a slice' => static function () use ($interleaving, $aside): void {
+            $interleaving->resumed($aside);
+            $interleaving->suspended($aside);
+        },
+        'whether buffers are open' => \FpmGateway\Resident\Printed::isHeld(...),
+        'what was written past PHP' => static function () use ($written): void {
+            fread($written, 1024);
+        },
+        'a slice with a time zone' => static function () use ($interleaving, $sets): void {
+            $interleaving->resumed($sets);
+            date_default_timezone_set('Asia/Tokyo');
+            $interleaving->suspended($sets);
         },
     ], 300, 1500);
 

@@ -22,6 +22,7 @@ final class Interleaving
     /** @var array<int, true> by number */
     private array $running = [];
     private int $last = 0;
+    private readonly string $level;
     private readonly FirstSlices $slices;
     private readonly MemoryAtOnce $memory;
     /** The call whose first slice is compared. */
@@ -45,6 +46,7 @@ final class Interleaving
         bool $dense,
         private readonly \Closure $news,
     ) {
+        $this->level = (string) ini_get('error_reporting');
         $this->memory = new MemoryAtOnce($memory);
         $this->slices = new FirstSlices($symbols, $memory, $first, $dense, fn (int $number): bool => isset($this->running[$number]));
     }
@@ -77,6 +79,9 @@ final class Interleaving
         if ($leaks !== []) {
             $this->setAside($aside, $leaks, $this->process->takeAgain());
         }
+        if (\ini_get('error_reporting') !== $this->level) {
+            $this->setAside($aside, [$this->putBackLevel()], []);
+        }
         $this->random->afterCall();
         if ($this->compared !== null || isset($this->setting[$aside->function])) {
             $this->look($aside);
@@ -97,6 +102,9 @@ final class Interleaving
         $leaks = $this->process->putBack();
         if ($leaks !== []) {
             $this->process->takeAgain();
+        }
+        if (ini_get('error_reporting') !== $this->level) {
+            $leaks[] = $this->putBackLevel();
         }
         if (isset($this->setting[$aside->function])) {
             array_push($leaks, ...$this->comparison->putBackSettings());
@@ -158,12 +166,28 @@ final class Interleaving
         }
     }
 
+    /**
+     * Each Fiber has a level of its own, which PHP takes from php.ini's when it begins: that is what a call changes for
+     * those that begin later.
+     *
+     * @return array{kind: string, name: string, detail: string, restored: bool}
+     */
+    private function putBackLevel(): array
+    {
+        $now = ini_get('error_reporting');
+        if ($this->level === '' || ini_set('error_reporting', $this->level) === false) {
+            ini_restore('error_reporting');
+        }
+
+        return Leak::change('ini', 'error_reporting', (int) $this->level, (int) $now, ini_get('error_reporting') === $this->level);
+    }
+
     /** @param list<\Closure(): mixed> $again */
     private static function setAgain(array $again): void
     {
         foreach ($again as $set) {
             try {
-                @$set();
+                $set();
             } catch (\Throwable) {
                 // As of a folder that is gone: the call finds what the application set.
             }

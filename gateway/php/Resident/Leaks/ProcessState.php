@@ -133,7 +133,7 @@ final class ProcessState
                 if (Quiet::run(static fn (): mixed => ini_set($name, (string) $value)) === false) {
                     ini_restore($name);
                 }
-                $this->again[] = static fn (): mixed => ini_set($name, (string) $now);
+                $this->again[] = static fn (): mixed => @ini_set($name, (string) $now);
                 $leaks[] = Leak::change('ini', $name, $value, $now, ini_get($name) === $value);
             }
         }
@@ -170,7 +170,7 @@ final class ProcessState
         $now = getcwd();
         $restored = $this->folder !== false && Quiet::run(fn (): bool => chdir($this->folder)) === true;
         if ($now !== false) {
-            $this->again[] = static fn (): bool => chdir($now);
+            $this->again[] = static fn (): bool => @chdir($now);
         }
 
         return Leak::change('working-directory', 'chdir()', $this->folder, $now === false ? '(deleted)' : $now, $restored);

@@ -120,7 +120,7 @@ final class Settings
                 ini_restore($name);
             }
             if ($value !== null && !in_array($name, self::OF_ALL, true)) {
-                $this->again[] = static fn (): mixed => ini_set($name, $value);
+                $this->again[] = static fn (): mixed => @ini_set($name, $value);
             }
             $leaks[] = Leak::change('ini', $name, $own, $value, (string) ini_get($name) === (string) $own);
         }

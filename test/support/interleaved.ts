@@ -1,0 +1,129 @@
+/** Calls of handlers that take turns in one PHP process, each in a Fiber, and what the sentinel says of each. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { temporaryFolder } from './lifetime.ts';
+import type { Leak } from './sentinel.ts';
+
+const run = promisify(execFile);
+const PHP_FOLDER = join(import.meta.dirname, '..', '..', 'gateway', 'php');
+
+export interface Interleaved {
+  /** Body of a handler that gets `$n` (the number of the call) and `$app`; `wait()` lets the others run. */
+  readonly handler: string;
+  readonly others?: Readonly<Record<string, string>>;
+  /** Declarations in namespace Shop, loaded before the sentinel begins; what it returns is `$app`. */
+  readonly app?: string;
+  readonly calls?: number;
+  /** So many run at once: each goes on in turn, and the next begins when one has ended. */
+  readonly atOnce?: number;
+  /** Functions whose handlers are said to set php.ini or the environment. */
+  readonly setting?: readonly string[];
+  readonly ini?: readonly string[];
+}
+
+export interface Turns {
+  readonly leaks: readonly Leak[];
+  /** What each call returned, by its number. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+  /** What each call printed. */
+  readonly printed: Readonly<Record<string, string>>;
+}
+
+// The order of the hooks is the one of the worker's loop.
+const RUN = `<?php
+declare(strict_types=1);
+namespace Shop {
+    function wait(): void { \\Fiber::suspend(); }
+}
+namespace {
+(static function (): void {
+    require '${PHP_FOLDER}/autoload.php';
+    chdir(__DIR__);
+    $options = json_decode((string) file_get_contents('options.json'), true);
+    $app = require __DIR__ . '/app.php';
+    $app = $app === 1 ? null : $app;
+    $handlers = [];
+    foreach ($options['functions'] as $name) {
+        $handlers[$name] = require __DIR__ . "/functions/$name.php";
+    }
+    FpmGateway\\Resident\\Printed::begin();
+    $sentinel = new FpmGateway\\Resident\\Sentinel(['first' => 20, 'dense' => false]);
+    $sentinel->watchSettings($options['setting']);
+    $sentinel->begin($app, $handlers);
+    $interleaving = $sentinel->interleave();
+    [$leaks, $outputs, $printed, $running, $n] = [[], [], [], [], 0];
+    $due = [];
+    for ($call = 1; $call <= $options['calls']; ++$call) {
+        $due = [...$due, ...array_keys($handlers)];
+    }
+    while ($due !== [] || $running !== []) {
+        while ($due !== [] && count($running) < $options['atOnce']) {
+            $name = array_shift($due);
+            $running[++$n] = [$name, new Fiber($handlers[$name]), null, null, hrtime(true)];
+            $printed[$n] = '';
+        }
+        foreach ($running as $number => [$name, $fiber, $aside, $buffers, $startedNs]) {
+            if ($aside === null) {
+                $aside = $interleaving->began($name);
+                $fiber->start($number, $app);
+            } else {
+                $interleaving->resumed($aside);
+                $buffers?->restore();
+                $fiber->resume();
+            }
+            $found = [];
+            $buffers = null;
+            if (!$fiber->isTerminated() && FpmGateway\\Resident\\Printed::isHeld()) {
+                $buffers = FpmGateway\\Resident\\Fibers\\Buffers::setAside(FpmGateway\\Resident\\Printed::level());
+                $found = $buffers->leaks;
+            }
+            $printed[$number] .= FpmGateway\\Resident\\Printed::take()['stray'] ?? '';
+            if ($fiber->isTerminated()) {
+                unset($running[$number]);
+                $outputs[$number] = $fiber->getReturn();
+                $found = $interleaving->ended($aside, $startedNs, null);
+            } else {
+                $interleaving->suspended($aside);
+                $running[$number] = [$name, $fiber, $aside, $buffers, $startedNs];
+            }
+            foreach ($found as $leak) {
+                $leaks[] = ['call' => $number] + $leak;
+            }
+        }
+    }
+    ob_end_clean();
+    fwrite(STDOUT, json_encode(['leaks' => $leaks, 'outputs' => (object) $outputs, 'printed' => (object) $printed], JSON_THROW_ON_ERROR));
+})();
+}
+`;
+
+const fileOf = (body: string): string => `<?php\ndeclare(strict_types=1);\nnamespace Shop;\n${body}\n`;
+
+/** Rejects when PHP says anything on standard error. */
+export const interleave = async (interleaved: Interleaved): Promise<Turns> => {
+  const { others = {}, calls = 40, atOnce = 3, setting = [], ini = [] } = interleaved;
+  const handlers = { echo: interleaved.handler, ...others };
+  const folder = temporaryFolder();
+  const all = {
+    'run.php': RUN,
+    'app.php': fileOf(interleaved.app ?? ''),
+    'options.json': JSON.stringify({ calls, atOnce, setting, functions: Object.keys(handlers) }),
+    ...Object.fromEntries(
+      Object.entries(handlers).map(([name, body]) => [
+        `functions/${name}.php`,
+        fileOf(`return static function (int $n, mixed $app): mixed {\n${body}\nreturn null;\n};`),
+      ]),
+    ),
+  };
+  for (const [path, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const settings = ['display_errors=stderr', 'error_reporting=-1', 'log_errors=0', ...ini];
+  const args = [...settings.flatMap((one) => ['-d', one]), join(folder, 'run.php')];
+  const { stdout, stderr } = await run('php', args, { env: { PATH: process.env.PATH } });
+  if (stderr !== '') throw new Error(stderr);
+  return JSON.parse(stdout) as Turns;
+};
