@@ -18,6 +18,8 @@ export interface Interleaved {
   readonly calls?: number;
   /** So many run at once: each goes on in turn, and the next begins when one has ended. */
   readonly atOnce?: number;
+  /** One more at once after each so many calls. */
+  readonly oneMoreEach?: number;
   /** Functions whose handlers are said to set php.ini or the environment. */
   readonly setting?: readonly string[];
   readonly ini?: readonly string[];
@@ -59,7 +61,7 @@ namespace {
         $due = [...$due, ...array_keys($handlers)];
     }
     while ($due !== [] || $running !== []) {
-        while ($due !== [] && count($running) < $options['atOnce']) {
+        while ($due !== [] && count($running) < $options['atOnce'] + intdiv($n, $options['oneMoreEach'])) {
             $name = array_shift($due);
             $running[++$n] = [$name, new Fiber($handlers[$name]), null, null, hrtime(true)];
             $printed[$n] = '';
@@ -82,7 +84,14 @@ namespace {
             $printed[$number] .= FpmGateway\\Resident\\Printed::take()['stray'] ?? '';
             if ($fiber->isTerminated()) {
                 unset($running[$number]);
-                $outputs[$number] = $fiber->getReturn();
+                // Kept for those who ask: it is memory that grows.
+                $output = $fiber->getReturn();
+                if ($output !== null) {
+                    $outputs[$number] = $output;
+                }
+                if ($printed[$number] === '') {
+                    unset($printed[$number]);
+                }
                 $found = $interleaving->ended($aside, $startedNs, null);
             } else {
                 $interleaving->suspended($aside);
@@ -103,13 +112,13 @@ const fileOf = (body: string): string => `<?php\ndeclare(strict_types=1);\nnames
 
 /** Rejects when PHP says anything on standard error. */
 export const interleave = async (interleaved: Interleaved): Promise<Turns> => {
-  const { others = {}, calls = 40, atOnce = 3, setting = [], ini = [] } = interleaved;
+  const { others = {}, calls = 40, atOnce = 3, oneMoreEach = 1e9, setting = [], ini = [] } = interleaved;
   const handlers = { echo: interleaved.handler, ...others };
   const folder = temporaryFolder();
   const all = {
     'run.php': RUN,
     'app.php': fileOf(interleaved.app ?? ''),
-    'options.json': JSON.stringify({ calls, atOnce, setting, functions: Object.keys(handlers) }),
+    'options.json': JSON.stringify({ calls, atOnce, oneMoreEach, setting, functions: Object.keys(handlers) }),
     ...Object.fromEntries(
       Object.entries(handlers).map(([name, body]) => [
         `functions/${name}.php`,

@@ -26,8 +26,6 @@ final class MemoryTrend
     private ?int $collected = null;
     /** @var array<string, int> bytes that calls of each function left since the rise began */
     private array $left = [];
-    /** Calls that were not measured since what was collected: others ran at their end. */
-    private int $passed = 0;
 
     public function __construct()
     {
@@ -49,9 +47,10 @@ final class MemoryTrend
         return ++$this->calls < self::WINDOW_CALLS ? null : $this->endWindow();
     }
 
+    /** A call at whose end more others waited than at those that are measured: a window ends with one of these. */
     public function passOver(): void
     {
-        ++$this->passed;
+        ++$this->calls;
     }
 
     /** Nothing of the time before is comparable. */
@@ -59,7 +58,7 @@ final class MemoryTrend
     {
         $this->last = memory_get_usage();
         $this->least = $this->before = PHP_INT_MAX;
-        $this->calls = $this->rising = $this->rounds = $this->passed = 0;
+        $this->calls = $this->rising = $this->rounds = 0;
         $this->collected = null;
         $this->left = [];
     }
@@ -107,7 +106,6 @@ final class MemoryTrend
         if ($this->collected === null) {
             $this->collected = $this->last;
             $this->left = [];
-            $this->passed = 0;
 
             return null;
         }
@@ -118,7 +116,7 @@ final class MemoryTrend
         }
         arsort($this->left);
         $function = (string) array_key_first($this->left);
-        $calls = self::WINDOW_CALLS * (self::WINDOWS + 1) * $this->rounds + $this->passed;
+        $calls = self::WINDOW_CALLS * (self::WINDOWS + 1) * $this->rounds;
         $leak = Leak::of('memory', "memory of $function", sprintf(
             '%.1f MB → %.1f MB in %d calls, %d bytes a call, after garbage collection',
             $this->collected / 1e6,
@@ -127,7 +125,7 @@ final class MemoryTrend
             intdiv($this->last - $this->collected, $calls),
         ), false);
         $this->collected = $this->last;
-        $this->rounds = $this->passed = 0;
+        $this->rounds = 0;
         $this->left = [];
 
         return $leak;
