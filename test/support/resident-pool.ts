@@ -67,7 +67,8 @@ export const startConcurrent = async (
   const named = Object.entries(functions).map(([name, source]) => {
     const [body, contract = ''] = typeof source === 'string' ? [source] : source;
     const all = contract.includes('concurrency:') ? contract : `concurrency: 1000, ${contract}`;
-    return [name, name.includes('/') ? source : [body, `engine: 'resident', ${all}`]] as const;
+    const own: readonly [string, string] = [body, `engine: 'resident', ${all}`];
+    return [name, name.includes('/') ? source : own] as const;
   });
   const files: Functions = bootstrap === undefined ? {} : { 'app/app.php': bootstrap };
   const project = functionsProject({ ...Object.fromEntries(named), ...files }, lifetime);

@@ -40,6 +40,7 @@ final class Printed
     public static function isNothing(): bool
     {
         return ob_get_level() === self::$level && ob_get_length() === 0 && self::$bytes === 0;
+    }
 
     /** Whether the call that runs has buffers of its own open. */
     public static function isHeld(): bool
