@@ -6,9 +6,16 @@ namespace FpmGateway;
 
 use FpmGateway\Client\CallFailed;
 use FpmGateway\Client\Client;
+use FpmGateway\Client\Deadline;
+use FpmGateway\Client\Options;
 use FpmGateway\Client\Pending;
 use FpmGateway\Client\Result;
 use FpmGateway\Client\Surroundings;
+use FpmGateway\Net\Fetch;
+use FpmGateway\Net\Streams;
+use FpmGateway\Pooling\Loan;
+use FpmGateway\Pooling\Pool;
+use FpmGateway\Pooling\Sockets;
 
 /** One invocation of a function, as its handler sees it. */
 final class Call
@@ -16,16 +23,24 @@ final class Call
     private const MAX_LOGS = 100;
     private const MAX_MESSAGE_BYTES = 8192;
     private const MAX_CONTEXT_BYTES = 4096;
+    private const FETCH_MAX_BYTES = 8_388_608;
     private const LEVELS = ['debug', 'info', 'warn', 'error'];
 
     private static int $begun = 0;
     private static int $running = 0;
+    /** @var \WeakMap<object, int>|null of calls that run at once */
+    private static ?\WeakMap $numbers = null;
 
-    private readonly int $number;
 
     /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
     private array $logs = [];
     private int $droppedLogs = 0;
+    /** @var list<callable(): mixed> behind those */
+    private array $ends = [];
+    /** @var array<string, Loan> by the name of their pool */
+    private array $loans = [];
+    /** @var (\Closure(string, string, array<string, string>, string): Fetched)|null of unit tests: there it is */
+    private ?\Closure $fakeFetch = null;
     /** @var list<callable(): void> */
     private array $resets = [];
     /** What all workers of this pool share. Attached pools have none: a \LogicException says so. */
@@ -53,7 +68,9 @@ final class Call
         // Only then does `__get` see who asks for it first: a call that does not use it pays for nothing else.
         unset($this->cache);
         // Not for one of a unit test.
-        $this->number = $client === null ? self::$running = ++self::$begun : 0;
+        if ($client === null) {
+            self::$running = ++self::$begun;
+        }
     }
 
     /**
@@ -66,19 +83,13 @@ final class Call
         if (Wait::$scheduler === null) {
             return self::$running;
         }
-        $call = Wait::$scheduler->owner();
+        $owner = Wait::$scheduler->owner();
+        if ($owner === null) {
+            return 0;
+        }
+        self::$numbers ??= new \WeakMap();
 
-        return $call instanceof self ? $call->number : 0;
-    }
-
-    /**
-     * Answers to nested calls that came while something else was waited for.
-     *
-     * @internal
-     */
-    public function receive(): void
-    {
-        $this->client?->receive();
+        return self::$numbers[$owner] ??= ++self::$begun;
     }
 
     public function __get(string $name): Cache
@@ -93,15 +104,24 @@ final class Call
     /**
      * A call for unit tests of handlers: `(require 'functions/echo.php')(['name' => 'Ada'], Call::fake())`.
      *
+     * `sleep()` comes back at once; pools make their connections as ever, for this call alone.
+     *
      * @param array<string, mixed> $answers of the functions that the handler calls: see `Client::fake()`
+     * @param (\Closure(string, string, array<string, string>, string): Fetched)|null $fetch gets URL, method, headers and body
      */
-    public static function fake(string $function = 'fake', int $attempt = 1, float $budgetMs = 30_000.0, array $answers = []): self
-    {
+    public static function fake(
+        string $function = 'fake',
+        int $attempt = 1,
+        float $budgetMs = 30_000.0,
+        array $answers = [],
+        ?\Closure $fetch = null,
+    ): self {
         $traceparent = '00-' . bin2hex(random_bytes(16)) . '-' . bin2hex(random_bytes(8)) . '-01';
         $client = Client::fake($answers);
 
         $call = new self('00000000-0000-7000-8000-000000000000', $function, $attempt, hrtime(true), $budgetMs, $traceparent, '', $client);
         $call->cache = Cache::fake();
+        $call->fakeFetch = $fetch ?? static fn (string $url): never => throw new \LogicException("This fake has no answer of $url: give one, as in Call::fake(fetch: static fn (string \$url) => new Fetched(200, [], '…')).");
 
         return $call;
     }
@@ -206,6 +226,121 @@ final class Call
         return $this->client()->stream($function, $input, $timeoutMs);
     }
 
+    /**
+     * Waits. In a concurrent worker others run in the meantime.
+     *
+     * @throws DeadlineExceeded|Cancelled there, when the time of the call is over or nobody wants its answer any more
+     */
+    public function sleep(float|int $ms): void
+    {
+        if (!($ms >= 0 && $ms <= 86_400_000)) {
+            throw new \InvalidArgumentException("sleep() takes 0 to 86,400,000 ms, and this is $ms.");
+        }
+        if ($this->fakeFetch === null) {
+            Wait::sleep((float) $ms);
+        }
+    }
+
+    /**
+     * An HTTP/1.1 request to any server, by http:// or https://. The answer comes back whatever its status; redirects are
+     * not followed: its `location` header says where to. Each has a connection of its own. Names are looked up by PHP,
+     * which all calls of the worker wait for.
+     *
+     * @param array<string, string> $headers
+     * @param int|null              $timeoutMs from here to the whole answer; null: what the call has left
+     * @param int                   $maxBytes  of the answer's body
+     *
+     * @throws StreamFailed where there is no whole answer
+     */
+    public function fetch(
+        string $url,
+        string $method = 'GET',
+        array $headers = [],
+        string $body = '',
+        ?int $timeoutMs = null,
+        int $maxBytes = self::FETCH_MAX_BYTES,
+    ): Fetched {
+        return $this->fakeFetch !== null
+            ? ($this->fakeFetch)($url, $method, $headers, $body)
+            : Fetch::run($url, $method, $headers, $body, $maxBytes, $this->deadline($timeoutMs));
+    }
+
+    /**
+     * A stream for `read()` and `write()`. It ends with the call; close it by fclose() where it is not needed any more.
+     *
+     * @param string   $target    `tcp://host:port`, `tls://host:port` or `unix:///path`. Names: see `fetch()`
+     * @param int|null $timeoutMs null: what the call has left
+     *
+     * @return resource that does not block
+     *
+     * @throws StreamFailed
+     */
+    public function connect(string $target, ?int $timeoutMs = null)
+    {
+        $stream = Streams::connect($target, $this->deadline($timeoutMs));
+        $this->atEnd(static fn () => Sockets::close($stream));
+
+        return $stream;
+    }
+
+    /**
+     * What has come, waited for.
+     *
+     * @param resource $stream    of `connect()`, or any other that PHP can wait for
+     * @param int      $bytes     at most; fewer come where no more are there
+     * @param int|null $timeoutMs null: what the call has left
+     *
+     * @return string '' at its end
+     *
+     * @throws StreamFailed
+     */
+    public function read($stream, int $bytes = 65_536, ?int $timeoutMs = null): string
+    {
+        return Streams::read($stream, $bytes, $this->deadline($timeoutMs));
+    }
+
+    /**
+     * Writes all of it.
+     *
+     * @param resource $stream
+     * @param int|null $timeoutMs null: what the call has left
+     *
+     * @throws StreamFailed
+     */
+    public function write($stream, string $bytes, ?int $timeoutMs = null): void
+    {
+        Streams::write($stream, $bytes, $this->deadline($timeoutMs));
+    }
+
+    /**
+     * A connection to something, of this call alone until it ends: made when there is none, kept for the next call, and
+     * the same one at each use within a call. In a concurrent worker calls get one each, at most `$max` at once; the
+     * others wait in line. PDO that is left in a transaction is rolled back.
+     *
+     *     $db = $call->pool('shop', static fn (): PDO => new PDO('mysql:host=db;dbname=shop', 'shop', $password));
+     *
+     * @param string                          $name   of the pool, in this worker
+     * @param callable(): (object|resource)   $make   opens a connection
+     * @param int                             $max    connections at once
+     * @param int                             $idleMs unused for longer, it is not used again
+     * @param (callable(mixed): bool)|null    $isGood asked before a connection is used in another call; null: PDO is asked `SELECT 1`, others are taken to be
+     *
+     * @return object|resource
+     *
+     * @throws DeadlineExceeded|StreamFailed where all were in use until the time of the call was over
+     */
+    public function pool(string $name, callable $make, int $max = 8, int $idleMs = 60_000, ?callable $isGood = null): mixed
+    {
+        if (!isset($this->loans[$name])) {
+            if ($this->loans === []) {
+                $this->atEnd($this->giveBack(...));
+            }
+            $this->loans[$name] = Pool::of($name, $this->fakeFetch !== null)->lend($make, $max, $idleMs, $isGood, $this->deadline(null));
+        }
+
+        return $this->loans[$name]->connection();
+    }
+
     /** Milliseconds until the gateway stops this worker; never negative. Give nested calls and queries no more. */
     public function remainingMs(): float
     {
@@ -292,8 +427,49 @@ final class Call
         self::$running = 0;
         $resets = $this->resets;
         $this->resets = [];
+        if ($this->ends !== []) {
+            array_push($resets, ...$this->ends);
+            $this->ends = [];
+        }
 
         return $resets;
+    }
+
+    /** Behind what the handler has asked for. */
+    private function atEnd(\Closure $do): void
+    {
+        if (Wait::$scheduler?->owner() === null) {
+            $this->ends[] = $do;
+        } else {
+            Wait::$scheduler->atEnd($do);
+        }
+    }
+
+    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> connections that are still in use */
+    private function giveBack(): array
+    {
+        $loans = $this->loans;
+        $this->loans = [];
+        $leaks = [];
+        while (($loan = array_pop($loans)) !== null) {
+            $held = $loan->end();
+            if ($held !== null) {
+                $leaks[] = $held;
+            }
+        }
+
+        return $leaks;
+    }
+
+    private function deadline(?int $timeoutMs): Deadline
+    {
+        $deadline = Deadline::in($this->remainingMs());
+        if ($timeoutMs !== null) {
+            Options::assertWithin('timeoutMs', $timeoutMs, 1, 86_400_000);
+            $deadline = $deadline->orIn($timeoutMs);
+        }
+
+        return $deadline;
     }
 
     /** Entries not kept because the call had written 100 already. */

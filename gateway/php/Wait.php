@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
+use FpmGateway\Client\Nested;
 use FpmGateway\Client\Readiness;
 
 /** How calls wait. In a concurrent worker others run in the meantime; elsewhere the process blocks: it has nothing else to do. */
@@ -44,11 +45,8 @@ final class Wait
         if (self::$scheduler === null) {
             return Readiness::select($read, $write, $waitMs);
         }
-        $call = self::$scheduler->owner();
-        if ($call instanceof Call) {
-            // Answers to its nested calls that nobody has taken would end this wait at once, again and again.
-            $call->receive();
-        }
+        // Answers to nested calls that nobody has taken would end this wait at once, again and again.
+        Nested::receive();
 
         return self::$scheduler->select($read, $write, $waitMs);
     }

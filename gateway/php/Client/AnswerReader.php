@@ -28,8 +28,23 @@ final class AnswerReader
      * @param \Closure(Head): void   $onHead
      * @param \Closure(string): void $onBody
      */
-    public function __construct(private readonly \Closure $onHead, private readonly \Closure $onBody)
+    public function __construct(
+        private readonly \Closure $onHead,
+        private readonly \Closure $onBody,
+        private readonly bool $isOfGateway = true,
+        private readonly bool $hasBody = true,
+    ) {
+    }
+
+    /**
+     * Of a server that may answer without a length, and end the connection behind it.
+     *
+     * @param \Closure(Head): void   $onHead
+     * @param \Closure(string): void $onBody
+     */
+    public static function ofAnyServer(\Closure $onHead, \Closure $onBody, string $method): self
     {
+        return new self($onHead, $onBody, false, $method !== 'HEAD');
     }
 
     public function isDone(): bool
@@ -111,7 +126,7 @@ final class AnswerReader
         $this->state = $this->bodyState($head);
         ($this->onHead)($head);
         // A proxy that speaks HTTP/1.0 may do so, the gateway and HTTP/1.1 do not.
-        if ($this->state === 'close' && $head->isHttp11 && $head->isSuccess()) {
+        if ($this->isOfGateway && $this->state === 'close' && $head->isHttp11 && $head->isSuccess()) {
             throw new \UnexpectedValueException('it has neither a length nor chunks, so that a cut would look like its end');
         }
 
@@ -140,7 +155,7 @@ final class AnswerReader
     {
         $coding = strtolower($head->header('transfer-encoding'));
         $length = $head->header('content-length');
-        if ($head->status === 204 || $head->status === 304) {
+        if ($head->status === 204 || $head->status === 304 || !$this->hasBody) {
             return 'done';
         }
         if ($coding !== '') {

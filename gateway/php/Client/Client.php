@@ -126,12 +126,6 @@ final class Client
         ), null, Wait::$scheduler === null ? null : new Nested(Wait::$scheduler));
     }
 
-    /** @internal answers that came while something else was waited for */
-    public function receive(): void
-    {
-        $this->loop?->receive();
-    }
-
     /**
      * For unit tests: nothing is sent, and each function answers what is said here.
      *

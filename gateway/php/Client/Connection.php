@@ -102,6 +102,12 @@ final class Connection
         return $this->state === 'ready';
     }
 
+    /** It waits for bytes of TLS; one that is not ready otherwise waits to be connected. */
+    public function isSecuring(): bool
+    {
+        return $this->state === 'securing';
+    }
+
     /** Since it was opened. */
     public function readBytes(): int
     {

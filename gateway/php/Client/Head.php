@@ -15,7 +15,7 @@ final class Head
     public function __construct(
         public readonly int $status,
         public readonly bool $isHttp11,
-        private readonly array $headers,
+        public readonly array $headers,
     ) {
     }
 

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway\Client;
 
-use FpmGateway\Call;
+use FpmGateway\Pooling\Places;
 use FpmGateway\Pooling\Sockets;
 use FpmGateway\Wait;
 
@@ -25,8 +25,8 @@ final class Loop
     /** @var list<\Closure(): void> callbacks of the application that are due */
     private array $due = [];
     private int $pid;
-    /** In a worker that runs many calls at once: the one that made this. */
-    private readonly int $call;
+    /** @var \WeakReference<object>|null in a worker that runs many calls at once: the one that made this */
+    private readonly ?\WeakReference $owner;
     /** @var list<Transfer> that need a socket, and have no place for one yet */
     private array $inLine = [];
 
@@ -35,10 +35,14 @@ final class Loop
     {
         $this->waiting = new Waiting();
         $this->pid = (int) getmypid();
-        $this->call = self::isAmongMany() ? Call::running() : 0;
-        if ($this->call !== 0) {
+        $owner = self::isAmongMany() ? Wait::$scheduler?->owner() : null;
+        $this->owner = $owner === null ? null : \WeakReference::create($owner);
+        if ($owner !== null) {
             // What is held by nobody any more but by itself would keep its sockets until PHP collects its garbage.
-            Wait::$scheduler?->atEnd($this->leave(...));
+            Wait::$scheduler?->atEnd($this->close(...));
+            if ($nested !== null) {
+                Nested::belongs($owner, $this);
+            }
         }
     }
 
@@ -134,7 +138,7 @@ final class Loop
         $this->nested?->drop($transfer);
         $connection = $this->connectionOf($transfer);
         if ($connection !== null) {
-            $this->close($connection);
+            $this->closeOne($connection);
         }
     }
 
@@ -181,7 +185,7 @@ final class Loop
 
             return;
         }
-        if ($this->call !== 0) {
+        if ($this->owner !== null) {
             $transfer->place ??= Sockets::ask();
             if (!$transfer->place->isGranted()) {
                 $this->inLine[] = $transfer;
@@ -224,6 +228,9 @@ final class Loop
 
     private function startInLine(): void
     {
+        if ($this->inLine !== []) {
+            Sockets::sweep();
+        }
         foreach ($this->inLine as $key => $transfer) {
             if ($transfer->isOver() || $transfer->place?->isGranted() === true) {
                 unset($this->inLine[$key]);
@@ -286,12 +293,12 @@ final class Loop
 
             return;
         } catch (CallFailed $failure) {
-            $this->close($connection);
+            $this->closeOne($connection);
             $this->failed($transfer, $failure);
 
             return;
         } catch (\Throwable $ofApplication) {
-            $this->close($connection);
+            $this->closeOne($connection);
             $transfer->fail($transfer->failure('cancelled', sprintf('What was to be sent could not be made: %s', $ofApplication->getMessage()), $ofApplication));
 
             throw $ofApplication;
@@ -305,7 +312,7 @@ final class Loop
     {
         unset($this->busy[spl_object_id($connection)]);
         // Thousands of calls that keep a few each would leave no socket to the others.
-        if ($this->call === 0 && $connection->release() && count($this->idle) < $this->options->concurrency) {
+        if ($this->owner === null && $connection->release() && count($this->idle) < $this->options->concurrency) {
             $this->idle[] = $connection;
         } else {
             $connection->close();
@@ -319,7 +326,7 @@ final class Loop
 
     private function broke(Connection $connection, Transfer $transfer, Broken $broken): void
     {
-        $this->close($connection);
+        $this->closeOne($connection);
         if ($connection->isReused() && $transfer->mayMove()) {
             $this->start($transfer, true);
 
@@ -341,7 +348,7 @@ final class Loop
         }
     }
 
-    private function close(Connection $connection): void
+    private function closeOne(Connection $connection): void
     {
         unset($this->busy[spl_object_id($connection)]);
         $connection->close();
@@ -356,7 +363,7 @@ final class Loop
             if ($transfer === null || $connection->dueAtMs() > $nowMs) {
                 continue;
             }
-            $this->close($connection);
+            $this->closeOne($connection);
             if ($transfer->endsAtMs() <= $nowMs) {
                 $transfer->fail($this->late($transfer));
             } else {
@@ -371,7 +378,7 @@ final class Loop
         }
         foreach ($this->inLine as $transfer) {
             if ($transfer->endsAtMs() <= $nowMs) {
-                $transfer->fail($transfer->failure('client-timeout', 'The time of the call was over before there was a socket for it: ' . Sockets::why()));
+                $transfer->fail($transfer->failure('client-timeout', 'The time of the call was over while it waited in line: ' . Sockets::why()));
             }
         }
         foreach ($this->waiting->takeLate() as $transfer) {
@@ -381,9 +388,7 @@ final class Loop
 
     private function late(Transfer $transfer): CallFailed
     {
-        return $transfer->failure('client-timeout', $transfer->isSent()
-            ? 'The gateway had not answered when the time of the call was over.'
-            : 'The time of the call was over before its request was written.');
+        return $transfer->failure('client-timeout', $transfer->lateText());
     }
 
     /** When something has to be done even if nothing comes. */
@@ -391,7 +396,7 @@ final class Loop
     {
         $nextMs = min($this->waiting->nextMs($this->hasPlace()), $this->nested?->dueAtMs() ?? INF);
         foreach ($this->inLine as $transfer) {
-            $nextMs = min($nextMs, $transfer->endsAtMs());
+            $nextMs = min($nextMs, $transfer->endsAtMs(), Deadline::nowMs() + Places::LOOK_MS);
         }
         foreach ($this->busy as $connection) {
             $nextMs = min($nextMs, $connection->dueAtMs());
@@ -419,7 +424,7 @@ final class Loop
     {
         foreach ($this->busy as $connection) {
             $transfer = $connection->transfer();
-            $this->close($connection);
+            $this->closeOne($connection);
             $transfer?->fail($transfer->failure('network-failed', $broken->getMessage(), $broken));
         }
     }
@@ -453,13 +458,13 @@ final class Loop
     /** Two calls that wait for one client would take each other's answers away. */
     private function assertOwn(): void
     {
-        if (self::isAmongMany() && Call::running() !== $this->call) {
+        if (self::isAmongMany() && Wait::$scheduler?->owner() !== $this->owner?->get()) {
             throw new \LogicException('This client is not of the call that uses it. In a worker that runs many calls at once each has its own: use $call->client(), or Client::connect() in the handler.');
         }
     }
 
-    /** The call has ended. What it left open ends with it. */
-    private function leave(): void
+    /** Nobody waits any more. What it left open ends with it. */
+    public function close(): void
     {
         foreach ([...$this->busy, ...$this->idle] as $connection) {
             $connection->close();

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace FpmGateway\Client;
 
 use FpmGateway\Scheduler;
+use FpmGateway\Wait;
 
 /**
  * Calls that go over the socket on which the worker itself serves, in workers that run many calls at once: there a
@@ -17,8 +18,26 @@ final class Nested
     /** @var array<int, CallTransfer> by number: on their way */
     private array $calls = [];
 
+    /** @var \WeakMap<object, Loop>|null by the call that it is of */
+    private static ?\WeakMap $loops = null;
+
     public function __construct(private readonly Scheduler $scheduler)
     {
+    }
+
+    public static function belongs(object $owner, Loop $loop): void
+    {
+        self::$loops ??= new \WeakMap();
+        self::$loops[$owner] = $loop;
+    }
+
+    /** What came for the running call while it waited for something else. */
+    public static function receive(): void
+    {
+        $owner = self::$loops === null ? null : Wait::$scheduler?->owner();
+        if ($owner !== null) {
+            (self::$loops[$owner] ?? null)?->receive();
+        }
     }
 
     /** Others have a body made in pieces, or an answer taken in pieces: they use a connection. */

@@ -78,6 +78,14 @@ abstract class Transfer
         return $this->deadline->atMs + ($this->isSent ? self::GRACE_MS : 0.0);
     }
 
+    /** Said of it where it has come to its time limit. */
+    public function lateText(): string
+    {
+        return $this->isSent
+            ? 'The gateway had not answered when the time of the call was over.'
+            : 'The time of the call was over before its request was written.';
+    }
+
     /** On another connection, from its start. */
     public function begin(): void
     {

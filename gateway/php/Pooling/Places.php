@@ -15,11 +15,15 @@ use FpmGateway\Wait;
  */
 final class Places
 {
+    /** How often to look for places whose holder has left without a word. */
+    public const LOOK_MS = 50.0;
+
     private int $taken = 0;
     /** @var \SplQueue<\WeakReference<Place>> weak: who left the line leaves no trace */
     private \SplQueue $line;
 
-    public function __construct(private int $max)
+    /** @param (\Closure(): void)|null $sweep ends places whose holder has left without a word */
+    public function __construct(private int $max, private readonly ?\Closure $sweep = null)
     {
         $this->line = new \SplQueue();
     }
@@ -33,6 +37,9 @@ final class Places
     /** Granted at once, or in line: then its call is woken when it is. */
     public function ask(): Place
     {
+        if ($this->taken >= $this->max) {
+            $this->sweep();
+        }
         $place = new Place($this);
         if ($this->taken < $this->max && $this->line->isEmpty()) {
             ++$this->taken;
@@ -63,7 +70,8 @@ final class Places
                 if ($leftMs <= 0 || Wait::$scheduler === null) {
                     return null;
                 }
-                Wait::$scheduler->sleep($leftMs);
+                Wait::$scheduler->sleep($this->sweep === null ? $leftMs : min($leftMs, self::LOOK_MS));
+                $this->sweep();
             }
         } catch (DeadlineExceeded $late) {
             throw new DeadlineExceeded("The time of the call ran out while it waited in line: $why", 0, $late);
@@ -77,6 +85,13 @@ final class Places
     {
         --$this->taken;
         $this->grant();
+    }
+
+    public function sweep(): void
+    {
+        if ($this->sweep !== null) {
+            ($this->sweep)();
+        }
     }
 
     private function grant(): void
