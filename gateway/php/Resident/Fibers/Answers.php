@@ -25,8 +25,12 @@ final class Answers
     public ?Task $task = null;
     private int $served = 0;
 
-    public function __construct(private readonly Behind $behind, private readonly Live $live, private readonly int $pid)
-    {
+    public function __construct(
+        private readonly Behind $behind,
+        private readonly Surroundings $surroundings,
+        private readonly Live $live,
+        private readonly int $pid,
+    ) {
     }
 
     /** False when the gateway is gone. */
@@ -46,6 +50,7 @@ final class Answers
         if ($running === 1) {
             $this->alone($task);
         }
+        $this->surroundings->ended($task);
         if ($this->behind->late !== []) {
             array_push($task->leaks, ...$this->behind->takeLate());
         }
@@ -120,7 +125,7 @@ final class Answers
             $this->behind->tell($thrown);
             $this->behind->release($thrown);
         }
-        array_push($task->leaks, ...Printed::leaks(), ...$this->behind->compare($task->function, $task->startedNs));
+        array_push($task->leaks, ...Printed::leaks());
     }
 
     /** One may return what it found, as leaks are told. */

@@ -21,9 +21,14 @@ final class Runners
     public function __construct(\Closure $run)
     {
         $this->body = static function () use ($run): void {
+            // PHP gives each Fiber one of its own, which stays when a call has changed it.
+            $level = \error_reporting();
             // Nothing keeps a call that has ended.
             while (true) {
                 $run(\Fiber::suspend());
+                if (\error_reporting() !== $level) {
+                    \error_reporting($level);
+                }
             }
         };
     }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace FpmGateway\Resident\Fibers;
 
 use FpmGateway\Call;
+use FpmGateway\Resident\Leaks\Aside;
 use FpmGateway\Resident\Reply;
 use FpmGateway\Resident\Request;
 
@@ -52,6 +53,10 @@ final class Task
     public string $stray = '';
     public int $strayBytes = 0;
     public string $stderr = '';
+    /** What it set, and others must not see while it waits; null before it runs. */
+    public ?Aside $aside = null;
+    /** Output buffers that it holds while it waits. */
+    public ?Buffers $buffers = null;
     public int $suspensions = 0;
     public int $cpuNs = 0;
     /** Its longest slice, and how many other calls waited in the meantime. */

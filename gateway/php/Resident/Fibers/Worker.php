@@ -34,6 +34,7 @@ final class Worker
     private readonly Waiting $waiting;
     private readonly Requests $requests;
     private readonly Behind $behind;
+    private readonly Surroundings $surroundings;
     private readonly Slices $slices;
     private readonly Answers $answers;
     private readonly Loop $loop;
@@ -75,8 +76,9 @@ final class Worker
         $handling = new Handling($application, false);
         $memory = new Memory((int) $start->callMemoryBytes);
         $calls = new Calls($handling, $this->behind, $this->waiting, $this->output, $memory, $marks, $this->pid);
-        $this->slices = new Slices($this->waiting, new Surroundings($this->stderr, $this->behind), $this->output, $this->behind, $this->pid);
-        $this->answers = new Answers($this->behind, $this->waiting->live, $this->pid);
+        $this->surroundings = new Surroundings($this->stderr, $this->behind);
+        $this->slices = new Slices($this->waiting, $this->surroundings, $this->output, $this->behind, $this->pid);
+        $this->answers = new Answers($this->behind, $this->surroundings, $this->waiting->live, $this->pid);
         $priming = new Priming($application, $bornNs);
         $this->loop = new Loop($connection, $this->requests, $this->waiting, $calls, $this->slices, $this->answers, $this->output, $priming, $this->loaded(...));
     }
@@ -88,6 +90,7 @@ final class Worker
         $this->slices->signals = $signals;
         $this->sentinel?->watchSettings($this->application->setting());
         $this->sentinel?->begin($this->application->app, $this->application->runs());
+        $this->surroundings->interleaving = $this->sentinel?->interleave();
     }
 
     private function serve(): never
@@ -121,8 +124,8 @@ final class Worker
         @ini_set('memory_limit', '-1');
         $this->output->holds = false;
         if ($task !== null) {
-            $surroundings = new Surroundings($this->stderr, $this->behind);
-            $surroundings->suspended($task);
+            $task->ended = true;
+            $this->surroundings->suspended($task);
             $this->answers->endAbruptly($task, Handling::members($fatal ?? ['outcome' => 'exit']));
         }
         $this->confirm();

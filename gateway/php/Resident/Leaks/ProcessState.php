@@ -38,6 +38,8 @@ final class ProcessState
 
     public function __construct()
     {
+        // As error_reporting() writes it when it is put back: a php.ini may have none, or -1.
+        ini_set('error_reporting', (string) error_reporting());
         $ini = [];
         foreach (self::INI as $name) {
             $ini[$name] = ini_get($name);
