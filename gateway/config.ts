@@ -64,14 +64,77 @@ const poolCommon = {
     .describe('file below the project that handlers need first, such as `vendor/autoload.php`'),
 };
 
-/** Workers of the resident engine. They are there when the pool has functions that say `engine: 'resident'`. */
-const resident = z.strictObject({
-  workers: z
+const workersInAll = z.int().min(1).max(1000);
+
+/** How many workers: always as many (`workers`), or as load asks for. */
+const size = {
+  workers: workersInAll
+    .optional()
+    .describe(
+      'PHP processes, each serving one call at a time, all of them always there; default: twice the cores, at least 4',
+    ),
+  minWorkers: z
     .int()
-    .min(1)
+    .min(0)
     .max(1000)
-    .default(() => Math.max(4, 2 * availableParallelism()))
-    .describe('PHP processes, each serving one call at a time; default: twice the cores, at least 4'),
+    .optional()
+    .describe(
+      'instead of `workers`: so many stay when nobody calls; 0: the pool sleeps then; default: 1 where `maxWorkers` is given',
+    ),
+  maxWorkers: workersInAll
+    .optional()
+    .describe('instead of `workers`: so many there may be; default: twice the cores, at least 4 and `minWorkers`'),
+};
+
+interface SizeMembers {
+  readonly workers?: number | undefined;
+  readonly minWorkers?: number | undefined;
+  readonly maxWorkers?: number | undefined;
+  readonly pm?: 'static' | 'dynamic' | 'ondemand' | undefined;
+}
+
+export interface PoolSize {
+  /** That stay when nobody calls. 0: it sleeps then. */
+  readonly minWorkers: number;
+  readonly maxWorkers: number;
+}
+
+const ofShortForm = ({ workers, pm }: SizeMembers): PoolSize => {
+  const maxWorkers = workers ?? Math.max(4, 2 * availableParallelism());
+  if (pm === 'ondemand') return { minWorkers: 0, maxWorkers };
+  return { minWorkers: pm === 'dynamic' ? Math.ceil(maxWorkers / 4) : maxWorkers, maxWorkers };
+};
+
+const ofBounds = ({ minWorkers, maxWorkers }: SizeMembers): PoolSize => ({
+  minWorkers: minWorkers ?? 1,
+  maxWorkers: maxWorkers ?? Math.max(4, 2 * availableParallelism(), minWorkers ?? 0),
+});
+
+/** Inner code knows two numbers, however they were said. */
+const resolveSize = <T extends SizeMembers>(
+  members: T,
+  context: z.core.$RefinementCtx<T>,
+): Omit<T, keyof SizeMembers> & PoolSize => {
+  const { workers, minWorkers, maxWorkers, pm, ...rest } = members;
+  const isBounded = minWorkers !== undefined || maxWorkers !== undefined;
+  const refuse = (member: keyof SizeMembers, message: string): void => {
+    context.issues.push({ code: 'custom', path: [member], message, input: members[member] });
+  };
+  const twice = 'says again how many workers there are, beside minWorkers and maxWorkers: leave it out';
+  if (isBounded && workers !== undefined) refuse('workers', twice);
+  if (isBounded && pm !== undefined) refuse('pm', twice);
+  const size = isBounded ? ofBounds(members) : ofShortForm(members);
+  if (size.minWorkers > size.maxWorkers)
+    refuse(
+      'minWorkers',
+      `is ${size.minWorkers}, more than maxWorkers, which is ${size.maxWorkers}: lower it, or raise maxWorkers`,
+    );
+  return { ...rest, ...size };
+};
+
+/** Workers of the resident engine. They are there when the pool has functions that say `engine: 'resident'`. */
+const residentMembers = z.strictObject({
+  ...size,
   concurrentWorkers: z
     .int()
     .min(1)
@@ -108,20 +171,22 @@ const resident = z.strictObject({
     ),
 });
 
+const resident = residentMembers.transform((members, context) => resolveSize(members, context));
+
 /** A pool whose php-fpm the gateway starts and watches. */
-const managedPool = z.strictObject({
+const managedMembers = z.strictObject({
   kind: z.literal('managed'),
   ...poolCommon,
-  workers: z
-    .int()
-    .min(1)
-    .max(1000)
-    .default(() => Math.max(4, 2 * availableParallelism()))
-    .describe('PHP processes, each serving one call at a time; default: twice the cores, at least 4'),
+  ...size,
   pm: z
     .enum(['static', 'dynamic', 'ondemand'])
-    .default('static')
-    .describe('`static` keeps all workers; the others start them with load and let idle ones go after `idleMs`'),
+    .optional()
+    .describe(
+      'short for a `minWorkers` of all `workers` (`static`, the default), of a quarter of them (`dynamic`) or of none (`ondemand`)',
+    ),
+  sleepAfterMs: ms(100, MAX_MS)
+    .default(60_000)
+    .describe('where `minWorkers` is 0: without a call for this long, all of its processes end until the next one'),
   ini: z
     .record(iniName, z.union([iniText, z.number(), z.boolean()]))
     .refine((ini) => !OWNED_INI.some((name) => Object.hasOwn(ini, name)), {
@@ -156,6 +221,8 @@ const managedPool = z.strictObject({
     .describe('whom the workers run as when the gateway is root; ignored otherwise; never root'),
   resident: resident.prefault({}),
 });
+
+const managedPool = managedMembers.transform((members, context) => resolveSize(members, context));
 
 const addressText = z.string().refine((text) => parseAddress(text) !== undefined, {
   error: 'is not an address: write unix:/path/to.sock or tcp://host:port',

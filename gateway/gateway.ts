@@ -156,6 +156,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
     const gateway = await RunningGateway.open(opened, internal);
     nested.open(gateway.internal.nested);
     caches.take();
+    for (const pool of pools.values()) pool.settle();
     return gateway;
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));

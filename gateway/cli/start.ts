@@ -78,7 +78,9 @@ const banner = (server: Server, options: StartOptions, ms: number, debugging: De
     .pools()
     .map((pool) => [
       pool.name,
-      `${pool.workers} workers`,
+      pool.minWorkers === pool.maxWorkers
+        ? `${pool.maxWorkers} workers`
+        : `${pool.minWorkers} to ${pool.maxWorkers} workers`,
       `PHP ${pool.phpVersion ?? '?'}`,
       pool.concurrent ? 'concurrent' : pool.engine === 'resident' ? 'resident' : pool.kind,
     ]);

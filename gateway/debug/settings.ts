@@ -13,16 +13,17 @@ export type IniOf = (pool: string, settings: ManagedPoolSettings) => Readonly<Re
 /** One for each pool: the next call waits for the one that is looked at, calls made by it have the reserve. */
 const patientPool = (name: string, pool: PoolSettings, iniOf: IniOf): PoolSettings => {
   // To prime a connection runs PHP, too.
-  const patient = { workers: 1, connectTimeoutMs: NO_LIMIT_MS };
-  if (isAttached(pool)) return { ...pool, ...patient };
+  const connectTimeoutMs = NO_LIMIT_MS;
+  if (isAttached(pool)) return { ...pool, workers: 1, connectTimeoutMs };
+  const one = { minWorkers: 1, maxWorkers: 1 };
   return {
     ...pool,
-    ...patient,
-    pm: 'static',
+    ...one,
+    connectTimeoutMs,
     ini: { ...pool.ini, ...iniOf(name, pool) },
     resident: {
       ...pool.resident,
-      workers: 1,
+      ...one,
       // A worker that goes takes the statics somebody looks at with it.
       callsMax: NO_LIMIT,
       memoryMaxBytes: NO_LIMIT,

@@ -52,6 +52,7 @@ export class Admission {
     this.#nesting = nesting;
     this.#calls = nesting.addPool(() => pool.isFull);
     pool.onFree = () => this.#serve();
+    pool.onFailed = (refusal) => this.#refuseAll(refusal);
   }
 
   get waiting(): number {
@@ -81,7 +82,11 @@ export class Admission {
   /** Those who wait are not served any more. */
   destroy(): void {
     this.#closed = true;
-    for (const { waiters } of [...this.#queued]) for (const waiter of [...waiters]) this.giveUp(waiter, stopping());
+    this.#refuseAll(stopping);
+  }
+
+  #refuseAll(refusal: () => GatewayError): void {
+    for (const { waiters } of [...this.#queued]) for (const waiter of [...waiters]) this.giveUp(waiter, refusal());
   }
 
   /** At once where nothing is in the way: most calls neither wait nor need a promise. Undefined: it has to `enter`. */
@@ -192,6 +197,7 @@ export class Admission {
     if (this.#waiting > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#pool.lack(0, '');
   }
 
   /** The timer is set anew when it strikes, or when somebody's time is up earlier. */
@@ -244,9 +250,14 @@ export class Admission {
       held.add(row);
       const lacking = this.#pool.lacks({ workload, mayShare: false, awaited: row.awaited });
       // Whoever went behind others now would keep their worker from becoming free for it.
-      if (lacking === 'worker') return;
+      if (lacking === 'worker') {
+        if (this.#pool.lack(this.#waiting, waiter.entry.fn.name)) waiter.entry.call.wokePool = true;
+        return;
+      }
       if (lacking === 'cores') mayCompute = false;
     }
+    // More workers would be of no use.
+    this.#pool.lack(0, '');
   }
 }
 

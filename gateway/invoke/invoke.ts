@@ -273,9 +273,10 @@ const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
   target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared), call: prepared.open });
 
-const enter = (target: Target, { caller, queueTimeoutMs }: Call, prepared: Prepared): Promise<Slot> => {
+const enter = async (target: Target, call: Call, prepared: Prepared): Promise<Slot> => {
   const { fn, admission } = target;
-  return admission.enter({
+  const { caller, queueTimeoutMs, trace } = call;
+  const granted = admission.enter({
     fn,
     queueTimeoutMs: queueTimeoutMs ?? fn.queueTimeoutMs,
     remainingMs: prepared.deadline.remainingMs(),
@@ -283,6 +284,11 @@ const enter = (target: Target, { caller, queueTimeoutMs }: Call, prepared: Prepa
     caller,
     call: prepared.open,
   });
+  try {
+    return await granted;
+  } finally {
+    if (prepared.open.wokePool) trace.set({ 'fpm_gateway.woke_pool': fn.pool });
+  }
 };
 
 const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {

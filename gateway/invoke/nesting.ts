@@ -52,6 +52,8 @@ export class OpenCall {
   /** Where it waits for a worker. */
   waits: { readonly pool: PoolCalls; readonly as: Stuck } | undefined;
   isAnswered = false;
+  /** Its pool slept, and woke for it. */
+  wokePool = false;
   /** Its output streams into this call, which takes it when it likes: it goes on only if that one does. */
   reader: OpenCall | undefined;
 
@@ -91,7 +93,7 @@ export class PoolCalls {
   readonly waiting = new Set<OpenCall>();
   readonly #isFull: () => boolean;
 
-  /** `isFull`: there are workers, and none is free. A pool that is down is no matter of calls. */
+  /** `isFull`: there are workers, none is free, and there will be no more. A pool that is down, or asleep, is no matter of calls. */
   constructor(isFull: () => boolean) {
     this.#isFull = isFull;
   }

@@ -200,9 +200,11 @@ export interface FpmBackendOptions
     WorkerSource,
     Omit<ConnectedSupplyOptions, 'open' | 'onUp'> {}
 
-/** The workers of a php-fpm. */
-export const fpmBackend = (options: FpmBackendOptions): SerialBackend => {
+/** The workers of a php-fpm, and where they come from. */
+export const fpmWorkers = (options: FpmBackendOptions): { backend: SerialBackend; supply: ConnectedSupply } => {
   const open = (): Promise<Worker> => openWorker(options);
   const supply = new ConnectedSupply({ ...options, open, onUp: options.onFree });
-  return new SerialBackend({ ...options, address: formatAddress(options.address) }, supply);
+  return { backend: new SerialBackend({ ...options, address: formatAddress(options.address) }, supply), supply };
 };
+
+export const fpmBackend = (options: FpmBackendOptions): SerialBackend => fpmWorkers(options).backend;

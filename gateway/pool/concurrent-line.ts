@@ -13,6 +13,7 @@ const ROUNDING = 1e-9;
 export class ConcurrentLine implements WorkerLine {
   readonly worker: Worker;
   readonly isConcurrent = true;
+  sinceMs = performance.now();
   readonly #options: LineOptions;
   /** Written and unanswered → when its time is up, on the `performance.now()` clock. */
   readonly #calls = new Map<LineCall, number>();
@@ -71,6 +72,7 @@ export class ConcurrentLine implements WorkerLine {
     if (this.#places > 0) return false;
     this.#taken = 0;
     this.#takenByAwaited = 0;
+    this.sinceMs = performance.now();
     return true;
   }
 

@@ -3,13 +3,14 @@
  */
 import type { Meta } from './envelope.ts';
 import { Line } from './line.ts';
+import type { IdleSince } from './scaling-watch.ts';
 import type { Supply, SupplyOptions } from './supply.ts';
 import type { Worker } from './worker.ts';
 
 export interface ConnectedSupplyOptions extends SupplyOptions {
   readonly idleMs: number;
-  /** Connections that stay open for longer. */
-  readonly keepIdle: number;
+  /** How many there may be, until `resize`: those stay open until then. Undefined: any number, let go one by one. */
+  readonly limit: number | undefined;
   /** Its php-fpm starts workers as connections come. */
   readonly forksOnDemand: boolean;
 }
@@ -25,6 +26,8 @@ type Health =
 export class ConnectedSupply implements Supply<Line> {
   readonly #options: ConnectedSupplyOptions;
   #health: Health = { kind: 'up' };
+  #limit: number;
+  readonly #lines = new Set<Line>();
   /** The most recently used last: the oldest can go. */
   readonly #idle: Line[] = [];
   #lastOpened: Promise<unknown> = Promise.resolve();
@@ -32,6 +35,7 @@ export class ConnectedSupply implements Supply<Line> {
 
   constructor(options: ConnectedSupplyOptions) {
     this.#options = options;
+    this.#limit = options.limit ?? Number.POSITIVE_INFINITY;
     this.#sweep = setInterval(() => this.#closeUnused(), options.idleMs / 2);
     this.#sweep.unref();
   }
@@ -41,7 +45,19 @@ export class ConnectedSupply implements Supply<Line> {
   }
 
   get capacity(): number {
-    return Number.POSITIVE_INFINITY;
+    return this.#limit;
+  }
+
+  get idleSince(): IdleSince | undefined {
+    const [first] = this.#idle;
+    const last = this.#idle.at(-1);
+    return first === undefined || last === undefined ? undefined : { firstMs: first.sinceMs, lastMs: last.sinceMs };
+  }
+
+  /** Those that are too many are closed, the one idle for longest first, and then those that become idle. */
+  resize(limit: number): void {
+    this.#limit = limit;
+    for (const line of this.#idle.slice(0, Math.max(0, this.#lines.size - limit))) this.#forget(line);
   }
 
   get idle(): number {
@@ -66,8 +82,8 @@ export class ConnectedSupply implements Supply<Line> {
   park(line: Line): void {
     // Of the resident engine: one in reserve that is due to go.
     const isDue = line.worker.life?.due(performance.now()) !== undefined;
-    if (this.#health.kind === 'stopped' || isDue) {
-      line.destroy();
+    if (this.#health.kind === 'stopped' || isDue || this.#lines.size > this.#limit) {
+      this.#forget(line);
       return;
     }
     if (line.usable) this.#idle.push(line);
@@ -103,6 +119,7 @@ export class ConnectedSupply implements Supply<Line> {
 
   async #openLine(): Promise<Line> {
     const line = new Line(await this.#options.open(), this.#options);
+    this.#lines.add(line);
     // Once for its life: each further reaction would stay in memory as long as the connection does.
     void line.worker.connection.closed.then(() => this.#forget(line));
     return line;
@@ -110,6 +127,7 @@ export class ConnectedSupply implements Supply<Line> {
 
   #forget(line: Line): void {
     line.destroy();
+    this.#lines.delete(line);
     const at = this.#idle.indexOf(line);
     if (at !== -1) this.#idle.splice(at, 1);
   }
@@ -117,10 +135,9 @@ export class ConnectedSupply implements Supply<Line> {
   #closeUnused(): void {
     const before = performance.now() - this.#options.idleMs;
     const unused = this.#idle.filter(({ sinceMs }) => sinceMs < before);
-    const surplus = Math.max(0, this.#idle.length - this.#options.keepIdle);
-    for (const line of unused.slice(0, surplus)) this.#forget(line);
     // request_terminate_timeout counts the idle time of a kept connection, too: a ping starts its clock anew.
-    for (const { worker } of unused.slice(surplus)) void worker.connection.ping();
+    if (this.#options.limit !== undefined) for (const { worker } of unused) void worker.connection.ping();
+    else for (const line of unused) this.#forget(line);
   }
 
   /** Offers no workers until a probe succeeds, so that calls wait in the gateway's queue and not in a retry loop. */

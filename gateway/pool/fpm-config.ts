@@ -48,17 +48,17 @@ const seconds = (ms: number): number => Math.ceil(ms / 1000);
 
 /**
  * FPM's own `dynamic` forks once a second, by ones and twos: a burst would wait seconds in its backlog. Its `ondemand`
- * forks at once, so both run on it; `dynamic` differs in that the gateway keeps the connections of a few workers.
+ * forks with each connection, and ends who has none: the gateway opens and closes them as load asks for workers.
  */
-const processManager = ({ pm, workers, idleMs }: Pick<ManagedPoolSettings, 'pm' | 'workers' | 'idleMs'>): string[] => {
-  const children = `pm.max_children = ${workers}`;
-  if (pm === 'static') return ['pm = static', children];
+const processManager = ({
+  minWorkers,
+  maxWorkers,
+  idleMs,
+}: Pick<ManagedPoolSettings, 'minWorkers' | 'maxWorkers' | 'idleMs'>): string[] => {
+  const children = `pm.max_children = ${maxWorkers}`;
+  if (minWorkers === maxWorkers) return ['pm = static', children];
   return ['pm = ondemand', children, `pm.process_idle_timeout = ${seconds(idleMs)}s`];
 };
-
-/** Workers that are not let go, however long they idle. */
-export const keptWorkers = ({ pm, workers }: ManagedPoolSettings): number =>
-  pm === 'dynamic' ? Math.ceil(workers / 4) : 0;
 
 const backlogOf = (workers: number): string => `listen.backlog = ${2 * workers}`;
 
@@ -78,7 +78,7 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
     `listen = ${socket}`,
     ...processManager(settings),
     '; Nothing waits here: the gateway never opens more connections than there are workers.',
-    backlogOf(settings.workers),
+    backlogOf(settings.maxWorkers),
     ...commonLines(input),
   ];
   if (reserve !== undefined)
@@ -86,7 +86,7 @@ export const renderFpmConfig = (input: FpmConfigInput): string => {
       '; Workers in reserve, for calls that all others wait for: none runs until one is needed.',
       `[${pool}.reserve@${instanceId}]`,
       `listen = ${reserve.socket}`,
-      ...processManager({ pm: 'ondemand', workers: reserve.workers, idleMs: settings.idleMs }),
+      ...processManager({ minWorkers: 0, maxWorkers: reserve.workers, idleMs: settings.idleMs }),
       backlogOf(reserve.workers),
       ...commonLines(input),
     );

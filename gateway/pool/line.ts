@@ -48,6 +48,8 @@ export interface WorkerLine {
   readonly usable: boolean;
   /** Calls that have a place here, written or not yet; 0: it is idle. */
   readonly places: number;
+  /** Since when it is idle, if it is; on the `performance.now()` clock. */
+  readonly sinceMs: number;
   /** Something was written to it and is not answered. */
   readonly isServing: boolean;
   /** Each call runs beside the others, in a Fiber: none can be ended with the worker alone. */

@@ -1,15 +1,15 @@
 /** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
 import { join } from 'node:path';
-import type { ManagedPoolSettings } from '../config.ts';
-import { operatorDetail } from '../errors.ts';
+import type { ManagedPoolSettings, PoolSize } from '../config.ts';
+import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
-import { type Backend, fpmBackend } from './backend.ts';
+import { type Backend, fpmBackend, fpmWorkers } from './backend.ts';
+import type { ConnectedSupply } from './connected-supply.ts';
 import type { Cores } from './cores.ts';
 import {
   type FpmConfigInput,
   iniArguments,
-  keptWorkers,
   masterEnvironment,
   type PoolSockets,
   phpIni,
@@ -20,14 +20,19 @@ import {
 import { FpmMaster } from './fpm-master.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
-import { poolUser } from './pool-user.ts';
+import type { poolUser } from './pool-user.ts';
 import type { PhpPaths } from './runtime.ts';
+import type { IdleSince } from './scaling-watch.ts';
+import type { SleeperPart } from './sleep.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
 
 export interface ManagedOptions {
   readonly name: string;
   readonly settings: ManagedPoolSettings;
+  readonly size: PoolSize;
+  /** Whom its workers run as, if not as ourselves. */
+  readonly user: ReturnType<typeof poolUser>;
   readonly program: string;
   readonly instance: InstanceDir;
   readonly paths: PhpPaths;
@@ -45,6 +50,7 @@ export interface ManagedOptions {
 interface Generation {
   readonly master: FpmMaster;
   readonly backend: Backend;
+  readonly supply: ConnectedSupply;
   readonly reserve: Backend | undefined;
 }
 
@@ -70,21 +76,24 @@ const RESTART_MAX_MS = 10_000;
 /** A master that lived this long starts over with the shortest delay. */
 const HEALTHY_MS = 60_000;
 
-export class ManagedPool {
+export class ManagedPool implements SleeperPart {
   readonly #options: ManagedOptions;
   readonly #uploadDir: UploadDir;
   #state: State = { kind: 'stopped' };
   #generations = 0;
+  /** That there may be now. */
+  #workers: number;
   #restartDelayMs = RESTART_FIRST_MS;
   /** All with processes: the one in use, and those whose master died while calls run on. */
   readonly #alive = new Set<Generation>();
-  #launching: Promise<void> | undefined;
+  #launching: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: ManagedOptions) {
     this.#options = options;
-    const { instance, name, settings } = options;
-    this.#uploadDir = new UploadDir(instance.spool, name, poolUser(name, settings.user));
+    const { instance, name, user, size } = options;
+    this.#uploadDir = new UploadDir(instance.spool, name, user);
+    this.#workers = Math.max(1, size.minWorkers);
   }
 
   /** A call with files begins; the result is called when its worker is free again, or gone. */
@@ -96,6 +105,32 @@ export class ManagedPool {
     return this.#state.kind === 'up' ? [this.#state.generation.backend] : [];
   }
 
+  get workers(): number {
+    return this.#workers;
+  }
+
+  /** They are connected as calls get them. */
+  get starting(): number {
+    return 0;
+  }
+
+  get isBusy(): boolean {
+    return [...this.#alive].some((generation) => backendsOf(generation).some(({ status }) => status.calls > 0));
+  }
+
+  get idleSince(): IdleSince | undefined {
+    return this.#state.kind === 'up' ? this.#state.generation.supply.idleSince : undefined;
+  }
+
+  /** More connections: php-fpm forks a worker for each. Fewer: it ends whose are closed. */
+  resize(workers: number): void {
+    const grows = workers > this.#workers;
+    this.#workers = workers;
+    if (this.#state.kind !== 'up') return;
+    this.#state.generation.supply.resize(workers);
+    if (grows) this.#options.onFree();
+  }
+
   get reserve(): Backend | undefined {
     return this.#state.kind === 'up' ? this.#state.generation.reserve : undefined;
   }
@@ -105,11 +140,19 @@ export class ManagedPool {
     return this.#state.kind === 'up' ? this.#state.generation.master.pid : undefined;
   }
 
-  /** Resolves with the first worker once it has answered; rejects with StartupError. */
+  /** Resolves with the first worker once all that are to stay have answered; rejects with StartupError. */
   async start(): Promise<Worker> {
-    const generation = await this.#launch();
+    const launching = this.#launch();
+    // Whoever ends it meanwhile has to wait for what there is to end.
+    this.#launching = launching.catch(() => {});
+    const generation = await launching;
     try {
+      this.#assertOpen();
       const worker = await generation.backend.probe();
+      // php-fpm forks for each connection; a pool whose workers all stay has forked them already.
+      const others = this.#isFixed ? 0 : this.#workers - 1;
+      for (let n = 0; n < others; n += 1) await generation.backend.probe();
+      this.#assertOpen();
       this.#adopt(generation);
       return worker;
     } catch (error) {
@@ -137,6 +180,16 @@ export class ManagedPool {
     await Promise.all([this.#launching, ...[...this.#alive].map(({ master }) => master.exited)]);
   }
 
+  /** Somebody may end it while it starts. */
+  #assertOpen(): void {
+    if (this.#state.kind === 'closed') throw new GatewayError('shutting-down', 'The gateway has stopped.');
+  }
+
+  get #isFixed(): boolean {
+    const { minWorkers, maxWorkers } = this.#options.size;
+    return minWorkers === maxWorkers;
+  }
+
   #end(): void {
     if (this.#state.kind === 'restarting') clearTimeout(this.#state.timer);
     this.#state = { kind: 'closed' };
@@ -158,31 +211,32 @@ export class ManagedPool {
   }
 
   async #launch(): Promise<Generation> {
-    const { settings, paths, reserveWorkers, cores, log, onFree } = this.#options;
+    const { settings, size, paths, reserveWorkers, cores, log, onFree } = this.#options;
     this.#generations += 1;
     const socket = this.#socketPath('');
     const reserved = reserveWorkers === 0 ? undefined : { socket: this.#socketPath('r'), workers: reserveWorkers };
     const master = await this.#startMaster(socket, reserved);
-    const { workers, idleMs, connectTimeoutMs } = settings;
+    const { idleMs, connectTimeoutMs } = settings;
     const common = { paths, idleMs, cores, connectTimeoutMs, log, onFree };
-    const backend = fpmBackend({
+    const isFixed = this.#isFixed;
+    const { backend, supply } = fpmWorkers({
       ...common,
       address: { kind: 'unix', path: socket },
-      workers,
-      keepIdle: keptWorkers(settings),
-      forksOnDemand: settings.pm !== 'static',
+      workers: size.maxWorkers,
+      limit: isFixed ? undefined : this.#workers,
+      forksOnDemand: !isFixed,
       pipelines: true,
     });
-    if (reserved === undefined) return { master, backend, reserve: undefined };
+    if (reserved === undefined) return { master, backend, supply, reserve: undefined };
     const address = { kind: 'unix', path: reserved.socket } as const;
-    const lone = { keepIdle: 0, forksOnDemand: true, pipelines: false };
-    return { master, backend, reserve: fpmBackend({ ...common, ...lone, address, workers: reserved.workers }) };
+    const lone = { limit: undefined, forksOnDemand: true, pipelines: false };
+    const reserve = fpmBackend({ ...common, ...lone, address, workers: reserved.workers });
+    return { master, backend, supply, reserve };
   }
 
   /** A pool of which PHP cannot preload the runtime works without. */
   async #startMaster(socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
-    const { name, settings, program, instance, paths, longestCallMs, uploads, sockets, log } = this.#options;
-    const user = poolUser(name, settings.user);
+    const { name, settings, user, program, instance, paths, longestCallMs, uploads, sockets, log } = this.#options;
     const env = poolEnvironment(settings, sockets);
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({

@@ -70,7 +70,10 @@ export class PoolCaches {
       const kept: PoolCache = { cache, listener: undefined };
       this.#pools.set(pool, kept);
       // Workers in reserve, those of both engines, and those that are ending have one each.
-      const connectionsMax = 4 * (own.workers + own.resident.workers) + settings.limits.callDepthMax + 64;
+      const connectionsMax =
+        4 * (own.maxWorkers + own.resident.maxWorkers + own.resident.concurrentWorkers) +
+        settings.limits.callDepthMax +
+        64;
       kept.listener = await CacheListener.open({ pool, path, user, connectionsMax, cache, log });
     }
     if (isRoot()) chmodSync(this.#folder, 0o711);

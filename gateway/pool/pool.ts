@@ -2,8 +2,9 @@
  * A pool as calls see it: slots to take and a status; whether we run its php-fpm or somebody else does.
  */
 
+import { availableParallelism } from 'node:os';
 import { parseAddress } from '../address.ts';
-import type { AttachedPoolSettings, PoolSettings, Settings } from '../config.ts';
+import type { AttachedPoolSettings, ManagedPoolSettings, PoolSettings, PoolSize, Settings } from '../config.ts';
 import type { Engine } from '../contract.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
@@ -17,10 +18,13 @@ import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
 import type { Lacks } from './places.ts';
 import { type PoolKind, poolId } from './pool-kind.ts';
+import type { poolUser } from './pool-user.ts';
 import { ResidentPool } from './resident-pool.ts';
 import type { StartOrder } from './resident-process.ts';
 import type { LoadedHandler } from './resident-worker.ts';
 import type { PhpPaths } from './runtime.ts';
+import type { ScalingStep } from './scaling-steps.ts';
+import { Sleeper, type SleepState } from './sleep.ts';
 import type { Placed } from './slot.ts';
 import { type UploadNeeds, uploadProblems } from './uploads.ts';
 import type { WarmStatus } from './warm-supply.ts';
@@ -30,6 +34,8 @@ export interface PoolOptions {
   readonly name: string;
   readonly workerKind: PoolKind;
   readonly settings: PoolSettings;
+  /** Whom the workers of a managed pool run as, if not as ourselves. */
+  readonly user: ReturnType<typeof poolUser>;
   /** php-fpm. */
   readonly program: () => string;
   /** PHP's command line program. */
@@ -63,7 +69,15 @@ export interface PoolStatus {
   /** Its workers run many calls at once, those of functions with `concurrency`. */
   readonly concurrent: boolean;
   readonly kind: 'managed' | 'attached';
+  readonly state: SleepState;
+  /** That there may be now: they follow load. */
   readonly workers: number;
+  readonly minWorkers: number;
+  readonly maxWorkers: number;
+  /** What became of their number lately, and why; the oldest first. */
+  readonly steps: readonly ScalingStep[];
+  /** How long the last call that woke it waited for a first worker. */
+  readonly coldStartMs: number | undefined;
   readonly phpVersion: string | undefined;
   /** What PHP takes of a request, as the pool's workers tell; undefined until one has. */
   readonly phpLimits: PhpLimits | undefined;
@@ -77,6 +91,16 @@ export interface PoolStatus {
 
 export const isAttached = (settings: PoolSettings): settings is AttachedPoolSettings => 'address' in settings;
 
+/** Of one kind of its workers. */
+const sizeOf = (kind: PoolKind, settings: ManagedPoolSettings): PoolSize => {
+  const { minWorkers, maxWorkers, resident } = settings;
+  if (kind === 'fpm') return { minWorkers, maxWorkers };
+  if (kind === 'resident') return { minWorkers: resident.minWorkers, maxWorkers: resident.maxWorkers };
+  const workers = resident.concurrentWorkers;
+  // They sleep where the other resident ones do.
+  return { minWorkers: resident.minWorkers === 0 ? 0 : workers, maxWorkers: workers };
+};
+
 export class Pool {
   readonly name: string;
   readonly workerKind: PoolKind;
@@ -84,7 +108,10 @@ export class Pool {
   readonly paths: PhpPaths;
   /** Called when a slot may be had; set by admission. */
   onFree: () => void = () => {};
-  readonly #managed: ManagedPool | ResidentPool | undefined;
+  /** Called when it did not wake for those who wait; set by admission. */
+  onFailed: (refusal: () => GatewayError) => void = () => {};
+  readonly #managed: Sleeper<ManagedPool | ResidentPool> | undefined;
+  readonly #size: PoolSize;
   readonly #attached: readonly Backend[];
   readonly #uploads: UploadNeeds;
   #facts: PrimedMeta | undefined;
@@ -101,24 +128,36 @@ export class Pool {
     const onFree = (): void => this.onFree();
     if (isAttached(settings)) {
       const { workers, idleMs, connectTimeoutMs } = settings;
+      this.#size = { minWorkers: workers, maxWorkers: workers };
       this.#attached = [settings.address].flat().map((text) => {
         const address = parseAddress(text);
         if (address === undefined) throw new GatewayError('internal-error', `${text} is no address.`);
         const options = { address, paths, workers, idleMs, connectTimeoutMs, log, onFree };
-        return fpmBackend({ ...options, keepIdle: 0, forksOnDemand: false, pipelines: false, cores: undefined });
+        return fpmBackend({ ...options, limit: undefined, forksOnDemand: false, pipelines: false, cores: undefined });
       });
     } else {
       this.#attached = [];
-      this.#managed =
-        workerKind === 'fpm'
-          ? new ManagedPool({ ...options, settings, program: options.program(), onFree })
-          : new ResidentPool({ ...options, settings, program: options.php(), functions: options.handlers, onFree });
+      const size = sizeOf(workerKind, settings);
+      this.#size = size;
+      // Found once: a pool that wakes has no time for it.
+      const program = workerKind === 'fpm' ? options.program() : options.php();
+      const common = { ...options, settings, size, program, onFree };
+      const { idleMs, sleepAfterMs } = settings;
+      this.#managed = new Sleeper<ManagedPool | ResidentPool>({
+        pool: this.id,
+        pace: { size, idleMs, sleepAfterMs, startsAtOnce: availableParallelism() + 1 },
+        make: () =>
+          workerKind === 'fpm' ? new ManagedPool(common) : new ResidentPool({ ...common, functions: options.handlers }),
+        log,
+        onAwake: onFree,
+        onFailed: (refusal) => this.onFailed(refusal),
+      });
       options.cores.onFreed(onFree);
     }
   }
 
   get #backends(): readonly Backend[] {
-    return this.#managed?.backends ?? this.#attached;
+    return this.#managed === undefined ? this.#attached : (this.#managed.part?.backends ?? []);
   }
 
   get id(): string {
@@ -131,34 +170,57 @@ export class Pool {
 
   /** How resident workers took their handlers. */
   get handlers(): readonly LoadedHandler[] {
-    return this.#managed instanceof ResidentPool ? this.#managed.handlers : [];
+    const part = this.#managed?.part;
+    return part instanceof ResidentPool ? part.handlers : [];
   }
 
-  /** False: calls that wait will not be served until the pool is back. */
+  /** False: calls that wait will not be served until the pool is back. One that sleeps is: they wake it. */
   get available(): boolean {
-    return this.#backends.some((backend) => backend.up);
+    if (this.#managed !== undefined && this.#managed.state !== 'awake') return this.#managed.state !== 'closed';
+    return this.#managed?.part?.workers === 0 || this.#backends.some((backend) => backend.up);
   }
 
   get status(): PoolStatus {
     const backends = this.#backends.map((backend) => backend.status);
+    const managed = this.#managed;
+    const part = managed?.part;
+    const { minWorkers, maxWorkers } = this.#size;
+    const addresses = Math.max(1, this.#attached.length);
     return {
       name: this.name,
       engine: this.engine,
       concurrent: this.workerKind === 'concurrent',
-      kind: this.#managed === undefined ? 'attached' : 'managed',
-      workers: backends.reduce((sum, backend) => sum + backend.workers, 0),
+      kind: managed === undefined ? 'attached' : 'managed',
+      state: managed?.state ?? 'awake',
+      workers: managed === undefined ? maxWorkers * addresses : (part?.workers ?? 0),
+      minWorkers: minWorkers * addresses,
+      maxWorkers: maxWorkers * addresses,
+      steps: managed?.steps ?? [],
+      coldStartMs: managed?.coldStartMs,
       phpVersion: this.#facts?.phpVersion,
       phpLimits: this.#facts?.limits,
-      masterPid: this.#managed?.masterPid,
+      masterPid: part?.masterPid,
       backends,
-      reserve: this.#managed?.reserve?.status,
-      resident: this.#managed instanceof ResidentPool ? this.#managed.workers : undefined,
+      reserve: part?.reserve?.status,
+      resident: part instanceof ResidentPool ? part.status : undefined,
     };
   }
 
-  /** It can be reached, and no worker is free. */
+  /** It can be reached, no worker is free, and there will be no more. */
   get isFull(): boolean {
-    return this.available && this.#backends.every((backend) => backend.isFull);
+    const { workers = this.#size.maxWorkers } = this.#managed?.part ?? {};
+    if (this.#managed !== undefined && this.#managed.state !== 'awake') return false;
+    return workers >= this.#size.maxWorkers && this.available && this.#backends.every((backend) => backend.isFull);
+  }
+
+  /** So many calls wait for a worker of it. True: it slept, and wakes for this one. */
+  lack(calls: number, calledBy: string): boolean {
+    return this.#managed?.lack(calls, calledBy) ?? false;
+  }
+
+  /** Its handlers were checked: it may sleep. */
+  settle(): void {
+    this.#managed?.settle();
   }
 
   /** Resolves once a worker behind each address has answered; rejects with StartupError. */
@@ -201,7 +263,7 @@ export class Pool {
 
   /** A worker in reserve, whatever the CPU has to do; undefined: there is none, or none is free. */
   takeReserve(placed: Placed, onFreed: () => void): Slot | undefined {
-    const reserve = this.#managed?.reserve;
+    const reserve = this.#managed?.part?.reserve;
     return reserve !== undefined && reserve.free > 0 ? reserve.take(placed, onFreed) : undefined;
   }
 
@@ -246,7 +308,7 @@ export class Pool {
 
   /** A call with files begins; the result is called when its worker is free again, or gone. Attached pools clean up themselves. */
   beginUpload(): (isGone: boolean) => void {
-    return this.#managed?.beginUpload() ?? (() => {});
+    return this.#managed?.part?.beginUpload() ?? (() => {});
   }
 
   /** Refuses nothing itself (admission does): waits for running calls, then stops. */

@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Cores } from './cores.ts';
 import { findPhpFpm } from './fpm-master.ts';
+import { Gate } from './gate.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import type { InternalSockets } from './internal-sockets.ts';
 import { findPhp } from './php-cli.ts';
@@ -68,13 +69,14 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const php = (): string => findPhp(settings.php, program());
     const uploads = uploadNeeds(own, settings.limits);
     const paths = pathsOf(name, pool);
-    const gateway = isAttached(pool) ? undefined : internal?.of(poolUser(name, pool.user)).path;
+    const user = isAttached(pool) ? undefined : poolUser(name, pool.user);
+    const gateway = isAttached(pool) ? undefined : internal?.of(user).path;
     const sockets = { gateway, cache: caches.pathOf(name) };
     // As many as there can be levels below the first: see invoke/nesting.ts.
     const reserveWorkers = settings.limits.callDepthMax - 1;
     const { searchLeaks } = settings;
     const programs = { program, php, searchLeaks };
-    const shared = { ...programs, instance, paths, uploads, reserveWorkers, sockets, nested, cores, log };
+    const shared = { ...programs, user, instance, paths, uploads, reserveWorkers, sockets, nested, cores, log };
     const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
     const ofKind = (workerKind: PoolKind, functions: readonly PooledFunction[]): Pool[] => {
       if (functions.length === 0) return [];
@@ -96,9 +98,14 @@ const residentHandler = ({ name, code, output }: PooledFunction, paths: PhpPaths
   return { name, file: codeFiles(code).map((file) => codePath(paths, file))[0] ?? '', streams };
 };
 
-/** Rejects with a StartupError that tells every pool's problem. */
+/** Rejects with a StartupError that tells every pool's problem. A few at a time: each start computes. */
 export const startPools = async (pools: Iterable<Pool>): Promise<void> => {
-  const results = await Promise.allSettled([...pools].map((pool) => pool.start()));
+  const gate = new Gate(availableParallelism() + 1);
+  const start = async (pool: Pool): Promise<void> => {
+    const release = await gate.enter();
+    await pool.start().finally(release);
+  };
+  const results = await Promise.allSettled([...pools].map(start));
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
   const unexpected = failures.find((failure) => !(failure instanceof StartupError));
   if (unexpected !== undefined) throw unexpected;

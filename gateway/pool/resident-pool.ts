@@ -1,8 +1,8 @@
 /** The resident part of a pool of our own: its master, its workers, and a few in reserve. */
-import { chownSync, mkdirSync } from 'node:fs';
+import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { ManagedPoolSettings, ResidentSettings } from '../config.ts';
+import type { ManagedPoolSettings, PoolSize, ResidentSettings } from '../config.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
@@ -16,12 +16,14 @@ import { Gate } from './gate.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { Line } from './line.ts';
 import type { PoolKind } from './pool-kind.ts';
-import { poolUser, userEnvironment } from './pool-user.ts';
+import { type poolUser, userEnvironment } from './pool-user.ts';
 import { WorkerLife } from './recycling.ts';
 import { ApplicationError, ResidentMaster } from './resident-master.ts';
 import type { StartOrder } from './resident-process.ts';
 import { type LoadedHandler, openResident, ResidentFailure } from './resident-worker.ts';
 import type { PhpPaths } from './runtime.ts';
+import type { IdleSince } from './scaling-watch.ts';
+import type { SleeperPart } from './sleep.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import { type WarmStatus, WarmSupply } from './warm-supply.ts';
 import type { Worker } from './worker.ts';
@@ -31,6 +33,9 @@ export interface ResidentPoolOptions {
   /** Its workers run one call at a time, or many. */
   readonly workerKind: PoolKind;
   readonly settings: ManagedPoolSettings;
+  readonly size: PoolSize;
+  /** Whom its workers run as, if not as ourselves. */
+  readonly user: ReturnType<typeof poolUser>;
   /** PHP's command line program. */
   readonly program: string;
   readonly instance: InstanceDir;
@@ -51,9 +56,8 @@ export interface ResidentPoolOptions {
 /** The full comparison follows each of the first calls of a function, in each worker. */
 const SENTINEL_FIRST = 20;
 
-export class ResidentPool {
+export class ResidentPool implements SleeperPart {
   readonly #options: ResidentPoolOptions;
-  readonly #user: ReturnType<typeof poolUser>;
   readonly #master: ResidentMaster;
   readonly #supply: WarmSupply<Line> | WarmSupply<ConcurrentLine>;
   readonly #backend: Backend;
@@ -71,28 +75,28 @@ export class ResidentPool {
       ...options.settings,
     };
     this.#options = options;
-    this.#user = poolUser(name, settings.user);
-    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.${options.workerKind}`, this.#user);
+    this.#uploadDir = new UploadDir(options.instance.spool, `${name}.${options.workerKind}`, options.user);
     this.#master = new ResidentMaster(this.#masterOptions());
     const supplied = { open: () => this.#open(), connectTimeoutMs, log, onUp: onFree };
     const common = { address: `resident:${name}`, connectTimeoutMs, log, onFree };
+    const { minWorkers, maxWorkers } = options.size;
+    // One is enough for the call that woke it; the others follow load.
+    const first = Math.max(1, minWorkers);
     if (options.workerKind === 'concurrent') {
-      const workers = settings.resident.concurrentWorkers;
       const makeLine = (worker: Worker): ConcurrentLine => new ConcurrentLine(worker, supplied);
-      const supply = new WarmSupply({ ...supplied, workers, makeLine });
-      const backend = new ConcurrentBackend({ ...common, address: `concurrent:${name}`, workers }, supply);
+      const supply = new WarmSupply({ ...supplied, workers: first, makeLine });
+      const backend = new ConcurrentBackend({ ...common, address: `concurrent:${name}`, workers: maxWorkers }, supply);
       this.#supply = supply;
       this.#backend = backend;
       this.reserve = reserveWorkers === 0 ? undefined : new ConcurrentReserve(backend, reserveWorkers);
       return;
     }
-    const { workers } = settings.resident;
     const makeLine = (worker: Worker): Line => new Line(worker, supplied);
-    const supply = new WarmSupply({ ...supplied, workers, makeLine });
+    const supply = new WarmSupply({ ...supplied, workers: first, makeLine });
     this.#supply = supply;
-    this.#backend = new SerialBackend({ ...common, workers, pipelines: true, cores }, supply);
+    this.#backend = new SerialBackend({ ...common, workers: maxWorkers, pipelines: true, cores }, supply);
     if (reserveWorkers === 0) return;
-    const lone = new ConnectedSupply({ ...supplied, idleMs: settings.idleMs, keepIdle: 0, forksOnDemand: false });
+    const lone = new ConnectedSupply({ ...supplied, idleMs: settings.idleMs, limit: undefined, forksOnDemand: false });
     const reserve = { ...common, address: `${common.address}.reserve`, workers: reserveWorkers };
     this.reserve = new SerialBackend({ ...reserve, pipelines: false, cores }, lone);
   }
@@ -105,8 +109,28 @@ export class ResidentPool {
     return this.#master.pid;
   }
 
-  get workers(): WarmStatus {
+  get status(): WarmStatus {
     return this.#supply.status;
+  }
+
+  get workers(): number {
+    return this.#supply.workers;
+  }
+
+  get starting(): number {
+    return this.#supply.starting;
+  }
+
+  get isBusy(): boolean {
+    return this.#backend.status.calls > 0 || (this.reserve?.status.calls ?? 0) > 0;
+  }
+
+  get idleSince(): IdleSince | undefined {
+    return this.#supply.idleSince;
+  }
+
+  resize(workers: number): void {
+    this.#supply.resize(workers);
   }
 
   get handlers(): readonly LoadedHandler[] {
@@ -161,8 +185,10 @@ export class ResidentPool {
       searchLeaks,
       log,
     } = this.#options;
-    const user = this.#user;
+    const user = this.#options.user;
     const sockets = join(instance.path, `${workerKind === 'concurrent' ? 'c' : 'r'}-${name}`);
+    // Of the time before it slept.
+    rmSync(sockets, { recursive: true, force: true });
     mkdirSync(sockets, { mode: 0o700 });
     if (user !== undefined) chownSync(sockets, user.uid, user.gid);
     const ini = residentIni({ settings, uploads, uploadDir: this.#uploadDir.path });
@@ -214,7 +240,7 @@ export class ResidentPool {
         address,
         pid,
         endSoon,
-        uid: this.#user?.uid,
+        uid: this.#options.user?.uid,
         concurrent: workerKind === 'concurrent' ? nested : undefined,
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),
         makeLife: ({ bornMs = 0 }) =>

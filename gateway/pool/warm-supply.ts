@@ -1,16 +1,18 @@
 /**
- * Resident workers: as many as there are slots stand ready ahead of need. One that ends is replaced at once; one that
+ * Resident workers: as many as load asks for stand ready ahead of need. One that ends is replaced at once; one that
  * is due to go is replaced first, so that no call waits for a worker to load its application.
  */
 import { GatewayError, isGatewayError } from '../errors.ts';
 import type { Meta } from './envelope.ts';
 import type { WorkerLine } from './line.ts';
 import { ENDINGS, type Ending } from './recycling.ts';
+import type { IdleSince } from './scaling-watch.ts';
 import type { Supply, SupplyOptions } from './supply.ts';
 import type { Worker } from './worker.ts';
 
 export interface WarmSupplyOptions<L extends WorkerLine> extends SupplyOptions {
   readonly makeLine: (worker: Worker) => L;
+  /** At first. */
   readonly workers: number;
 }
 
@@ -50,6 +52,13 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   readonly #due = new Set<L>();
   readonly #wanted: PromiseWithResolvers<L>[] = [];
   readonly #restarts = Object.fromEntries(ENDINGS.map((ending) => [ending, 0])) as Record<Ending, number>;
+  /** That are to stand ready. */
+  #workers: number;
+  /**
+   * As many have been there. A call may be promised one that is started in place of another; one that is to come on top
+   * may never come, and calls for it wait where any worker that becomes free serves them.
+   */
+  #settled: number;
   #starting = 0;
   #retryMs = RETRY_FIRST_MS;
   #retry: NodeJS.Timeout | undefined;
@@ -58,6 +67,8 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
 
   constructor(options: WarmSupplyOptions<L>) {
     this.#options = options;
+    this.#workers = options.workers;
+    this.#settled = options.workers;
   }
 
   get up(): boolean {
@@ -65,7 +76,22 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   }
 
   get capacity(): number {
-    return this.#lines.size + this.#retiring.size + this.#starting;
+    const promised = Math.min(this.#starting, Math.max(0, this.#settled - this.#lines.size));
+    return this.#lines.size + this.#retiring.size + promised;
+  }
+
+  get workers(): number {
+    return this.#workers;
+  }
+
+  get starting(): number {
+    return this.#starting;
+  }
+
+  get idleSince(): IdleSince | undefined {
+    const [first] = this.#idle;
+    const last = this.#idle.at(-1);
+    return first === undefined || last === undefined ? undefined : { firstMs: first.sinceMs, lastMs: last.sinceMs };
   }
 
   get idle(): number {
@@ -93,7 +119,15 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   /** Resolves when all stand ready; rejects with the first failure. */
   async start(): Promise<void> {
     this.#ages = setInterval(() => this.#checkDue(), AGE_CHECK_MS).unref();
-    await Promise.all(Array.from({ length: this.#options.workers }, () => this.#startOne()));
+    await Promise.all(Array.from({ length: this.#workers }, () => this.#startOne()));
+  }
+
+  /** More are started at once. Of fewer, those go that are idle for longest, and then those that become idle. */
+  resize(workers: number): void {
+    this.#workers = workers;
+    this.#settled = Math.min(this.#settled, workers);
+    while (this.#lines.size > workers && this.#idle.length > 0) this.#dismiss(this.#idle[0]);
+    this.#fill();
   }
 
   /** Those that take calls: of concurrent workers others may have calls already. */
@@ -130,7 +164,10 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
       line.destroy();
       return;
     }
-    if (line.usable) this.#offer(line);
+    // A spare is one more only until the one that is due has gone.
+    const isSurplus = this.#lines.size > this.#workers && this.#due.size === 0 && this.#wanted.length === 0;
+    if (isSurplus) this.#dismiss(line);
+    else if (line.usable) this.#offer(line);
   }
 
   told(line: L, meta: Meta): void {
@@ -172,6 +209,14 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
     this.#checkDue();
   }
 
+  /** It is not needed. */
+  #dismiss(line: L | undefined): void {
+    if (line === undefined) return;
+    this.claim(line);
+    this.#lines.delete(line);
+    line.destroy();
+  }
+
   #offer(line: L): void {
     const wanted = this.#wanted.shift();
     if (wanted !== undefined) wanted.resolve(line);
@@ -181,7 +226,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   /** Replaces those that have ended. */
   #fill(): void {
     if (this.#stopped || this.#retry !== undefined) return;
-    while (this.#lines.size + this.#starting < this.#options.workers) {
+    while (this.#lines.size + this.#starting < this.#workers) {
       this.#startOne().catch((error: unknown) => this.#failed(error));
     }
   }
@@ -204,6 +249,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   #add(line: L): void {
     this.#retryMs = RETRY_FIRST_MS;
     this.#lines.add(line);
+    this.#settled = Math.max(this.#settled, Math.min(this.#lines.size, this.#workers));
     void line.worker.connection.closed.then(() => this.#ended(line));
     this.#offer(line);
     // Also where others were there all the time: while this one could not be started, there was a slot less.

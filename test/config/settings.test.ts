@@ -29,7 +29,12 @@ describe('environment variables', () => {
     ['FPMG_HTTP__REQUEST_TIMEOUT_MS', '1000', (s) => s.http.requestTimeoutMs, 1000],
     ['FPMG_HTTP__REQUESTTIMEOUTMS', '1000', (s) => s.http.requestTimeoutMs, 1000],
     ['FPMG_HTTP__ALLOWED_HOSTS', '["a.example","b.example"]', (s) => s.http.allowedHosts, ['a.example', 'b.example']],
-    ['FPMG_POOLS__DEFAULT__WORKERS', '7', (s) => s.pools.default?.workers, 7],
+    [
+      'FPMG_POOLS__DEFAULT__WORKERS',
+      '7',
+      (s) => s.pools.default && 'maxWorkers' in s.pools.default && s.pools.default.maxWorkers,
+      7,
+    ],
     [
       'FPMG_POOLS__DEFAULT__INI__MEMORY_LIMIT',
       '64M',

@@ -7,10 +7,11 @@ import type { Slot } from '../../gateway/pool/backend.ts';
 import type { Pool } from '../../gateway/pool/pool.ts';
 
 /** Workers without PHP: what admission sees of a pool. */
-class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'onFree'> {
+class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed'> {
   readonly name = 'test';
   available = true;
   onFree = (): void => {};
+  onFailed = (): void => {};
   free: number;
   readonly #onFreed: (() => void)[] = [];
 
@@ -19,6 +20,7 @@ class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'o
   }
 
   readonly lacks = () => 'worker' as const;
+  readonly lack = () => false;
 
   take(_placed: unknown, onFreed: () => void): Slot | undefined {
     if (this.free === 0) return undefined;

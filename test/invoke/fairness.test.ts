@@ -11,10 +11,11 @@ import type { Placed } from '../../gateway/pool/slot.ts';
 import type { Workload } from '../../gateway/pool/workload.ts';
 
 /** Workers without PHP, given by the real rules. */
-class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'onFree'> {
+class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed'> {
   readonly name = 'test';
   readonly available = true;
   onFree = (): void => {};
+  onFailed = (): void => {};
   readonly #workers: number;
   readonly #cores: Cores;
   readonly #running: { readonly workload: Workload; readonly onFreed: () => void }[] = [];
@@ -38,6 +39,10 @@ class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'o
       cores: this.#cores,
       quickCallsAround: true,
     });
+  }
+
+  lack(): boolean {
+    return false;
   }
 
   take(placed: Placed, onFreed: () => void): Slot | undefined {

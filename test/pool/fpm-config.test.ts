@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { configSchema, type ManagedPoolSettings } from '../../gateway/config.ts';
 import {
   iniArguments,
-  keptWorkers,
   masterEnvironment,
   phpIni,
   poolEnvironment,
@@ -52,12 +51,12 @@ test.each(['dynamic', 'ondemand'])('a %s pool starts workers with the connection
 });
 
 test.each([
-  [{ pm: 'static', workers: 8 }, 0],
+  [{ pm: 'static', workers: 8 }, 8],
   [{ pm: 'ondemand', workers: 8 }, 0],
   [{ pm: 'dynamic', workers: 8 }, 2],
   [{ pm: 'dynamic', workers: 1 }, 1],
-])('%j keeps the connections of %i workers', (pool, kept) => {
-  expect(keptWorkers(settingsOf(pool))).toBe(kept);
+])('%j keeps %i workers', (pool, kept) => {
+  expect(settingsOf(pool).minWorkers).toBe(kept);
 });
 
 test('a call has its whole time and an idle connection its own before FPM ends the worker', () => {

@@ -20,7 +20,7 @@ export const startBackend = (address: Address, more: Partial<FpmBackendOptions> 
     paths: { root: '/', runtime, bootstrap: '' },
     workers: 1,
     idleMs: 600_000,
-    keepIdle: 0,
+    limit: undefined,
     forksOnDemand: false,
     pipelines: true,
     cores: new Cores(2),

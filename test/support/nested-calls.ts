@@ -27,6 +27,7 @@ class Workers implements Pick<Pool, Asked> {
   readonly name: string;
   readonly available = true;
   onFree = (): void => {};
+  onFailed = (): void => {};
   /** Times that a worker in reserve was given. */
   reserveUses = 0;
   readonly #plan: PoolPlan;
@@ -59,6 +60,10 @@ class Workers implements Pick<Pool, Asked> {
     const freeWorkers = workers - this.#taken;
     const slowWorkers = this.#slow;
     return lacks({ workload, awaited, workers, freeWorkers, slowWorkers, cores: this.#cores, quickCallsAround: true });
+  }
+
+  lack(): boolean {
+    return false;
   }
 
   take(placed: Placed, onFreed: () => void): Slot | undefined {
