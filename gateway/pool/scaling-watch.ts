@@ -64,7 +64,8 @@ export class ScalingWatch {
       return;
     }
     // Behind a step there is always another look: it tells when the next may be due.
-    this.#timer = setTimeout(() => this.#look(), verdict.kind === 'stay' ? verdict.againMs : 1).unref();
+    const againMs = verdict.kind === 'stay' ? verdict.againMs : 1;
+    if (againMs < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#look(), againMs).unref();
     if (verdict.kind === 'stay') return;
     this.#steppedMs = performance.now();
     this.#waitingSinceMs = this.#steppedMs;

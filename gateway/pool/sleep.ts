@@ -56,6 +56,7 @@ export class Sleeper<P extends SleeperPart> {
   #state: State<P> = { kind: 'asleep' };
   /** All with processes: one, but for those that are ending. */
   readonly #alive = new Set<P>();
+  #hasSettled = false;
   #failures = 0;
   #mayWakeAtMs = 0;
   #coldStartMs: number | undefined;
@@ -96,9 +97,11 @@ export class Sleeper<P extends SleeperPart> {
     return worker;
   }
 
-  /** It was checked: it need not stay awake for calls that may never come. */
+  /** It was checked, until when it keeps its workers. It need not stay awake for calls that may never come. */
   settle(): void {
+    this.#hasSettled = true;
     if (this.#size.minWorkers === 0) this.#fallAsleep('asleep: checked at start, and not called yet');
+    else if (this.#state.kind === 'awake') this.#setAwake(this.#state.part);
   }
 
   /** So many calls wait for a worker. True: this one of them wakes it. */
@@ -177,7 +180,7 @@ export class Sleeper<P extends SleeperPart> {
       this.#ending = starting.catch(() => {});
       const worker = await starting;
       if (this.state !== 'waking') throw stoppedError();
-      this.#state = { kind: 'awake', part, watch: this.#watch(part) };
+      this.#setAwake(part);
       return { part, worker };
     } catch (error) {
       await part.destroy();
@@ -186,10 +189,14 @@ export class Sleeper<P extends SleeperPart> {
     }
   }
 
+  #setAwake(part: P): void {
+    this.#state = { kind: 'awake', part, watch: this.#watch(part) };
+  }
+
   /** Undefined: it always has the same number of workers. */
   #watch(part: P): ScalingWatch | undefined {
     const { pace } = this.#options;
-    if (pace.size.minWorkers === pace.size.maxWorkers) return undefined;
+    if (pace.size.minWorkers === pace.size.maxWorkers || !this.#hasSettled) return undefined;
     const onUnused = (reason: string): void => this.#fallAsleep(reason);
     return new ScalingWatch({ part, pace, steps: this.#steps, onUnused });
   }
