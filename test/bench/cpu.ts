@@ -94,6 +94,29 @@ const statusMb = (pid: number, field: string): number => {
 export const rssMb = (pid: number): number => statusMb(pid, 'VmRSS');
 /** The most it ever had. */
 export const peakRssMb = (pid: number): number => statusMb(pid, 'VmHWM');
+
+export interface Memory {
+  readonly rssMb: number;
+  /** Pages that several processes share count as a part in each: sums are what the machine really gives. */
+  readonly pssMb: number;
+}
+
+/** Pure: of the text of a `smaps_rollup`. */
+export const memoryIn = (rollup: string): Memory => {
+  const mb = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1]) / 1024;
+  return { rssMb: mb('Rss'), pssMb: mb('Pss') };
+};
+
+/** Of all of them together; one that has ended meanwhile has none. */
+export const memoryOf = (pids: readonly number[]): Memory =>
+  pids
+    .filter((pid) => existsSync(`/proc/${pid}/smaps_rollup`))
+    .map((pid) => memoryIn(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')))
+    .reduce((sum, { rssMb: rss, pssMb }) => ({ rssMb: sum.rssMb + rss, pssMb: sum.pssMb + pssMb }), {
+      rssMb: 0,
+      pssMb: 0,
+    });
+
 /** `peakRssMb` is of what follows. */
 export const forgetPeakRss = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
 

@@ -79,7 +79,7 @@ export class Load {
   async generate(target: Target, options: GeneratorOptions): Promise<GeneratorResult> {
     const words: Record<string, number | string | undefined> = {
       port: target.port,
-      requests: this.#write(target.paths.map((path) => rawRequest(path, target.body)).join('')),
+      requests: this.#write(target.paths.map((path) => counted(rawRequest(path, target.body))).join('')),
       connections: options.connections,
       'duration-ms': Math.round(options.durationMs),
       'warmup-ms': Math.round(options.warmupMs ?? 0),
@@ -99,9 +99,8 @@ export class Load {
   }
 }
 
+export const rawRequest = (path: string, body: string): string =>
+  `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
 /** As open-loop.c reads it: the length, a line feed, the bytes. */
-const rawRequest = (path: string, body: string): string => {
-  const length = Buffer.byteLength(body);
-  const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
-  return `${head.length + length}\n${head}${body}`;
-};
+const counted = (request: string): string => `${Buffer.byteLength(request)}\n${request}`;

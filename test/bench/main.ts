@@ -17,16 +17,22 @@ import { batchDelaySection, runBatchDelay } from './sections/batch-delay.ts';
 import { batchMemorySection, runBatchMemory } from './sections/batch-memory.ts';
 import { cacheSection, runCache } from './sections/cache.ts';
 import { clientSection, runClient } from './sections/client.ts';
+import { coldStartSection, runColdStart } from './sections/cold-start.ts';
 import { fanOutSection, runFanOut } from './sections/fan-out.ts';
+import { fibersSection, runFibers } from './sections/fibers.ts';
+import { fibersMemorySection, runFibersMemory } from './sections/fibers-memory.ts';
 import { functionsSection, runFunctions } from './sections/functions.ts';
 import { httpSection, megabyteSection, runHttp, runMegabyte } from './sections/http.ts';
 import { inflightSection, runInflight } from './sections/inflight.ts';
 import { latencySection, runLatency } from './sections/latency.ts';
+import { loadStepsSection, runLoadSteps } from './sections/load-steps.ts';
 import { poolSection, runPool } from './sections/pool.ts';
 import { residentSection, runResident } from './sections/resident.ts';
 import { residentBatchSection, runResidentBatch } from './sections/resident-batch.ts';
 import { runSentinel, sentinelSection } from './sections/sentinel.ts';
+import { runSleeping, sleepingSection } from './sections/sleeping.ts';
 import { runTracing, tracingSection } from './sections/tracing.ts';
+import { drawTimelines } from './steps-svg.ts';
 import { drawRun } from './svg.ts';
 
 const SECTIONS: readonly (readonly [Section, (bench: Bench) => Promise<SectionResult>])[] = [
@@ -47,6 +53,11 @@ const SECTIONS: readonly (readonly [Section, (bench: Bench) => Promise<SectionRe
   [residentBatchSection, runResidentBatch],
   [sentinelSection, runSentinel],
   [cacheSection, runCache],
+  [fibersSection, runFibers],
+  [fibersMemorySection, runFibersMemory],
+  [coldStartSection, runColdStart],
+  [sleepingSection, runSleeping],
+  [loadStepsSection, runLoadSteps],
 ];
 
 const paint: Paint = process.stdout.isTTY ? (style, text) => styleText(style, text) : plain;
@@ -98,6 +109,10 @@ const measure = async (
 
 const list = (): string => SECTIONS.map(([{ name, about }]) => `${name.padEnd(14)} ${about}`).join('\n');
 
+/** A run of other sections has bars to show. */
+const draw = (run: RunResult): string =>
+  run.sections.some(({ name }) => ['http', 'latency'].includes(name)) ? drawRun(run) : drawTimelines(run);
+
 const measureOnce = async (options: Options): Promise<{ run: RunResult; failed: boolean }> => {
   const life = new Life();
   const progress = new Progress(plannedSeconds(options));
@@ -123,7 +138,7 @@ const main = async (): Promise<void> => {
   const { run, failed } = earlier ?? (await measureOnce(options));
   console.log(renderRun(run, paint));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(run, undefined, 1)}\n`);
-  if (svg !== undefined) writeFileSync(svg, drawRun(run));
+  if (svg !== undefined) writeFileSync(svg, draw(run));
   process.exitCode = failed ? 1 : 0;
 };
 

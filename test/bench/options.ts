@@ -17,6 +17,11 @@ export const SECTIONS = [
   'resident-batch',
   'sentinel',
   'cache',
+  'fibers',
+  'fibers-memory',
+  'cold-start',
+  'sleeping',
+  'load-steps',
 ] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
@@ -43,7 +48,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --rounds N       rounds of each comparison, 1 to 50 (5; with --quick 1)
   --workers N      PHP workers of each pool, 2 to 64 (4)
   --json FILE      write everything that was measured
-  --svg FILE       draw the picture
+  --svg FILE       draw the picture: of http and latency, or else of load-steps
   --from FILE      take the figures from such a JSON file instead of measuring
   --help           this text`;
 

@@ -1,4 +1,6 @@
 /** What a run gives: the same for the tables, the JSON file and the picture. */
+import type { Timeline } from './timeline.ts';
+
 export interface Column {
   readonly key: string;
   readonly header: string;
@@ -38,6 +40,8 @@ export interface SectionResult {
   readonly goals: readonly Goal[];
   /** Settings that were chosen by measuring, calibrations. */
   readonly facts: Readonly<Record<string, string | number>>;
+  /** Of the first round of each row; for the picture. */
+  readonly timelines?: readonly Timeline[];
 }
 
 export interface RunResult {

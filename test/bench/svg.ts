@@ -16,18 +16,18 @@ interface Group {
   readonly bars: readonly Bar[];
 }
 
-const WIDTH = 760;
-const MARGIN = 28;
+export const WIDTH = 760;
+export const MARGIN = 28;
 const NAMES_WIDTH = 176;
 const LABELS_WIDTH = 150;
 const BAR_HEIGHT = 22;
 const BAR_STEP = 32;
 const HEAD_HEIGHT = 52;
 const GROUP_GAP = 22;
-const FOOT_HEIGHT = 34;
+export const FOOT_HEIGHT = 34;
 const OURS = 'fpm-gateway';
 
-const COLOURS = {
+export const COLOURS = {
   ground: '#ffffff',
   frame: '#d8dee4',
   text: '#1f2328',
@@ -35,9 +35,9 @@ const COLOURS = {
   ours: '#4f5b93',
   others: '#b6bed8',
 };
-const FONT = 'system-ui, -apple-system, &quot;Segoe UI&quot;, Helvetica, Arial, sans-serif';
+export const FONT = 'system-ui, -apple-system, &quot;Segoe UI&quot;, Helvetica, Arial, sans-serif';
 
-const escapeXml = (text: string): string =>
+export const escapeXml = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character] ?? '');
 
 const findTable = (run: RunResult, name: string): Table | undefined =>

@@ -1,7 +1,8 @@
 /** The application as a project of the gateway, and as a document root for a web server: the same files. */
-import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bench } from '../bench.ts';
+import { linkPackages } from '../generated.ts';
 import { REPOSITORY } from '../peers/gateway.ts';
 import type { Workload } from '../workloads.ts';
 import { moduleName, writeApplication } from './generate.ts';
@@ -45,13 +46,6 @@ import { defineConfig } from 'fpm-gateway';
 export default defineConfig({ pools: { default: { bootstrap: 'app/bootstrap.php' } } });
 `;
 
-/** As an installed package is: contracts find `fpm-gateway` and `zod` in the project's node_modules. */
-const linkPackages = (project: string): void => {
-  mkdirSync(join(project, 'node_modules'), { recursive: true });
-  symlinkSync(REPOSITORY, join(project, 'node_modules', 'fpm-gateway'));
-  symlinkSync(join(REPOSITORY, 'node_modules', 'zod'), join(project, 'node_modules', 'zod'));
-};
-
 export interface ApplicationProject {
   readonly folder: string;
   /** nginx's document root. */
@@ -64,7 +58,7 @@ export const makeProject = async ({ life, folder: parent }: Bench, modules: numb
   // PHP's user reads it.
   chmodSync(folder, 0o755);
   for (const part of ['schemas', 'functions', 'deploy', 'data']) mkdirSync(join(folder, part), { recursive: true });
-  linkPackages(folder);
+  linkPackages(folder, REPOSITORY);
   const root = join(folder, 'app');
   const tables = writeApplication(root, modules);
   writeFileSync(join(folder, 'schemas', `${QUOTE.name}.ts`), CONTRACT);

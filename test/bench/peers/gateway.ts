@@ -6,7 +6,8 @@ import type { Life, Running } from '../life.ts';
 import type { Peer } from './peer.ts';
 
 export const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
-const MAIN = join(REPOSITORY, 'gateway', 'cli', 'main.ts');
+/** As `npm start` does. */
+const FROM_SOURCE = ['--conditions=fpm-gateway-source', join(REPOSITORY, 'gateway', 'cli', 'main.ts')];
 const PROJECT = join(import.meta.dirname, '..', 'project');
 /** The classes of the PHP client. */
 export const PHP_AUTOLOAD = join(REPOSITORY, 'gateway', 'php', 'autoload.php');
@@ -32,48 +33,43 @@ export const residentEnv = (functionName: string, workers: number): Readonly<Rec
 export interface GatewayOptions {
   readonly name?: string;
   readonly project?: string;
-  readonly workers: number;
+  /** php-fpm's in the pool `default`; undefined: the settings say. */
+  readonly workers: number | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /** What Node runs; left out: the source. */
+  readonly program?: readonly string[];
 }
 
 export interface GatewayPeer extends Peer {
   readonly pid: number;
   readonly port: number;
+  readonly adminUrl: string;
   /** From the command to its line that says it serves. */
   readonly startMs: number;
   readonly running: Running;
 }
 
-const readyEvent = (running: Running): { url: string } | undefined =>
+const readyEvent = (running: Running): { url: string; adminUrl: string } | undefined =>
   running
     .out()
     .split('\n')
     .filter((line) => line.includes('"ready"'))
-    .map((line) => JSON.parse(line) as { event: string; url: string })
+    .map((line) => JSON.parse(line) as { event: string; url: string; adminUrl: string })
     .find(({ event }) => event === 'ready');
 
 export const startGateway = async (life: Life, folder: string, options: GatewayOptions): Promise<GatewayPeer> => {
-  const { name = 'fpm-gateway', project = PROJECT, workers, env = {} } = options;
+  const { name = 'fpm-gateway', project = PROJECT, workers, env = {}, program = FROM_SOURCE } = options;
   const startedMs = performance.now();
   const running = life.start({
     command: process.execPath,
-    // As `npm start` does.
-    args: [
-      '--max-semi-space-size=16',
-      '--conditions=fpm-gateway-source',
-      MAIN,
-      '--project',
-      project,
-      'start',
-      '--json',
-    ],
+    args: ['--max-semi-space-size=16', ...program, '--project', project, 'start', '--json'],
     cwd: project,
     env: {
       PORT: '0',
       FPMG_ADMIN__PORT: '0',
       FPMG_LOG__LEVEL: 'warn',
       FPMG_RUNTIME_DIR: mkdtempSync(join(folder, 'gw-')),
-      FPMG_POOLS__DEFAULT__WORKERS: String(workers),
+      ...(workers === undefined ? {} : { FPMG_POOLS__DEFAULT__WORKERS: String(workers) }),
       // As in the php-fpm of the peers, where it is off by default.
       FPMG_POOLS__DEFAULT__CATCH_OUTPUT: 'false',
       // The peers close no connection in the middle of the load either.
@@ -90,11 +86,13 @@ export const startGateway = async (life: Life, folder: string, options: GatewayO
     START_MAX_MS,
   );
   const startMs = performance.now() - startedMs;
-  const port = Number(new URL(readyEvent(running)?.url ?? '').port);
+  const { url = '', adminUrl = '' } = readyEvent(running) ?? {};
+  const port = Number(new URL(url).port);
   return {
     name,
     pid: running.pid,
     port,
+    adminUrl,
     startMs,
     running,
     pids: [running.pid],
