@@ -99,7 +99,7 @@ describe('nested calls', () => {
   test('that fail fail as they do elsewhere', async () => {
     const gateway = await startConcurrent({
       outer:
-        'try { $call->invoke("broken"); } catch (\\FpmGateway\\Client\\CallFailed $e) { return [$e->errorCode, $e->executed, $e->status]; }',
+        'try { $call->invoke("broken"); } catch (\\FpmGateway\\Client\\CallFailed $e) { return [$e->failureCode, $e->executed, $e->status]; }',
       broken: 'throw new \\RuntimeException("no");',
     });
     expect((await ask(gateway, 'outer')).body).toEqual(['function-error', 'yes', 500]);
@@ -163,9 +163,10 @@ describe('a stream', () => {
       count: ['for ($n = 1; $n <= 3; ++$n) { $call->sleep(2); yield $n; }', 'output: stream(z.number())'],
       echo: ECHO,
     });
-    const [first, second] = await Promise.all([post(gateway, 'count', null), post(gateway, 'count', null)]);
+    const count = async () => await Array.fromAsync((await gateway.invoke('count', null)) as AsyncIterable<number>);
+    const counts = [count(), count()];
     expect(await codesOf(gateway, 'echo', [1, 2])).toEqual([1, 2]);
-    expect([await first.json(), await second.json()]).toEqual([
+    expect(await Promise.all(counts)).toEqual([
       [1, 2, 3],
       [1, 2, 3],
     ]);
