@@ -1,6 +1,6 @@
 /** A real `php gateway/php/resident.php` with its control lines, and workers of it spoken to in raw FastCGI records. */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
@@ -117,7 +117,8 @@ export const startResident = async (options: ResidentOptions): Promise<ResidentP
   const tell = (line: unknown): void => void control.write(`${JSON.stringify(line)}\n`);
   const socketPath = (): string => join(folder, `w${++sockets}.sock`);
   const begun = (path: string) => (): number[] => {
-    const marks = readFileSync(`${path}.begun`);
+    // One that is connected has not always got so far.
+    const marks = existsSync(`${path}.begun`) ? readFileSync(`${path}.begun`) : Buffer.alloc(0);
     return Array.from({ length: marks.length / 2 }, (_, n) => marks.readUInt16BE(2 * n));
   };
   const ownSocket = options.alone === true ? socketPath() : null;

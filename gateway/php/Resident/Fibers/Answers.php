@@ -4,10 +4,12 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident\Fibers;
 
+use FpmGateway\Debug\Hooks;
 use FpmGateway\Resets;
 use FpmGateway\Resident\Behind;
 use FpmGateway\Resident\Handling;
 use FpmGateway\Resident\Printed;
+use FpmGateway\Resident\Superglobals;
 use FpmGateway\Runtime;
 
 use function error_clear_last;
@@ -24,6 +26,7 @@ final class Answers
     /** The one whose answer is made now: what ends PHP here is its doing. */
     public ?Task $task = null;
     private int $served = 0;
+    private readonly bool $debugged;
 
     public function __construct(
         private readonly Behind $behind,
@@ -31,6 +34,7 @@ final class Answers
         private readonly Live $live,
         private readonly int $pid,
     ) {
+        $this->debugged = class_exists(Hooks::class, false);
     }
 
     /** False when the gateway is gone. */
@@ -119,6 +123,10 @@ final class Answers
     /** What belongs to all calls is looked at when none runs: in between it may be anybody's. */
     private function alone(Task $task): void
     {
+        if ($this->debugged) {
+            Hooks::after();
+        }
+        Superglobals::leave();
         try {
             array_push($task->leaks, ...Resets::leaks([]));
         } catch (\Throwable $thrown) {

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace FpmGateway\Resident\Fibers;
 
 use FpmGateway\Call;
+use FpmGateway\Debug\Hooks;
 use FpmGateway\Resets;
 use FpmGateway\Resident\Behind;
 use FpmGateway\Resident\Handling;
@@ -16,6 +17,7 @@ use FpmGateway\Runtime;
 
 use function explode;
 use function hrtime;
+use function memory_reset_peak_usage;
 use function strpos;
 use function substr;
 
@@ -23,6 +25,9 @@ use function substr;
 final class Calls
 {
     private readonly Runners $runners;
+    private readonly bool $resetsPeak;
+    /** `dev --xdebug` has loaded what looks at calls. */
+    private readonly bool $debugged;
     private int $begun = 0;
 
     public function __construct(
@@ -35,6 +40,8 @@ final class Calls
         private readonly int $pid,
     ) {
         $this->runners = new Runners($this->run(...));
+        $this->resetsPeak = function_exists('memory_reset_peak_usage');
+        $this->debugged = class_exists(Hooks::class, false);
     }
 
     /** One that is about to run; null where there is no room: the gateway was told. */
@@ -50,6 +57,9 @@ final class Calls
             $this->output->write(Requests::neverBegan($request->id));
 
             return null;
+        }
+        if ($this->waiting->live->count() === 0) {
+            $this->beginAlone();
         }
         $nowNs = hrtime(true);
         $budgetMs = (float) $parts[2];
@@ -78,6 +88,17 @@ final class Calls
         if ($task->fiber !== null) {
             $this->runners->give($task->fiber);
             $task->fiber = null;
+        }
+    }
+
+    /** What can only be told of one call, or of all together. */
+    private function beginAlone(): void
+    {
+        if ($this->resetsPeak) {
+            memory_reset_peak_usage();
+        }
+        if ($this->debugged) {
+            Hooks::before();
         }
     }
 
@@ -110,6 +131,7 @@ final class Calls
                 ? Handling::members(['outcome' => 'deadline', 'exception' => Runtime::describe($thrown)])
                 : Handling::thrown($thrown, $payload);
             $this->behind->release($thrown);
+            array_push($task->leaks, ...$this->behind->takeLate());
         }
         $task->meta = $meta;
         $task->payload = $payload;

@@ -109,12 +109,13 @@ final class Loop
     {
         $this->slices->run($task);
         if (!$task->ended) {
-            return true;
+            return !$this->output->isMuch() || $this->output->flush();
         }
         $sent = $this->answers->end($task);
         $this->calls->end($task);
 
-        return $sent;
+        // As of streams: what all of them say in a turn may be much.
+        return $sent && (!$this->output->isMuch() || $this->output->flush());
     }
 
     private function prime(Request $request, string $attemptId): bool

@@ -6,8 +6,10 @@ namespace FpmGateway\Resident\Fibers;
 
 use FpmGateway\Resident\Behind;
 use FpmGateway\Resident\Fork;
+use FpmGateway\Resident\Handling;
 use FpmGateway\Resident\Leaks\Leak;
 use FpmGateway\Resident\Signals;
+use FpmGateway\Runtime;
 
 use function hrtime;
 use function intdiv;
@@ -17,6 +19,8 @@ final class Slices
 {
     /** One that does not wait for so long held up all others. */
     private const LONG_NS = 100_000_000;
+
+    private const MAX_REFUSALS = 10;
 
     /** When the last one ended. */
     public int $endedNs = 0;
@@ -40,6 +44,9 @@ final class Slices
         $fromNs = $this->waiting->resumedNs = hrtime(true);
         $task->fiber->resume($task);
         $this->endedNs = hrtime(true);
+        if ($task->waitsFor === Task::NOTHING && !$task->ended && !$task->dropped) {
+            $this->refuse($task);
+        }
         // What a handler forked has nobody to wait with.
         Fork::endIn($this->pid);
         if ($task->dropped) {
@@ -68,6 +75,21 @@ final class Slices
         $calls = $task->heldUp === 1 ? 'call' : 'calls';
 
         return [Leak::of('blocks', $task->function, sprintf('ran %d ms without waiting: %d other %s waited', intdiv($task->longestNs, 1_000_000), $task->heldUp, $calls), true)];
+    }
+
+    /** The handler suspended the Fiber of its call by itself: nobody knows when it could go on. */
+    private function refuse(Task $task): void
+    {
+        for ($times = 0; $task->waitsFor === Task::NOTHING && !$task->ended && !$task->dropped; ++$times) {
+            $thrown = new \LogicException('The handler called Fiber::suspend() in the Fiber of its call, which only the runtime may: use $call->sleep(), or a Fiber of its own.');
+            if ($times === self::MAX_REFUSALS) {
+                $task->meta = Handling::members(['outcome' => 'exception', 'exception' => Runtime::describe($thrown)]);
+                $task->dropped = true;
+            } else {
+                $task->fiber->throw($thrown);
+            }
+        }
+        $this->endedNs = hrtime(true);
     }
 
     /** Its finally blocks run. */

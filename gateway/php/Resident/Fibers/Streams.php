@@ -4,7 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident\Fibers;
 
-use function count;
+use FpmGateway\Resident\Leaks\Quiet;
+
 use function intdiv;
 use function is_resource;
 
@@ -69,9 +70,9 @@ final class Streams
         $came = false;
         try {
             $found = @stream_select($read, $write, $none, $waitMs === null ? null : intdiv($waitMs, 1000), $waitMs === null ? null : $waitMs % 1000 * 1000);
-        } catch (\Throwable) {
+        } catch (\Throwable $thrown) {
             // A handler closed what another waits for, or an error handler made an exception of a signal's warning.
-            return $this->closed();
+            return is_resource($connection) ? $this->closed() : throw $thrown;
         }
         if ($found === false) {
             return $this->closed();
@@ -99,6 +100,15 @@ final class Streams
         return $tasks;
     }
 
+    /** @param resource $stream */
+    private static function canWait($stream): bool
+    {
+        $read = [$stream];
+        $none = null;
+
+        return Quiet::run(static fn (): int|false => stream_select($read, $none, $none, 0)) !== false;
+    }
+
     /**
      * Who waits for one that is closed finds out when it reads.
      *
@@ -106,7 +116,7 @@ final class Streams
      */
     private function closed(): array
     {
-        $isClosed = static fn (mixed $stream): bool => !is_resource($stream);
+        $isClosed = static fn (mixed $stream): bool => !is_resource($stream) || !self::canWait($stream);
 
         return $this->ready(array_filter($this->read, $isClosed), 0) + $this->ready(array_filter($this->write, $isClosed), 1);
     }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident\Fibers;
 
+use FpmGateway\Cancelled;
 use FpmGateway\Client\Readiness;
 use FpmGateway\Scheduler;
 
@@ -23,6 +24,8 @@ final class Waiting implements Scheduler
 
     /** The one whose code runs now. */
     public ?Task $running = null;
+    /** Of the worker: finally blocks of calls that were cut may not wait. */
+    public bool $ends = false;
     public int $resumedNs = 0;
     /** @var \SplQueue<Task> those that can go on */
     public readonly \SplQueue $line;
@@ -152,6 +155,9 @@ final class Waiting implements Scheduler
     /** The call whose own Fiber this is; null outside of calls. */
     private function task(): ?Task
     {
+        if ($this->ends) {
+            throw new Cancelled('This worker ends: nothing can be waited for.');
+        }
         $task = $this->running;
         if ($task !== null && \Fiber::getCurrent() !== $task->fiber && !$task->dropped) {
             throw new \LogicException('A call of a concurrent worker waits in its own Fiber: in one that the handler started itself it cannot, for that would suspend the wrong one.');

@@ -156,6 +156,7 @@ final class Worker
     /** Files of calls that will not be answered. */
     private function drop(): void
     {
+        $this->waiting->ends = true;
         $this->requests->drop();
         foreach ($this->waiting->live->tasks as $task) {
             $task->request->uploads?->remove();
