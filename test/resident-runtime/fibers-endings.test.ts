@@ -23,11 +23,15 @@ const HANDLERS = {
   forks: handler(
     `if (pcntl_fork() === 0) { ${wait(1)} file_put_contents("child", ""); } ${wait(20)} return getmypid();`,
   ),
+  destructor: handler(
+    `$o = new class { public string $said = ""; public function __destruct() { try { ${wait(5)} } catch (FiberError $e) { error_log("refused"); } error_log("gone"); } }; unset($o); ${wait(5)} return 1;`,
+  ),
+  forksStream: `return static function () { yield "a"; if (pcntl_fork() === 0) { while (true) { yield str_repeat("child", 100_000); } } ${wait(20)} yield "b"; };`,
   failing: handler('throw new Failure("none", ["a" => 1]);'),
   hook: handler(`$call->onReset(function () { error_log("reset ran"); }); exit;`),
 };
 const start = (ini: readonly string[] = []): ReturnType<typeof startWorker> =>
-  startWorker({ handlers: HANDLERS, ini, concurrent: { callMemoryBytes: 262_144 } });
+  startWorker({ handlers: HANDLERS, ini, streams: { forksStream: 'bytes' }, concurrent: { callMemoryBytes: 262_144 } });
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 let calls = 0;
 /** With a budget of its own. */
@@ -183,6 +187,30 @@ test('what a handler forked ends at its first wait, and writes nothing', async (
   const { output } = await worker.call('forks');
   expect([output, (await worker.answer(other)).output]).toEqual([worker.pid, 1]);
   expect((await worker.call('short', { n: 2 })).output).toBe(2);
+});
+
+test('what a stream’s handler forked sends no pieces', async () => {
+  const { worker } = await start();
+  expect((await worker.call('forksStream')).bytes.toString()).toBe('ab');
+});
+
+test('a destructor that waits leaves its call as it was', async () => {
+  const { worker } = await start();
+  const { meta, stderr, output } = await worker.call('destructor');
+  expect([meta.outcome, output]).toEqual(['output', 1]);
+  expect(stderr).toContain('gone');
+});
+
+test('thousands of calls leave nothing in memory, and their Fibers are used again', async () => {
+  const { worker } = await start();
+  const memoryAfter = async (count: number): Promise<number> => {
+    const ids = Array.from({ length: count }, (_, n) => worker.sendCall('short', { n }));
+    await Promise.all(ids.map((id) => worker.answer(id)));
+    return Number((await worker.call('short')).meta.memoryBytes);
+  };
+  await memoryAfter(1500);
+  const before = await memoryAfter(1500);
+  expect((await memoryAfter(3000)) - before).toBeLessThan(300_000);
 });
 
 test('a worker whose gateway leaves ends at once, whatever waits in it', async () => {

@@ -25,12 +25,14 @@ final class Frames implements Pieces
 
     public function begin(string $id): void
     {
+        // What a handler forked has a copy of what is to be written.
         Fork::endIn($this->pid);
         $this->task->reply->beginStream($id);
     }
 
     public function send(string $id, string $type, string $piece): void
     {
+        Fork::endIn($this->pid);
         if ($this->task->paused) {
             $this->waiting->forReader($this->task);
         }

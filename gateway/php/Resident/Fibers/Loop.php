@@ -127,7 +127,11 @@ final class Loop
         $sent = $this->answers->prime($task);
         $this->answers->task = null;
 
-        return ($sent && $good) || ($this->output->flush() && false);
+        if (!$good) {
+            $this->output->flush();
+        }
+
+        return $sent && $good;
     }
 
     /** Waits only when there is nothing to do. False at the end of the connection. */
@@ -141,7 +145,7 @@ final class Loop
             $bytes = $reads < self::MAX_READS && $this->connection->wasFull($bytes) ? $this->connection->look() : '';
         }
         $this->nowNs = hrtime(true);
-        if ($bytes === null || ($isBusy && $this->isAlone())) {
+        if ($bytes === null || ($isBusy && $this->isGatewayGone())) {
             return false;
         }
 
@@ -177,7 +181,7 @@ final class Loop
         return $nextMs === null ? null : max(0, $nextMs - intdiv(hrtime(true), 1_000_000));
     }
 
-    private function isAlone(): bool
+    private function isGatewayGone(): bool
     {
         if ($this->nowNs - $this->lookedNs < self::LOOK_NS) {
             return false;

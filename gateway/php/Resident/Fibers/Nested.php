@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident\Fibers;
 
+use FpmGateway\Resident\Fork;
+
 use function chr;
 use function pack;
 use function strlen;
@@ -17,12 +19,13 @@ final class Nested
     private const CANCEL = "\x01\x0D";
     private const LAST = 1;
 
-    public function __construct(private readonly Live $live, private readonly Output $output)
+    public function __construct(private readonly Live $live, private readonly Output $output, private readonly int $pid)
     {
     }
 
     public function call(Task $task, string $message): int
     {
+        Fork::endIn($this->pid);
         $number = $this->live->call($task);
         $bytes = strlen($message);
         for ($at = 0; $at === 0 || $at < $bytes; $at += self::PIECE_BYTES) {

@@ -18,8 +18,8 @@ final class Output implements Destination
     private const MUCH_BYTES = 65_536;
 
     private string $bytes = '';
-    /** Within a call's Fiber nothing is written: a signal's handler may throw there. */
-    public bool $holds = false;
+    /** A write was cut by a signal's handler that threw or ended PHP: nothing else may be written now. */
+    public bool $isWriting = false;
 
     public function __construct(private readonly Connection $connection)
     {
@@ -30,7 +30,7 @@ final class Output implements Destination
     {
         $this->bytes .= $bytes;
 
-        return $this->holds || strlen($this->bytes) <= self::MAX_BYTES || $this->flush();
+        return strlen($this->bytes) <= self::MAX_BYTES || $this->flush();
     }
 
     public function isMuch(): bool
@@ -46,7 +46,10 @@ final class Output implements Destination
         }
         $bytes = $this->bytes;
         $this->bytes = '';
+        $this->isWriting = true;
+        $written = $this->connection->write($bytes);
+        $this->isWriting = false;
 
-        return $this->connection->write($bytes);
+        return $written;
     }
 }

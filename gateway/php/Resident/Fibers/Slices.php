@@ -40,7 +40,6 @@ final class Slices
         $this->waiting->running = $task;
         $this->surroundings->resumed($task);
         $this->signals?->begin();
-        $this->output->holds = true;
         $fromNs = $this->waiting->resumedNs = hrtime(true);
         $task->fiber->resume($task);
         $this->endedNs = hrtime(true);
@@ -52,7 +51,9 @@ final class Slices
         if ($task->dropped) {
             $this->destroy($task);
         }
-        $this->output->holds = false;
+        if ($this->output->isWriting) {
+            throw new \RuntimeException('what a call sent was cut by an exception, as of a signal\'s handler');
+        }
         if ($this->signals !== null) {
             array_push($task->leaks, ...$this->signals->end());
         }

@@ -63,24 +63,59 @@ final class Streams
      */
     public function select($connection, ?int $waitMs, bool &$came): array
     {
+        $came = false;
+        // PHP passes over what a handler closed while another one waits for it: that one would wait on.
+        $closed = $this->refused(false);
+        if ($closed !== []) {
+            return $closed;
+        }
         $read = $this->read;
         $read[0] = $connection;
         $write = $this->write;
         $none = null;
-        $came = false;
         try {
             $found = @stream_select($read, $write, $none, $waitMs === null ? null : intdiv($waitMs, 1000), $waitMs === null ? null : $waitMs % 1000 * 1000);
         } catch (\Throwable $thrown) {
-            // A handler closed what another waits for, or an error handler made an exception of a signal's warning.
-            return is_resource($connection) ? $this->closed() : throw $thrown;
+            // An error handler made an exception of a warning, as of a signal's.
+            $found = is_resource($connection) ? false : throw $thrown;
         }
         if ($found === false) {
-            return $this->closed();
+            return $this->refused(true);
         }
         $came = isset($read[0]);
         unset($read[0]);
 
         return $this->ready($read, 0) + $this->ready($write, 1);
+    }
+
+    /**
+     * Those for which nobody can wait any more: their calls find out when they read.
+     *
+     * @param bool $asks the system, too
+     *
+     * @return array<int, Task>
+     */
+    private function refused(bool $asks): array
+    {
+        $tasks = [];
+        foreach ([$this->read, $this->write] as $which => $streams) {
+            foreach ($streams as $number => $stream) {
+                if (!is_resource($stream) || ($asks && !self::canWait($stream))) {
+                    $tasks += $this->ready([$number => $stream], $which);
+                }
+            }
+        }
+
+        return $tasks;
+    }
+
+    /** @param resource $stream */
+    private static function canWait($stream): bool
+    {
+        $read = [$stream];
+        $none = null;
+
+        return Quiet::run(static fn (): int|false => stream_select($read, $none, $none, 0)) !== false;
     }
 
     /**
@@ -98,26 +133,5 @@ final class Streams
         }
 
         return $tasks;
-    }
-
-    /** @param resource $stream */
-    private static function canWait($stream): bool
-    {
-        $read = [$stream];
-        $none = null;
-
-        return Quiet::run(static fn (): int|false => stream_select($read, $none, $none, 0)) !== false;
-    }
-
-    /**
-     * Who waits for one that is closed finds out when it reads.
-     *
-     * @return array<int, Task>
-     */
-    private function closed(): array
-    {
-        $isClosed = static fn (mixed $stream): bool => !is_resource($stream) || !self::canWait($stream);
-
-        return $this->ready(array_filter($this->read, $isClosed), 0) + $this->ready(array_filter($this->write, $isClosed), 1);
     }
 }

@@ -20,7 +20,8 @@ final class Task
 
     public ?\Fiber $fiber = null;
     public int $waitsFor = self::NOTHING;
-    /** Where Timers has it; 0 for nowhere. */
+    /** When it is to go on, and where Timers has it; 0 for nowhere. */
+    public int $dueMs = 0;
     public int $timerMs = 0;
     /** @var list<int> where Streams has those it waits for */
     public array $watched = [];

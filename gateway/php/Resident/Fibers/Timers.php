@@ -10,7 +10,10 @@ namespace FpmGateway\Resident\Fibers;
  */
 final class Timers
 {
-    /** Longer waits share buckets of 16 ms, and of 256 ms above a minute: most are deadlines that nobody reaches. */
+    /**
+     * Longer waits share buckets of 16 ms, and of 256 ms above a minute: most are deadlines that nobody reaches. Those that
+     * are reached are put to their millisecond then.
+     */
     private const FINE_MS = 1024;
     private const MIDDLE_MS = 60_000;
 
@@ -26,9 +29,10 @@ final class Timers
 
     public function add(Task $task, int $atMs, int $nowMs): void
     {
+        $task->dueMs = $atMs;
         $waitMs = $atMs - $nowMs;
         if ($waitMs > self::FINE_MS) {
-            $atMs |= $waitMs > self::MIDDLE_MS ? 255 : 15;
+            $atMs &= $waitMs > self::MIDDLE_MS ? ~255 : ~15;
         }
         if (!isset($this->buckets[$atMs])) {
             $this->order->insert($atMs);
@@ -66,8 +70,19 @@ final class Timers
      */
     public function due(int $nowMs): array
     {
-        $atMs = $this->nextMs();
+        while (($atMs = $this->nextMs()) !== null && $atMs <= $nowMs) {
+            $due = $this->buckets[$atMs];
+            foreach ($due as $number => $task) {
+                if ($task->dueMs > $nowMs) {
+                    unset($due[$number], $this->buckets[$atMs][$number]);
+                    $this->add($task, $task->dueMs, $nowMs);
+                }
+            }
+            if ($due !== []) {
+                return $due;
+            }
+        }
 
-        return $atMs === null || $atMs > $nowMs ? [] : $this->buckets[$atMs];
+        return [];
     }
 }

@@ -34,13 +34,13 @@ final class Waiting implements Scheduler
     public readonly Live $live;
     private readonly Nested $nested;
 
-    public function __construct(Output $output)
+    public function __construct(Output $output, int $pid)
     {
         $this->line = new \SplQueue();
         $this->timers = new Timers();
         $this->streams = new Streams();
         $this->live = new Live($this->goOn(...));
-        $this->nested = new Nested($this->live, $output);
+        $this->nested = new Nested($this->live, $output, $pid);
     }
 
     /** It is in line again, unless it is already or runs. */
@@ -49,13 +49,7 @@ final class Waiting implements Scheduler
         if ($task->waitsFor === Task::NOTHING) {
             return;
         }
-        $task->waitsFor = Task::NOTHING;
-        if ($task->timerMs !== 0) {
-            $this->timers->remove($task);
-        }
-        if ($task->watched !== []) {
-            $this->streams->forget($task);
-        }
+        $this->leave($task);
         $this->line->enqueue($task);
     }
 
@@ -152,6 +146,18 @@ final class Waiting implements Scheduler
         $this->suspend($task, Task::TIME, 0.0);
     }
 
+    /** It waits for nothing any more. */
+    private function leave(Task $task): void
+    {
+        $task->waitsFor = Task::NOTHING;
+        if ($task->timerMs !== 0) {
+            $this->timers->remove($task);
+        }
+        if ($task->watched !== []) {
+            $this->streams->forget($task);
+        }
+    }
+
     /** The call whose own Fiber this is; null outside of calls. */
     private function task(): ?Task
     {
@@ -183,7 +189,14 @@ final class Waiting implements Scheduler
         $atMs = $waitMs <= 0 ? $nowMs : intdiv(min($nowNs + (int) (min($waitMs, self::MAX_WAIT_MS) * 1e6), $task->deadlineNs) + 999_999, 1_000_000);
         $task->waitsFor = $for;
         $this->timers->add($task, $atMs, $nowMs);
-        \Fiber::suspend();
+        try {
+            \Fiber::suspend();
+        } catch (\FiberError $impossible) {
+            // In a destructor: PHP 8.1 to 8.3 suspend no Fiber there.
+            $this->leave($task);
+
+            throw $impossible;
+        }
         $this->assertGoesOn($task);
     }
 

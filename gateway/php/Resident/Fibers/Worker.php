@@ -70,7 +70,7 @@ final class Worker
         $this->pid = (int) getmypid();
         $this->stderr = new Stderr($start->uploads);
         $this->output = new Output($connection);
-        $this->waiting = new Waiting($this->output);
+        $this->waiting = new Waiting($this->output, $this->pid);
         $this->requests = new Requests($start->uploads, $this->waiting->live);
         $this->behind = new Behind($sentinel, $this->pid);
         $handling = new Handling($application, false);
@@ -122,8 +122,10 @@ final class Worker
         $fatal = Outcome::fatal();
         // What calls hold is still there. This process ends in any case: its last answers may take what they need.
         @ini_set('memory_limit', '-1');
-        $this->output->holds = false;
-        if ($task !== null) {
+        if ($this->output->isWriting) {
+            return;
+        }
+        if ($task !== null && !$task->reply->within) {
             $task->ended = true;
             $this->surroundings->suspended($task);
             $this->answers->endAbruptly($task, Handling::members($fatal ?? ['outcome' => 'exit']));
