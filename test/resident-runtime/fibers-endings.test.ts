@@ -7,6 +7,7 @@ const wait = (ms: number): string => `FpmGateway\\Wait::sleep(${ms});`;
 const handler = (body: string): string => `return static function (array $input, Call $call) { ${body} };`;
 const HANDLERS = {
   wait: handler(`${wait(10_000)} return 1;`),
+  none: handler('return $input["n"];'),
   short: handler(`${wait(1)} return $input["n"] ?? 0;`),
   cleans: handler(`try { ${wait(10_000)} } finally { error_log("cleaned"); }`),
   catches: handler(`try { ${wait(10_000)} } catch (RuntimeException $e) { return get_class($e); }`),
@@ -203,14 +204,16 @@ test('a destructor that waits leaves its call as it was', async () => {
 
 test('thousands of calls leave nothing in memory, and their Fibers are used again', async () => {
   const { worker } = await start();
-  const memoryAfter = async (count: number): Promise<number> => {
-    const ids = Array.from({ length: count }, (_, n) => worker.sendCall('short', { n }));
+  const memoryAfter = async (name: string, count: number): Promise<number> => {
+    const ids = Array.from({ length: count }, (_, n) => worker.sendCall(name, { n }));
     await Promise.all(ids.map((id) => worker.answer(id)));
     return Number((await worker.call('short')).meta.memoryBytes);
   };
-  await memoryAfter(1500);
-  const before = await memoryAfter(1500);
-  expect((await memoryAfter(3000)) - before).toBeLessThan(300_000);
+  await memoryAfter('none', 3000);
+  const before = await memoryAfter('none', 3000);
+  expect((await memoryAfter('none', 3000)) - before).toBeLessThan(20_000);
+  // Fibers that are kept: 256 of 17 kB.
+  expect((await memoryAfter('short', 6000)) - before).toBeLessThan(4_600_000);
 });
 
 test('a worker whose gateway leaves ends at once, whatever waits in it', async () => {
