@@ -33,8 +33,11 @@ final class Marks
         return new self($file);
     }
 
+    /** A call that could not be marked must not begin: it might be given to another worker, and run twice. */
     public function begun(string $id): void
     {
-        fwrite($this->file, $id);
+        if (@fwrite($this->file, $id) !== 2) {
+            throw new \RuntimeException('the file of what has begun cannot be written');
+        }
     }
 }
