@@ -16,6 +16,7 @@ use FpmGateway\Net\Streams;
 use FpmGateway\Pooling\Loan;
 use FpmGateway\Pooling\Pool;
 use FpmGateway\Pooling\Sockets;
+use FpmGateway\Pooling\StillHeld;
 
 /** One invocation of a function, as its handler sees it. */
 final class Call
@@ -333,7 +334,7 @@ final class Call
     {
         if (!isset($this->loans[$name])) {
             if ($this->loans === []) {
-                $this->atEnd($this->giveBack(...));
+                $this->atEnd(Wait::$scheduler?->owner() === null ? $this->giveBackOrTell(...) : $this->giveBack(...));
             }
             $this->loans[$name] = Pool::of($name, $this->fakeFetch !== null)->lend($make, $max, $idleMs, $isGood, $this->deadline(null));
         }
@@ -459,6 +460,15 @@ final class Call
         }
 
         return $leaks;
+    }
+
+    /** Hooks that run behind a serial call tell by what they throw. */
+    private function giveBackOrTell(): void
+    {
+        $leaks = $this->giveBack();
+        if ($leaks !== []) {
+            throw new StillHeld($leaks);
+        }
     }
 
     private function deadline(?int $timeoutMs): Deadline

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
+use FpmGateway\Pooling\StillHeld;
 use FpmGateway\Resident\Leaks\Leak;
 
 /** What has to be done after every call, so that the next one finds things as this one did. */
@@ -118,11 +119,11 @@ final class Resets
             require_once __DIR__ . '/Resident/Leaks/Leak.php';
         }
 
-        return array_map(static fn (\Throwable $thrown): array => [
+        return array_merge(...array_map(static fn (\Throwable $thrown): array => $thrown instanceof StillHeld ? $thrown->leaks : [[
             'kind' => 'reset-hook',
             'name' => $thrown::class,
             'detail' => sprintf('%s in %s:%d', Leak::cut($thrown->getMessage()), $thrown->getFile(), $thrown->getLine()),
             'restored' => false,
-        ], $thrown);
+        ]], $thrown));
     }
 }
