@@ -4,10 +4,14 @@ declare(strict_types=1);
 
 namespace FpmGateway;
 
+use FpmGateway\Client\Deadline;
+use FpmGateway\Pooling\Places;
+
 /**
  * A PDO connection that is there when it is needed, in processes that live for one call as in those that live for days:
  * made at first use, not shared with forks, checked after long idleness, replaced when it is dead or old. A transaction
- * that a call leaves open is rolled back before the worker serves another.
+ * that a call leaves open is rolled back before the worker serves another. In a concurrent worker all
+ * calls share it, one query at a time: `transaction()` holds the others off. `$call->pool()` gives each its own.
  *
  *     $database = new Database('mysql:host=db;dbname=shop', 'shop', $password);
  *     $database->query('SELECT name FROM products WHERE id = ?', [$id])->fetchColumn();
@@ -26,8 +30,11 @@ final class Database
     /** The call in which it was last seen to be fit. */
     private int $judgedIn = 0;
     private int $depth = 0;
-    /** @var \WeakReference<object>|null the call that used it last, where calls run interleaved */
-    private ?\WeakReference $owner = null;
+    /** The call whose transaction holds the others off, where many run at once. */
+    private ?object $holder = null;
+    /** @var \WeakReference<object>|null */
+    private ?\WeakReference $lastUser = null;
+    private ?Places $places = null;
 
     /**
      * @param string            $dsn              as for PDO
@@ -53,17 +60,16 @@ final class Database
     /**
      * The connection, alive as far as is known. Ask for it in each call.
      *
-     * @throws \PDOException   when there is none to be had
-     * @throws \LogicException when another call of this worker waits in a transaction on it
+     * @throws \PDOException when there is none to be had
      */
     public function pdo(): \PDO
     {
+        if (Wait::$scheduler !== null) {
+            $this->awaitOthers(Wait::$scheduler->owner());
+        }
         if ($this->pdo !== null && $this->pid !== getmypid()) {
             self::$inherited[] = $this->pdo;
             $this->drop();
-        }
-        if (Wait::$scheduler !== null) {
-            $this->claim(Wait::$scheduler->owner());
         }
         $call = Call::running();
         // Once in a call: behind an INSERT another connection would not know its id. A long script is asked as often as it asks.
@@ -103,6 +109,32 @@ final class Database
      * @return T
      */
     public function transaction(callable $work): mixed
+    {
+        if (Wait::$scheduler === null) {
+            return $this->transactionAlone($work);
+        }
+        $owner = Wait::$scheduler->owner();
+        if ($owner === null || $this->holder === $owner) {
+            return $this->transactionAlone($work);
+        }
+        $place = $this->places()->take(Deadline::never(), $this->why());
+        $this->holder = $owner;
+        try {
+            return $this->transactionAlone($work);
+        } finally {
+            $this->holder = null;
+            unset($place);
+        }
+    }
+
+    /**
+     * @template T
+     *
+     * @param callable(\PDO): T $work
+     *
+     * @return T
+     */
+    private function transactionAlone(callable $work): mixed
     {
         $pdo = $this->pdo();
         if ($pdo->inTransaction()) {
@@ -153,14 +185,6 @@ final class Database
     public function name(): string
     {
         return (string) preg_replace('/\b(user|uid|username|password|pwd)=[^;]*/i', '$1=…', $this->dsn);
-    }
-
-    /** For the runtime. A call that still runs, and is not this one, used it last. */
-    public function isOfOther(?object $owner): bool
-    {
-        $last = $this->owner?->get();
-
-        return $last !== null && $last !== $owner;
     }
 
     /** For the runtime. */
@@ -221,13 +245,50 @@ final class Database
         }
     }
 
-    /** Calls that take turns in one process would take part in each other's transactions. */
-    private function claim(?object $owner): void
+    /**
+     * Where many calls run at once: another one that still runs used it last.
+     *
+     * @internal
+     */
+    public function isOfOther(?object $owner): bool
     {
-        if ($this->isOfOther($owner) && $this->isInTransaction()) {
-            throw new \LogicException("Another call of this worker waits within a transaction on {$this->name()}: what this call does would become part of it. Where calls run at once each needs a connection of its own: \$call->pool().");
+        $last = $this->holder ?? $this->lastUser?->get();
+
+        return $last !== null && $last !== $owner;
+    }
+
+    /**
+     * Where many calls run at once: while one of them has a transaction, what others do would be part of it.
+     *
+     * @throws \LogicException
+     */
+    private function awaitOthers(?object $owner): void
+    {
+        if ($this->holder !== null && $this->holder !== $owner) {
+            if ($owner === null) {
+                throw new \LogicException(ucfirst($this->why()));
+            }
+            $place = $this->places()->take(Deadline::never(), $this->why());
+            unset($place);
         }
-        $this->owner = $owner === null ? null : \WeakReference::create($owner);
+        if ($this->holder === null && $this->lastUser?->get() !== $owner && $this->isInTransaction()) {
+            if ($this->lastUser?->get() !== null) {
+                throw new \LogicException(ucfirst($this->why()));
+            }
+            // Its call has ended in whatever way, and left it open.
+            $this->abandonTransaction();
+        }
+        $this->lastUser = $owner === null ? null : \WeakReference::create($owner);
+    }
+
+    private function places(): Places
+    {
+        return $this->places ??= new Places(1);
+    }
+
+    private function why(): string
+    {
+        return "another call of this worker has a transaction on {$this->name()}, which all calls share. Give each a connection of its own by \$call->pool(), or use transaction() and wait for nothing in it.";
     }
 
     private function isFit(\PDO $pdo): bool

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace FpmGateway\Cache;
 
 use FpmGateway\Call;
+use FpmGateway\Wait;
 
 /**
  * The connection of this worker to the gateway's cache: one request, one answer. Under php-fpm it outlives the request
@@ -41,11 +42,15 @@ final class Link implements Way
     private int $goneUntilNs = 0;
     /** Why the last connection was given up. */
     private string $why = '';
+    private float $timeoutMs = self::ANSWER_TIMEOUT_MS;
     /** Because it took too long. */
     private bool $isLate = false;
 
-    /** @param string $target `unix:///path` */
-    public function __construct(private readonly string $target)
+    /**
+     * @param string $target    `unix:///path`
+     * @param bool   $isOfMany  one of several in a worker that runs many calls at once: waiting suspends the call
+     */
+    public function __construct(private readonly string $target, private readonly bool $isOfMany = false)
     {
         // Numbers go up by less than one each nanosecond: no earlier request had one as high.
         $this->number = hrtime(true);
@@ -61,6 +66,10 @@ final class Link implements Way
 
     public function ask(int $command, int $keyBytes, string $behind, bool $repeats, float $patienceMs = 0.0): string
     {
+        // Also where a bootstrap made this before there were calls.
+        if (Wait::$scheduler !== null && !$this->isOfMany) {
+            return Links::to($this->target)->ask($command, $keyBytes, $behind, $repeats, $patienceMs);
+        }
         $number = pack('P', ++$this->number);
         $call = Call::running();
         if ($call !== $this->call) {
@@ -74,14 +83,14 @@ final class Link implements Way
             $this->why = 'it does not take requests';
             // What was not written to its end is not carried out: the gateway is not there, or was started anew.
             $isSafe = true;
-            if (@fwrite($socket, $request) === \strlen($request)) {
+            if ($this->isOfMany ? $this->writeAll($socket, $request) : @fwrite($socket, $request) === \strlen($request)) {
                 if ($patienceMs > 0) {
-                    self::setTimeout($socket, self::ANSWER_TIMEOUT_MS + $patienceMs);
+                    $this->setTimeout($socket, self::ANSWER_TIMEOUT_MS + $patienceMs);
                 }
                 $answer = $this->read($socket, '', $number, true);
                 if ($answer !== null) {
                     if ($patienceMs > 0) {
-                        self::setTimeout($socket, self::ANSWER_TIMEOUT_MS);
+                        $this->setTimeout($socket, self::ANSWER_TIMEOUT_MS);
                     }
                     $this->isAsking = false;
                     $this->fresh = 0;
@@ -101,6 +110,9 @@ final class Link implements Way
 
     public function getAll(array $keys): array
     {
+        if (Wait::$scheduler !== null && !$this->isOfMany) {
+            return Links::to($this->target)->getAll($keys);
+        }
         $answers = [];
         for ($at = 0; $at < \count($keys);) {
             [$requests, $numbers, $first] = ['', [], $at];
@@ -129,7 +141,7 @@ final class Link implements Way
         $this->isAsking = true;
         $answers = [];
         $bytes = '';
-        if (@fwrite($socket, $requests) === \strlen($requests)) {
+        if ($this->isOfMany ? $this->writeAll($socket, $requests) : @fwrite($socket, $requests) === \strlen($requests)) {
             foreach ($numbers as $number) {
                 $bytes = $this->read($socket, $bytes, $number, false);
                 if ($bytes === null) {
@@ -175,15 +187,52 @@ final class Link implements Way
             if ($length > 0 && \strlen($bytes) >= $length) {
                 return $bytes;
             }
-            $more = @fread($socket, max(self::READ_BYTES, min(self::READ_MAX_BYTES, $length - \strlen($bytes))));
+            $atMost = max(self::READ_BYTES, min(self::READ_MAX_BYTES, $length - \strlen($bytes)));
+            $more = $this->isOfMany ? $this->readSome($socket, $atMost) : @fread($socket, $atMost);
             if ($more === false || $more === '') {
-                $this->isLate = stream_get_meta_data($socket)['timed_out'];
+                $this->isLate = $this->isLate || stream_get_meta_data($socket)['timed_out'];
                 $this->why = $this->isLate ? sprintf('it did not answer within %d ms', self::ANSWER_TIMEOUT_MS) : 'the connection ended before the answer';
 
                 return null;
             }
             $bytes = $bytes === '' ? $more : $bytes . $more;
         }
+    }
+
+    /**
+     * '' where nothing came in time, or ever will.
+     *
+     * @param resource $socket
+     */
+    private function readSome($socket, int $bytes): string
+    {
+        $untilNs = hrtime(true) + $this->timeoutMs * 1e6;
+        while (($read = (string) @fread($socket, $bytes)) === '' && !feof($socket)) {
+            $leftMs = ($untilNs - hrtime(true)) / 1e6;
+            if ($leftMs <= 0) {
+                $this->isLate = true;
+                break;
+            }
+            Wait::select([$socket], [], $leftMs);
+        }
+
+        return $read;
+    }
+
+    /** @param resource $socket */
+    private function writeAll($socket, string $bytes): bool
+    {
+        $untilNs = hrtime(true) + self::ANSWER_TIMEOUT_MS * 1e6;
+        while (($written = @fwrite($socket, $bytes)) !== \strlen($bytes)) {
+            $leftMs = ($untilNs - hrtime(true)) / 1e6;
+            if ($written === false || $leftMs <= 0) {
+                return false;
+            }
+            $bytes = substr($bytes, $written);
+            Wait::select([], [$socket], $leftMs);
+        }
+
+        return true;
     }
 
     /** @return resource */
@@ -221,7 +270,7 @@ final class Link implements Way
         if ($socket === false) {
             throw $this->gone(\is_string($text) && $text !== '' ? $text : 'no reason is known');
         }
-        self::setTimeout($socket, self::ANSWER_TIMEOUT_MS);
+        $this->setTimeout($socket, self::ANSWER_TIMEOUT_MS);
         // One buffer less: answers are read whole.
         stream_set_read_buffer($socket, 0);
 
@@ -248,8 +297,14 @@ final class Link implements Way
     }
 
     /** @param resource $socket */
-    private static function setTimeout($socket, float $ms): void
+    private function setTimeout($socket, float $ms): void
     {
+        $this->timeoutMs = $ms;
+        if ($this->isOfMany) {
+            stream_set_blocking($socket, false);
+
+            return;
+        }
         stream_set_timeout($socket, intdiv((int) $ms, 1000), (int) $ms % 1000 * 1000);
     }
 
