@@ -12,7 +12,11 @@ export interface HttpAnswer {
   readonly body: string | Uint8Array | StreamBody | BatchBody | null;
 }
 
-export const flatHeaders = (headers: Readonly<Record<string, string>>): string[] => Object.entries(headers).flat();
+export const flatHeaders = (headers: Readonly<Record<string, string>>): string[] => {
+  const flat: string[] = [];
+  for (const name in headers) flat.push(name, headers[name] ?? '');
+  return flat;
+};
 
 const hasHeader = (headers: readonly string[], name: string): boolean => {
   for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true;

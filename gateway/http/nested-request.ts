@@ -4,6 +4,7 @@ import type { NestedCall } from '../fastcgi/index.ts';
 import { MemoryBody } from './body.ts';
 import type { CallPath } from './call-path.ts';
 import type { CallRequest } from './call-request.ts';
+import { flatHeaders } from './http-answer.ts';
 
 /** The line in front of the body, read. */
 export interface NestedHead {
@@ -11,8 +12,6 @@ export interface NestedHead {
   readonly target: string;
   /** By their names in lower case. */
   readonly byName: Readonly<Record<string, string>>;
-  /** Name, value, name, value … */
-  readonly headers: readonly string[];
   readonly body: Buffer;
 }
 
@@ -40,15 +39,13 @@ export const readNestedHead = (message: Buffer, headMaxBytes: number): NestedHea
     throw malformed('its path is no text that begins with / and is ASCII');
   if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) throw malformed('its headers are no object');
   const byName = sent as Record<string, string>;
-  const headers: string[] = [];
   for (const name in byName) {
     const value: unknown = byName[name];
     if (typeof value !== 'string') throw malformed(`the value of its header ${shown(name)} is no text`);
     if (name !== name.toLowerCase()) throw malformed(`the name of its header ${shown(name)} is not in lower case`);
     if (!PRINTABLE.test(value)) byName[name] = asReceived(name, value);
-    headers.push(name, byName[name] ?? '');
   }
-  return { target: path, byName, headers, body: message.subarray(end + 1) };
+  return { target: path, byName, body: message.subarray(end + 1) };
 };
 
 const parseLine = (line: string): { readonly path?: unknown; readonly headers?: unknown } => {
@@ -81,7 +78,6 @@ export class NestedRequest implements CallRequest {
   readonly path: string;
   readonly functionName: string;
   readonly script: string;
-  readonly headers: readonly string[];
   readonly body: MemoryBody;
   readonly #byName: Readonly<Record<string, string>>;
 
@@ -91,9 +87,13 @@ export class NestedRequest implements CallRequest {
     this.path = path;
     this.functionName = functionName;
     this.script = script;
-    this.headers = head.headers;
     this.body = new MemoryBody(head.body);
     this.#byName = head.byName;
+  }
+
+  /** Made when asked for, once: a call that waits need not keep it. */
+  get headers(): readonly string[] {
+    return flatHeaders(this.#byName);
   }
 
   header(name: string): string | undefined {

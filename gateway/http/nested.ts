@@ -9,7 +9,7 @@ import type { GatewayFunction } from '../invoke/function.ts';
 import type { BatchHandler } from './batch.ts';
 import { plainBatchPath, plainCallPath } from './call-path.ts';
 import type { FunctionsHandler } from './functions.ts';
-import type { HttpAnswer } from './http-answer.ts';
+import { flatHeaders, type HttpAnswer } from './http-answer.ts';
 import { isWhole, readStreamBody, readToEnd, writeNestedAnswer } from './nested-answer.ts';
 import { type NestedHead, NestedRequest, readNestedHead } from './nested-request.ts';
 import { problemAnswer } from './problem.ts';
@@ -32,8 +32,8 @@ const unread = (): GatewayError =>
   });
 
 /** Throws `bad-request`, for what the router would not see any more. */
-const requestOf = ({ target, headers, byName, body }: NestedHead, signal: AbortSignal): Request => {
-  assertRequest({ target, headers, hostRequired: false }, []);
+const requestOf = ({ target, byName, body }: NestedHead, signal: AbortSignal): Request => {
+  assertRequest({ target, headers: flatHeaders(byName), hostRequired: false }, []);
   return new Request(`http://localhost${target}`, { method: 'POST', headers: { ...byName }, body, signal });
 };
 
