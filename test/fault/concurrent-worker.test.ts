@@ -1,6 +1,6 @@
 /** A worker that runs many calls at once and makes calls itself, scripted: what it does wrong, and who meets it. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isGatewayError } from '../../gateway/errors.ts';
+import { GatewayError, isGatewayError } from '../../gateway/errors.ts';
 import {
   Connection,
   collect,
@@ -280,6 +280,20 @@ describe('a stream that is read slowly', () => {
     expect(await outcomeOf(ask(connection))).toMatchObject({ code: 'ok' });
     expect(await readAll(slow)).toEqual({ bytes: 3 * PART, code: 'ok' });
     expect(typesOf(peer())).toEqual([[Type.PAUSE, 1]]);
+  });
+
+  test('that its reader gives up goes on, and what still comes is dropped', async () => {
+    const parts = [part(1), part(1), part(1)].map((bytes) => sendApart(bytes));
+    const { connection, peer } = await start([
+      ...[readRequest, send(stdout('\r\n', { id: 1 })), ...parts, readRecord(Type.PAUSE), readRecord(Type.RESUME)],
+      ...[send(part(1), endRequest(0, { id: 1 })), stall],
+    ]);
+    const slow = open(connection);
+    await until('it is held up', () => typesOf(peer()).length === 1);
+    slow.abandon(new GatewayError('function-timeout', 'Too long.', { executed: 'yes' }));
+    await slow.exchange.done;
+    expect(await readAll(slow)).toEqual({ bytes: 0, code: 'function-timeout' });
+    expect([connection.usable, connection.busy]).toEqual([true, false]);
   });
 
   test('of a worker that sends on though told to pause fails, and others on it do not', async () => {

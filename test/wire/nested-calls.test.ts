@@ -264,3 +264,30 @@ describe('what breaks the protocol ends the connection', () => {
     expect(answers.push(piece(type, 1, ''))).toMatchObject({ detail: expect.stringContaining(`type ${type}`) });
   });
 });
+
+test('whatever bytes come: no exception, and nobody is forgotten', () => {
+  const honest = fc.constantFrom(
+    nestedCall(1, 'm'),
+    piece(Type.CALL, 2, 'half', false),
+    piece(Type.CALL, 2, 'end'),
+    cancelCall(1),
+    cancelCall(2),
+    endRequest(0, { id: 1 }),
+    nestedCall(3, 'm', { id: 2, padding: 3 }),
+  );
+  const spoiled = fc.tuple(honest, fc.nat(20), fc.nat(255)).map(([wire, at, byte]) => {
+    const copy = Buffer.from(wire);
+    copy[at % copy.length] = byte;
+    return copy;
+  });
+  fc.assert(
+    fc.property(fc.array(fc.oneof(honest, spoiled), { maxLength: 30 }), (wires) => {
+      const { answers, nested, calls } = start();
+      for (const wire of wires) if (answers.push(wire) !== undefined) break;
+      nested.end();
+      expect(nested.open).toBe(0);
+      expect(calls.every(({ hasLeft }) => hasLeft)).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+});
