@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { block, readPage, root } from '../support/doc-blocks.ts';
 import { thisTest } from '../support/lifetime.ts';
 import { startWorker } from '../support/resident-process.ts';
-import { named, watch } from '../support/sentinel.ts';
+import { type Leak, named, watch } from '../support/sentinel.ts';
 
 const FOLDER = join(root, 'gateway/php/Resident/Leaks');
 const code = readdirSync(FOLDER)
@@ -66,6 +66,27 @@ test('what the page does about a leak mends it', async () => {
     const { meta, output } = await worker.call('mended', { name: `user ${call}` });
     expect([output, meta.leaks ?? []]).toEqual([false, []]);
   }
+});
+
+test('the example that is right with one call at a time and wrong with two is told as the page says', async () => {
+  const { worker } = await startWorker({
+    lifetime: thisTest,
+    bootstrap: 'final class Context { public static ?string $user = null; }',
+    handlers: { greet: block('docs/leaks.md', 'php', '// functions/greet.php') },
+    concurrent: { callMemoryBytes: 262_144 },
+  });
+  await worker.prime();
+  const names = ['Ada', 'Bob', 'Cleo', 'Dan', 'Eve', 'Finn'];
+  const answers = await Promise.all(
+    names.map((name) => worker.sendCall('greet', { name })).map((id) => worker.answer(id)),
+  );
+  expect(answers[0]?.output).toBe('Hello Finn');
+  const told = answers.flatMap(({ meta }) => (meta.leaks ?? []) as readonly Leak[]);
+  expect(told.map(({ kind, name, detail }) => `${kind} ${name}: ${detail}`)).toEqual([
+    expect.stringMatching(/^shared Context::\$user: '\w+' → '\w+': two calls set it while both ran$/),
+  ]);
+  const [, said = ''] = /```\n(shared .*)\n```/.exec(readPage('docs/leaks.md')) ?? [];
+  expect(said).toMatch(/^shared Context::\$user: 'Ada' → 'Bob': two calls set it while both ran$/);
 });
 
 test('the example with a database works', async () => {
