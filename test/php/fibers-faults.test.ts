@@ -72,6 +72,24 @@ test('one that its call keeps in a static is told, and given to no other', async
   expect(leaksOf(gateway, 'keeps')).toEqual(['pooled shop']);
 });
 
+test('sockets that calls keep in a static, far more than one process can wait for, leave the others theirs', async () => {
+  const gateway = await startConcurrent({
+    hoards: [
+      `static $all = [];
+      $server = stream_socket_server('tcp://127.0.0.1:0', $code, $why, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, stream_context_create(['socket' => ['backlog' => 511]]));
+      try { while (true) { $all[] = $call->connect('tcp://' . stream_socket_get_name($server, false), 100); } } catch (\\RuntimeException $e) { return count($all); }`,
+    ],
+    connects: `$server = stream_socket_server('tcp://127.0.0.1:0'); try { $call->connect('tcp://' . stream_socket_get_name($server, false), 100); return 'connected'; } catch (\\RuntimeException $e) { return $e->getMessage(); }`,
+    echo: 'return $input;',
+  });
+  for (let n = 0; n < 6; n += 1) {
+    expect(await codeOf(gateway, 'hoards')).toBe(256 * (n + 1));
+    expect(await codeOf(gateway, 'connects')).toBe('connected');
+  }
+  expect(await codeOf(gateway, 'echo', 1)).toBe(1);
+  expect(restartsOf(gateway)).toEqual({});
+});
+
 test('a transaction that is left open on one is rolled back before the next call has it', async () => {
   const file = join(openFolder(), 'shop.db');
   const pool = `$db = $call->pool('shop', static fn () => new \\PDO('sqlite:${file}'), 1);`;
