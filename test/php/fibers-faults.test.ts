@@ -74,11 +74,9 @@ test('one that its call keeps in a static is told, and given to no other', async
 
 test('sockets that calls keep in a static, far more than one process can wait for, leave the others theirs', async () => {
   const gateway = await startConcurrent({
-    hoards: [
-      `static $all = [];
+    hoards: `static $all = [];
       $server = stream_socket_server('tcp://127.0.0.1:0', $code, $why, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, stream_context_create(['socket' => ['backlog' => 511]]));
       try { while (true) { $all[] = $call->connect('tcp://' . stream_socket_get_name($server, false), 100); } } catch (\\RuntimeException $e) { return count($all); }`,
-    ],
     connects: `$server = stream_socket_server('tcp://127.0.0.1:0'); try { $call->connect('tcp://' . stream_socket_get_name($server, false), 100); return 'connected'; } catch (\\RuntimeException $e) { return $e->getMessage(); }`,
     echo: 'return $input;',
   });
