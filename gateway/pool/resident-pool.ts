@@ -158,7 +158,7 @@ export class ResidentPool implements SleeperPart {
 
   /** Running calls get their answers, then all ends. Idempotent. */
   async close(graceMs: number): Promise<void> {
-    const timer = setTimeout(() => void this.destroy(), graceMs);
+    const timer: NodeJS.Timeout = setTimeout(() => void this.destroy(), graceMs);
     await Promise.all([this.#backend.close(), this.reserve?.close()]);
     await this.#master.stop();
     clearTimeout(timer);

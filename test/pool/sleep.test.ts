@@ -1,0 +1,200 @@
+/** The states of a pool that sleeps, with processes that start, fail and end when told to. */
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { GatewayError } from '../../gateway/errors.ts';
+import { silentLog } from '../../gateway/log.ts';
+import { Sleeper, type SleeperPart } from '../../gateway/pool/sleep.ts';
+import type { Worker } from '../../gateway/pool/worker.ts';
+import { until } from '../support/until.ts';
+
+class Part implements SleeperPart {
+  workers = 1;
+  readonly starting = 0;
+  isBusy = false;
+  readonly idleSince = undefined;
+  readonly started = Promise.withResolvers<Worker>();
+  readonly stopped = Promise.withResolvers<void>();
+  readonly destroyed = vi.fn();
+
+  resize(workers: number): void {
+    this.workers = workers;
+  }
+
+  start(): Promise<Worker> {
+    return this.started.promise;
+  }
+
+  close(): Promise<void> {
+    return this.stopped.promise;
+  }
+
+  destroy(): Promise<void> {
+    this.destroyed();
+    this.started.reject(new Error('It was ended.'));
+    this.stopped.resolve();
+    return Promise.resolve();
+  }
+
+  wake(): void {
+    this.started.resolve({} as Worker);
+  }
+}
+
+const make = (sleepAfterMs = 3_600_000) => {
+  const parts: Part[] = [];
+  const refusals: GatewayError[] = [];
+  const onAwake = vi.fn();
+  const sleeper = new Sleeper({
+    pool: 'test',
+    pace: { size: { minWorkers: 0, maxWorkers: 3 }, idleMs: 30_000, sleepAfterMs, startsAtOnce: 3 },
+    make: () => {
+      const part = new Part();
+      parts.push(part);
+      return part;
+    },
+    log: silentLog,
+    onAwake,
+    onFailed: (refusal) => refusals.push(refusal()),
+  });
+  onTestFinished(async () => await sleeper.destroy());
+  const is = (state: string): Promise<void> => until(state, () => sleeper.state === state);
+  const part = (at: number): Part => {
+    const found = parts[at];
+    if (found === undefined) throw new Error(`There is no part ${at}.`);
+    return found;
+  };
+  return { sleeper, parts, part, refusals, onAwake, is };
+};
+
+/** As a gateway leaves it after its start. */
+const asleep = async () => {
+  const made = make();
+  const starting = made.sleeper.start();
+  made.part(0).wake();
+  await starting;
+  made.sleeper.settle();
+  expect(made.sleeper.state).toBe('falling asleep');
+  made.part(0).stopped.resolve();
+  await made.is('asleep');
+  return made;
+};
+
+test('the first of many calls wakes it, once', async () => {
+  const { sleeper, parts, part, onAwake, is } = await asleep();
+  expect([1, 2, 3].map((waiting) => sleeper.lack(waiting, 'echo'))).toEqual([true, false, false]);
+  expect([sleeper.state, parts.length]).toEqual(['waking', 2]);
+  part(1).wake();
+  await is('awake');
+  expect(onAwake).toHaveBeenCalledOnce();
+  expect(sleeper.steps.at(-1)).toMatchObject({ from: 0, to: 1, reason: 'woken by a call of echo' });
+});
+
+describe('one that does not wake', () => {
+  test('tells those who wait, and why for operators', async () => {
+    const { sleeper, part, refusals, is } = await asleep();
+    sleeper.lack(2, 'echo');
+    part(1).started.reject(new Error('php-fpm ended with status 78'));
+    await is('asleep');
+    expect(refusals).toMatchObject([
+      { code: 'pool-unavailable', executed: 'no', privateDetail: 'php-fpm ended with status 78' },
+    ]);
+    expect(part(1).destroyed).toHaveBeenCalled();
+  });
+
+  test('is not started again before it has had a rest, however many ask; then it is', async () => {
+    const { sleeper, parts, part, refusals, is } = await asleep();
+    sleeper.lack(1, 'echo');
+    part(1).started.reject(new Error('no'));
+    await is('asleep');
+    const failedMs = performance.now();
+    expect([1, 2].map((waiting) => sleeper.lack(waiting, 'echo'))).toEqual([true, false]);
+    expect([sleeper.state, parts.length]).toEqual(['backing off', 2]);
+    await is('waking');
+    expect(performance.now() - failedMs).toBeGreaterThan(90);
+    part(2).wake();
+    await is('awake');
+    expect(refusals).toHaveLength(1);
+  });
+
+  test('and is told so at start, when nobody waits', async () => {
+    const { sleeper, part } = make();
+    const starting = sleeper.start();
+    part(0).started.reject(new Error('no such file'));
+    await expect(starting).rejects.toThrow('no such file');
+    expect(part(0).destroyed).toHaveBeenCalled();
+  });
+});
+
+test('a call that comes while it ends waits for that, and wakes it again', async () => {
+  const { sleeper, parts, part, is } = await asleep();
+  sleeper.lack(1, 'echo');
+  part(1).wake();
+  await is('awake');
+  sleeper.lack(0, '');
+  sleeper.settle();
+  expect(sleeper.state).toBe('falling asleep');
+  expect([1, 2].map((waiting) => sleeper.lack(waiting, 'pdf'))).toEqual([true, false]);
+  expect(parts).toHaveLength(2);
+  part(1).stopped.resolve();
+  await is('waking');
+  part(2).wake();
+  await is('awake');
+  expect(sleeper.steps.at(-1)).toMatchObject({ reason: 'woken by a call of pdf' });
+});
+
+test('nobody has called for long: it sleeps, unless a call runs', async () => {
+  const { sleeper, part, is } = make(5);
+  const starting = sleeper.start();
+  part(0).wake();
+  await starting;
+  sleeper.settle();
+  part(0).stopped.resolve();
+  await is('asleep');
+  sleeper.lack(1, 'echo');
+  part(1).isBusy = true;
+  part(1).wake();
+  await is('awake');
+  sleeper.lack(0, '');
+  part(1).isBusy = false;
+  await is('falling asleep');
+  expect(sleeper.steps.at(-1)).toMatchObject({ to: 0, reason: 'asleep: no call for 5 ms' });
+});
+
+describe.each(['close', 'destroy'] as const)('%s', (how) => {
+  const end = (sleeper: Sleeper<Part>): Promise<void> => (how === 'close' ? sleeper.close(1000) : sleeper.destroy());
+
+  test('of one that sleeps', async () => {
+    const { sleeper, parts } = await asleep();
+    await end(sleeper);
+    expect(sleeper.lack(1, 'echo')).toBe(false);
+    expect([sleeper.state, parts.length]).toEqual(['closed', 1]);
+    await expect(sleeper.start()).rejects.toMatchObject({ code: 'shutting-down' });
+  });
+
+  test('of one that wakes: what is starting ends, and nobody is told that it failed', async () => {
+    const { sleeper, part, refusals } = await asleep();
+    sleeper.lack(1, 'echo');
+    await end(sleeper);
+    expect([part(1).destroyed.mock.calls.length > 0, sleeper.state, refusals]).toEqual([true, 'closed', []]);
+  });
+
+  test('of one that falls asleep, with a call waiting', async () => {
+    const { sleeper, parts, part, is } = await asleep();
+    sleeper.lack(1, 'echo');
+    part(1).wake();
+    await is('awake');
+    sleeper.settle();
+    sleeper.lack(1, 'echo');
+    await end(sleeper);
+    expect([sleeper.state, parts.length]).toEqual(['closed', 2]);
+  });
+
+  test('of one that waits before its next try', async () => {
+    const { sleeper, parts, part, is } = await asleep();
+    sleeper.lack(1, 'echo');
+    part(1).started.reject(new Error('no'));
+    await is('asleep');
+    sleeper.lack(1, 'echo');
+    await end(sleeper);
+    expect([sleeper.state, parts.length]).toEqual(['closed', 2]);
+  });
+});
