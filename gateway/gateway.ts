@@ -33,6 +33,7 @@ import { kindFor } from './pool/pool-kind.ts';
 import { makePools, mayMove, startPools } from './pool/pools.ts';
 import { checkResident } from './pool/resident-check.ts';
 import { loadProject, type Project } from './project.ts';
+import { Quiet } from './quiet.ts';
 import { Spool } from './spool.ts';
 import { StartupError, type StartupProblem } from './startup.ts';
 import { type LeakStatus, Targets } from './targets.ts';
@@ -108,6 +109,8 @@ interface OpenParts {
   readonly caches: Caches;
   /** Nobody wants it any more while it still starts: an application may take half a minute to load. */
   readonly giveUp?: AbortSignal | undefined;
+  /** All of its pools sleep. */
+  readonly onQuiet?: (() => void) | undefined;
 }
 
 /** For a project that is loaded, with parts that outlive it. Rejects with StartupError. */
@@ -152,6 +155,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
       inputClasses,
       instance,
       log,
+      onQuiet: parts.onQuiet ?? (() => {}),
     };
     const gateway = await RunningGateway.open(opened, internal);
     nested.open(gateway.internal.nested);
@@ -213,6 +217,7 @@ interface RunningParts {
   readonly inputClasses: InputClasses;
   readonly instance: InstanceDir;
   readonly log: Log;
+  readonly onQuiet: () => void;
 }
 
 class RunningGateway implements Gateway {
@@ -232,6 +237,7 @@ class RunningGateway implements Gateway {
   readonly #spool: Spool;
   readonly #stopBatches: App['stopBatches'];
   #listeners: readonly Listener[] = [];
+  readonly #quiet: Quiet;
   #ending: Promise<void> | undefined;
 
   static async open(parts: RunningParts, sockets: InternalSockets | undefined): Promise<RunningGateway> {
@@ -249,6 +255,7 @@ class RunningGateway implements Gateway {
     this.tracer = tracer;
     for (const [id, pool] of pools)
       this.#admissions.set(id, new Admission(pool, pool.settings.queueMax, this.#nesting));
+    this.#quiet = new Quiet(pools.values(), parts.onQuiet);
     this.#targets = new Targets({ ...parts, functions: registry.functions, admissions: this.#admissions });
     const { limits } = settings;
     this.#invoker = new Invoker(
@@ -334,6 +341,7 @@ class RunningGateway implements Gateway {
   }
 
   async destroy(): Promise<void> {
+    this.#quiet.stop();
     for (const admission of this.#admissions.values()) admission.destroy();
     for (const listener of this.#listeners) listener.destroy();
     await Promise.all([...this.#parts.pools.values()].map((pool) => pool.destroy()));
@@ -350,6 +358,7 @@ class RunningGateway implements Gateway {
   async #drain(): Promise<void> {
     const { pools, settings } = this.#parts;
     const { shutdownGraceMs } = settings;
+    this.#quiet.stop();
     for (const admission of this.#admissions.values()) admission.close();
     this.#stopBatches(stopping());
     const timer = setTimeout(() => void this.destroy(), shutdownGraceMs);

@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly project: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** All pools sleep: nothing is to be done until a call comes. */
+  readonly onQuiet?: (() => void) | undefined;
   /** Sees every finished trace: the tree in `dev`. */
   readonly onTrace: TraceListener | undefined;
   /** Changes what was loaded before it is used, each time; throws StartupError. */
@@ -166,7 +168,7 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   let gateway: Gateway | undefined;
   try {
     const caches = new Caches();
-    gateway = await openGateway(loaded, { log, tracer, caches, giveUp: options.giveUp });
+    gateway = await openGateway(loaded, { log, tracer, caches, giveUp: options.giveUp, onQuiet: options.onQuiet });
     return await RunningServer.open({ options, settings, tracer, caches, exporter }, new Release(gateway));
   } catch (error) {
     await gateway?.destroy();
@@ -231,7 +233,7 @@ class RunningServer implements Server {
     if (this.#reloads === RELOADS_BEFORE_RESTART)
       log.warn({ reloads: this.#reloads }, 'old contracts fill the memory: restart this gateway when it suits');
     const loaded = await loadRelease(options, this.#reloads);
-    const gateway = await openGateway(loaded, { log, tracer, caches });
+    const gateway = await openGateway(loaded, { log, tracer, caches, onQuiet: options.onQuiet });
     if (this.#ending !== undefined) {
       await gateway.destroy();
       return;

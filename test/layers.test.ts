@@ -34,7 +34,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['invoke'],
   ['jobs', 'triggers'],
   ['http', 'console', 'codegen'],
-  ['project.ts', 'targets.ts', 'gateway.ts', 'server.ts', 'watch.ts', 'index.ts', 'debug', 'cli'],
+  ['project.ts', 'targets.ts', 'quiet.ts', 'gateway.ts', 'server.ts', 'watch.ts', 'index.ts', 'debug', 'cli'],
 ];
 
 /** The layer's member a file belongs to: `pool` for pool/worker.ts, `errors.ts` for itself. */

@@ -1,14 +1,16 @@
 /** `fpm-gateway start` and `dev`: the server with its banner, logs and signals. */
+import { enableCompileCache, flushCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
-import { Debugging } from '../debug/debugging.ts';
+import type { Debugging } from '../debug/debugging.ts';
 import type { DebugOptions } from '../debug/options.ts';
 import type { Log } from '../log.ts';
+import { giveBackMemory } from '../quiet.ts';
 import { type Server, startServer } from '../server.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { VERSION } from '../version.ts';
-import { watchProject } from '../watch.ts';
 import { within } from '../within.ts';
 import { tryLines } from './curl.ts';
 import { describeProblems, failCommand, isTerminal, paint, say, table } from './terminal.ts';
@@ -31,7 +33,8 @@ interface ProcessLog {
 
 const LOG_END_MS = 1000;
 
-const readableLog = (level: string): ProcessLog => {
+const readableLog = async (level: string): Promise<ProcessLog> => {
+  const { default: pretty } = await import('pino-pretty');
   const colorize = process.env.NO_COLOR === undefined;
   const stream = pretty({ singleLine: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss', colorize });
   return { logger: pino({ level, base: null }, stream), end: async () => {} };
@@ -53,8 +56,8 @@ const jsonLog = (level: string): ProcessLog => {
 };
 
 /** JSON lines when piped or asked for, one readable line each on a terminal. */
-const createLog = (level: string, json: boolean): ProcessLog =>
-  isTerminal(process.stdout) && !json ? readableLog(level) : jsonLog(level);
+const createLog = async (level: string, json: boolean): Promise<ProcessLog> =>
+  isTerminal(process.stdout) && !json ? await readableLog(level) : jsonLog(level);
 
 /** In `dev` the tree of a call says what its lines would: they are known by their call id. */
 const quieter = (log: Log): Log => ({
@@ -130,6 +133,7 @@ const openDebugging = async ({ debug, project, json }: StartOptions): Promise<De
     if (json) say(JSON.stringify({ event: 'xdebug', line }));
     else say(`${paint(process.stdout, 'yellow', '!')} ${line}`);
   };
+  const { Debugging } = await import('../debug/debugging.ts');
   return await Debugging.open(debug, { project, tell });
 };
 
@@ -174,8 +178,9 @@ const onSignals = (
 const problemsOf = (error: unknown): readonly StartupProblem[] =>
   error instanceof StartupError ? error.problems : [{ file: 'fpm-gateway', detail: String(error) }];
 
-const watchDev = (server: Server, { project, json }: StartOptions): Promise<() => Promise<void>> =>
-  watchProject(server, project, {
+const watchDev = async (server: Server, { project, json }: StartOptions): Promise<() => Promise<void>> => {
+  const { watchProject } = await import('../watch.ts');
+  return await watchProject(server, project, {
     reloaded: (files, ms) => {
       const took = paint(process.stdout, 'dim', `loaded in ${Math.round(ms)} ms`);
       if (json) say(JSON.stringify({ event: 'reloaded', files, ms: Math.round(ms) }));
@@ -188,13 +193,23 @@ const watchDev = (server: Server, { project, json }: StartOptions): Promise<() =
       else say(`${describeProblems(problems, head)}\n`);
     },
   });
+};
+
+/**
+ * What contracts and the config are without their types is kept, in a folder of our own: what lies there is run. The
+ * next start does without Node's parser of TypeScript, which takes 9 MB and stays. Where there is no such folder, nothing
+ * is kept.
+ */
+const keepStripped = (): void => {
+  enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'fpm-gateway'));
+};
 
 export const start = async (options: StartOptions): Promise<void> => {
   const { project, dev, json } = options;
   const startedMs = performance.now();
   const env = dev ? { FPMG_EXPOSE_ERRORS: 'true', FPMG_SEARCH_LEAKS: 'often', ...process.env } : process.env;
   const level = env.FPMG_LOG__LEVEL ?? 'info';
-  const processLog = createLog(LEVELS.includes(level) ? level : 'info', json);
+  const processLog = await createLog(LEVELS.includes(level) ? level : 'info', json);
   const { logger } = processLog;
   // An asynchronous refinement in a contract rejects after zod has given up on it: one call's failure, not everybody's.
   process.on('unhandledRejection', (error) => logger.error({ err: error }, 'a promise failed that nobody waited for'));
@@ -204,10 +219,19 @@ export const start = async (options: StartOptions): Promise<void> => {
     dev && !json ? (record: Parameters<typeof renderTrace>[0]) => say(`${renderTrace(record, colour)}\n`) : undefined;
   let stopWatching = async (): Promise<void> => {};
   let debugging: Debugging | undefined;
+  if (!dev) keepStripped();
   const giveUp = new AbortController();
   const starting = openDebugging(options).then((opened) => {
     debugging = opened;
-    return startServer({ project, env, log, onTrace, adjust: opened?.adjust, giveUp: giveUp.signal });
+    return startServer({
+      project,
+      env,
+      log,
+      onTrace,
+      adjust: opened?.adjust,
+      giveUp: giveUp.signal,
+      onQuiet: giveBackMemory,
+    });
   });
   const end = async (): Promise<void> => {
     debugging?.close();
@@ -219,6 +243,8 @@ export const start = async (options: StartOptions): Promise<void> => {
     logger.level = server.gateway.settings.log.level;
     if (dev) stopWatching = await watchDev(server, options);
     announce(server, options, performance.now() - startedMs, debugging);
+    // Now: a gateway that is killed would keep nothing.
+    if (!dev) flushCompileCache();
   } catch (error) {
     debugging?.close();
     // Who asked for that ends the process.

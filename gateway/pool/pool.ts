@@ -110,6 +110,8 @@ export class Pool {
   onFree: () => void = () => {};
   /** Called when it did not wake for those who wait; set by admission. */
   onFailed: (refusal: () => GatewayError) => void = () => {};
+  /** Called when its processes have ended because nobody called it. */
+  onAsleep: () => void = () => {};
   readonly #managed: Sleeper<ManagedPool | ResidentPool> | undefined;
   readonly #size: PoolSize;
   readonly #attached: readonly Backend[];
@@ -150,6 +152,7 @@ export class Pool {
           workerKind === 'fpm' ? new ManagedPool(common) : new ResidentPool({ ...common, functions: options.handlers }),
         log,
         onAwake: onFree,
+        onAsleep: () => this.onAsleep(),
         onFailed: (refusal) => this.onFailed(refusal),
       });
       options.cores.onFreed(onFree);
@@ -166,6 +169,10 @@ export class Pool {
 
   get engine(): Engine {
     return this.workerKind === 'fpm' ? 'fpm' : 'resident';
+  }
+
+  get state(): SleepState {
+    return this.#managed?.state ?? 'awake';
   }
 
   /** How resident workers took their handlers. */
@@ -191,7 +198,7 @@ export class Pool {
       engine: this.engine,
       concurrent: this.workerKind === 'concurrent',
       kind: managed === undefined ? 'attached' : 'managed',
-      state: managed?.state ?? 'awake',
+      state: this.state,
       workers: managed === undefined ? maxWorkers * addresses : (part?.workers ?? 0),
       minWorkers: minWorkers * addresses,
       maxWorkers: maxWorkers * addresses,

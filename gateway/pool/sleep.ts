@@ -41,6 +41,8 @@ export interface SleeperOptions<P> {
   readonly log: Log;
   /** It is awake: calls can be served. */
   readonly onAwake: () => void;
+  /** Its processes have ended, and no call waits. */
+  readonly onAsleep: () => void;
   /** It did not wake: those who wait are told so. */
   readonly onFailed: (refusal: () => GatewayError) => void;
 }
@@ -233,7 +235,8 @@ export class Sleeper<P extends SleeperPart> {
     const { wantedBy } = this.#state;
     this.#state = { kind: 'asleep' };
     // A call came while it ended.
-    if (wantedBy !== undefined) this.#wakeWhenAllowed(wantedBy);
+    if (wantedBy === undefined) this.#options.onAsleep();
+    else this.#wakeWhenAllowed(wantedBy);
   }
 }
 

@@ -53,6 +53,7 @@ const make = (sleepAfterMs = 3_600_000) => {
     },
     log: silentLog,
     onAwake,
+    onAsleep: () => {},
     onFailed: (refusal) => refusals.push(refusal()),
   });
   onTestFinished(async () => await sleeper.destroy());
