@@ -20,10 +20,11 @@ export const aboveCap = ({ name, inFlightMax }: Entry['fn'], inside: number): Ga
 };
 
 export const tooLate = (
-  { name, available }: Pick<Pool, 'name' | 'available'>,
+  { name, available, state }: Pick<Pool, 'name' | 'available' | 'state'>,
   { entry: { fn, queueTimeoutMs }, limitMs }: Waiter,
 ): GatewayError => {
-  const waited = `${fn.name} waited ${Math.round(limitMs)} ms for a worker of the pool ${name}`;
+  const sleepy = state === 'awake' ? '' : `, which slept and is ${state} still`;
+  const waited = `${fn.name} waited ${Math.round(limitMs)} ms for a worker of the pool ${name}${sleepy}`;
   if (!available) {
     return new GatewayError('pool-unavailable', `${waited}, which cannot be reached.`, {
       retryAfterMs: RETRY_AFTER_MS,

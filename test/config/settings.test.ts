@@ -86,6 +86,30 @@ describe('a config that cannot be used is refused, all mistakes at once', () => 
   test.each<[string, unknown, string, RegExp]>([
     ['a pool name that is none', { pools: { 'a b': {} } }, 'pools.a b', /pool name/],
     ['workers out of range', { pools: { default: { workers: 0 } } }, 'pools.default.workers', /./],
+    [
+      'workers said in two ways',
+      { pools: { default: { workers: 4, minWorkers: 1 } } },
+      'pools.default.workers',
+      /^says again how many workers there are, beside minWorkers and maxWorkers: leave it out$/,
+    ],
+    [
+      'a process manager beside bounds',
+      { pools: { default: { pm: 'ondemand', maxWorkers: 4 } } },
+      'pools.default.pm',
+      /leave it out/,
+    ],
+    [
+      'more workers at least than at most',
+      { pools: { default: { minWorkers: 5, maxWorkers: 4 } } },
+      'pools.default.minWorkers',
+      /^is 5, more than maxWorkers, which is 4: lower it, or raise maxWorkers$/,
+    ],
+    [
+      'the same of resident workers',
+      { pools: { default: { resident: { minWorkers: 5, maxWorkers: 4 } } } },
+      'pools.default.resident.minWorkers',
+      /more than maxWorkers/,
+    ],
     ['an unknown pool setting', { pools: { default: { worker: 3 } } }, 'pools.default', /worker/],
     ['PHP as root', { pools: { default: { user: 'root' } } }, 'pools.default.user', /never runs as root/],
     [
@@ -136,4 +160,29 @@ describe('a config that cannot be used is refused, all mistakes at once', () => 
 
 test('an open admin listener with a token is allowed', () => {
   expect(resolve({ admin: { host: '0.0.0.0', token: '0123456789abcdef' } }).admin.host).toBe('0.0.0.0');
+});
+
+describe('how many workers', () => {
+  test.each<[object, number, number]>([
+    [{ workers: 6 }, 6, 6],
+    [{ workers: 6, pm: 'static' }, 6, 6],
+    [{ workers: 6, pm: 'dynamic' }, 2, 6],
+    [{ workers: 6, pm: 'ondemand' }, 0, 6],
+    [{ minWorkers: 0, maxWorkers: 6 }, 0, 6],
+    [{ maxWorkers: 6 }, 1, 6],
+    [{ minWorkers: 600 }, 600, 600],
+  ])('%j is %i to %i', (pool, minWorkers, maxWorkers) => {
+    const settings = resolve({ pools: { default: pool } });
+    expect(settings.pools.default).toMatchObject({ minWorkers, maxWorkers });
+    expect(settings.pools.default).not.toHaveProperty('pm');
+  });
+
+  test('of both engines, each its own', () => {
+    const pool = { workers: 3, resident: { minWorkers: 0, maxWorkers: 5 } };
+    expect(resolve({ pools: { default: pool } }).pools.default).toMatchObject({
+      minWorkers: 3,
+      maxWorkers: 3,
+      resident: { minWorkers: 0, maxWorkers: 5 },
+    });
+  });
 });

@@ -11,11 +11,12 @@ import type { Placed } from '../../gateway/pool/slot.ts';
 import type { Workload } from '../../gateway/pool/workload.ts';
 
 /** Workers without PHP, given by the real rules. */
-class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed'> {
+class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'> {
   readonly name = 'test';
   readonly available = true;
   onFree = (): void => {};
   onFailed = (): void => {};
+  readonly state = 'awake';
   readonly #workers: number;
   readonly #cores: Cores;
   readonly #running: { readonly workload: Workload; readonly onFreed: () => void }[] = [];

@@ -1,8 +1,11 @@
 /** Pools that sleep: no process until a call comes, which waits for one; and none again when nobody calls. */
-import { readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
+import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
 import { phpProcesses } from '../../gateway/pool/instance-dir.ts';
+import { findPhp } from '../../gateway/pool/php-cli.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
 import { functionsProject } from '../support/project.ts';
@@ -105,4 +108,85 @@ describe.each(ENGINES)('%s', (engine) => {
     await falling[how]();
     expect(left.flatMap((processes) => processes())).toEqual([]);
   });
+});
+
+/** PHP that can be broken, and mended. */
+const breakable = (engine: Engine) => {
+  const folder = openFolder();
+  const broken = join(folder, 'broken');
+  const program = join(folder, 'php');
+  const real = engine === 'fpm' ? findPhpFpm(undefined) : findPhp(undefined, findPhpFpm(undefined));
+  writeFileSync(program, `#!/bin/sh\n[ -e ${broken} ] && { echo 'it is broken' >&2; exit 3; }\nexec ${real} "$@"\n`);
+  chmodSync(program, 0o755);
+  const setting = engine === 'fpm' ? { phpFpm: program } : { php: program };
+  return { setting, break: () => writeFileSync(broken, ''), mend: () => rmSync(broken) };
+};
+
+const outcomes = async (calls: readonly Promise<unknown>[]): Promise<string[]> => {
+  const settled = await Promise.allSettled(calls);
+  return settled.map((one) => (one.status === 'fulfilled' ? 'ok' : `${one.reason.code} ${one.reason.executed}`));
+};
+
+describe.each(ENGINES)('%s that does not wake', (engine) => {
+  test('those who wait are told so, operators why; the next call tries again, and nothing is lost', async () => {
+    const php = breakable(engine);
+    const project = functionsProject({ pid: 'return getmypid();' });
+    const config = { pools: { default: SLEEPS }, functions: { pid: { engine } }, ...php.setting };
+    const gateway = await startGateway(config, { project });
+    await asleep(gateway);
+    php.break();
+    const calls = Array.from({ length: 20 }, () => gateway.invoke('pid', null));
+    expect(new Set(await outcomes(calls))).toEqual(new Set(['pool-unavailable no']));
+    await expect(calls[0]).rejects.toMatchObject({ privateDetail: expect.stringContaining('it is broken') });
+    expect(['asleep', 'backing off']).toContain(statusOf(gateway).state);
+    php.mend();
+    expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+  });
+
+  test('at start it is an error of the start', async () => {
+    const php = breakable(engine);
+    php.break();
+    const project = functionsProject({ pid: 'return getmypid();' });
+    const config = { pools: { default: SLEEPS }, functions: { pid: { engine } }, ...php.setting };
+    await expect(startGateway(config, { project })).rejects.toThrow('it is broken');
+  });
+});
+
+test('the trace of a call that woke its pool says so', async () => {
+  const gateway = await start('fpm');
+  await asleep(gateway);
+  await gateway.invoke('pid', null);
+  await gateway.invoke('pid', null);
+  const told = gateway.tracer.ring
+    .list(10)
+    .map(({ spans }) => spans[0]?.attributes['fpm_gateway.woke_pool'])
+    .toSorted();
+  expect(told).toEqual(['default', undefined]);
+});
+
+test('a release that is ready says so while all of it sleeps', async () => {
+  const gateway = await start('fpm');
+  await asleep(gateway);
+  const answer = await gateway.fetch(new Request('http://localhost/readyz'));
+  expect(answer.status).toBe(200);
+  expect(statusOf(gateway).state).toBe('asleep');
+});
+
+test('a call that may not wait is refused, and the pool wakes all the same', async () => {
+  const gateway = await start('fpm', { queueMax: 0, sleepAfterMs: 60_000 });
+  await asleep(gateway);
+  await expect(gateway.invoke('pid', null)).rejects.toMatchObject({ code: 'overloaded', executed: 'no' });
+  await until('it is awake', () => statusOf(gateway).state === 'awake');
+  expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+});
+
+test('a call of a call finds its pool asleep, and is not refused for it', async () => {
+  const project = functionsProject({
+    outer: ["return $call->invoke('inner', $input);", "pool: 'outer'"],
+    inner: ['return $input + 1;', "pool: 'inner'"],
+  });
+  const config = { pools: { outer: { workers: 1 }, inner: { ...SLEEPS, maxWorkers: 1 } } };
+  const gateway = await startGateway(config, { project });
+  await until('it sleeps', () => gateway.pools().some(({ state }) => state === 'asleep'));
+  expect(await gateway.invoke('outer', 1)).toBe(2);
 });

@@ -28,6 +28,7 @@ class Workers implements Pick<Pool, Asked> {
   readonly available = true;
   onFree = (): void => {};
   onFailed = (): void => {};
+  readonly state = 'awake';
   /** Times that a worker in reserve was given. */
   reserveUses = 0;
   readonly #plan: PoolPlan;
