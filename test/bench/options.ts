@@ -42,7 +42,7 @@ export class UsageError extends Error {}
 
 export const USAGE = `usage: npm run bench -- [options]
 
-  --quick          one short round, six minutes: good for seeing that all of it runs, not for figures
+  --quick          one short round, ten minutes: good for seeing that all of it runs, not for figures
   --only A,B       only these sections: ${SECTIONS.join(', ')}
   --list           say what each section measures
   --rounds N       rounds of each comparison, 1 to 50 (5; with --quick 1)

@@ -2,20 +2,29 @@
 import { until } from '../support/until.ts';
 import type { GatewayPeer } from './peers/gateway.ts';
 
+export interface Step {
+  readonly at: string;
+  readonly to: number;
+  readonly reason: string;
+}
+
 export interface PoolSeen {
   readonly name: string;
   readonly engine: string;
   /** `asleep` and others. */
   readonly state: string;
-  /** Of the workers' number, oldest first. */
-  readonly steps?: readonly { readonly atMs: number; readonly reason: string }[];
+  readonly workers: number;
+  /** What became of their number; the oldest first, the last 20. */
+  readonly steps: readonly Step[];
+  /** How long the last call that woke it waited for a worker. */
+  readonly coldStartMs?: number;
   readonly functions: readonly { readonly name: string; readonly running: number; readonly waiting: number }[];
 }
 
-export const poolsOf = async <P extends PoolSeen = PoolSeen>({ adminUrl }: GatewayPeer): Promise<readonly P[]> => {
+export const poolsOf = async ({ adminUrl }: GatewayPeer): Promise<readonly PoolSeen[]> => {
   const response = await fetch(`${adminUrl}/admin/pools`);
   if (!response.ok) throw new Error(`/admin/pools answered ${response.status}`);
-  return ((await response.json()) as { pools: readonly P[] }).pools;
+  return ((await response.json()) as { pools: readonly PoolSeen[] }).pools;
 };
 
 /** Calls of a function that PHP has begun. */
@@ -28,9 +37,9 @@ export const runningOf = async (gateway: GatewayPeer, name: string): Promise<num
 export const untilAsleep = async (gateway: GatewayPeer): Promise<void> =>
   await until('all pools sleep', async () => (await poolsOf(gateway)).every(({ state }) => state === 'asleep'));
 
-/** Why the pool has as many workers as it has: the newest step that is told. */
-export const lastStepOf = (pools: readonly PoolSeen[]): string | undefined =>
-  pools
-    .flatMap(({ steps }) => steps ?? [])
-    .toSorted((one, other) => one.atMs - other.atMs)
-    .at(-1)?.reason;
+/** The only pool of a project that has one. */
+export const onePool = async (gateway: GatewayPeer): Promise<PoolSeen> => {
+  const [pool, ...others] = await poolsOf(gateway);
+  if (pool === undefined || others.length > 0) throw new Error(`the project has ${others.length + 1} pools, not one`);
+  return pool;
+};

@@ -1,18 +1,17 @@
 /** One turn of the section `load-steps`: a pool whose workers follow the load, and what is seen of it. */
 import { until } from '../support/until.ts';
 import type { Bench } from './bench.ts';
-import { treeOf } from './cpu.ts';
 import { configOf, contractOf, generateProject } from './generated.ts';
 import type { GeneratorResult } from './load.ts';
 import type { GatewayPeer } from './peers/gateway.ts';
-import { lastStepOf, poolsOf } from './status.ts';
-import { changesOf, type Moment, stepsOf, type Timeline } from './timeline.ts';
+import { onePool, type Step } from './status.ts';
+import { type Moment, momentsOf, stepsOf, type Timeline } from './timeline.ts';
 import type { Workload } from './workloads.ts';
 
 export const WORKERS = 4;
 export const IN_FLIGHT = 32;
 const WORK_MS = 20;
-const SAMPLE_MS = 100;
+const LOOK_EVERY_MS = 100;
 /** An idle worker is let go after this. */
 const IDLE_MS = 1000;
 const REST_MAX_MS = 60_000;
@@ -55,27 +54,26 @@ export const projectFor = (parent: string, { engine, minWorkers }: Variant): str
   });
 };
 
-/** Behind the process that starts them, which is the gateway's own child. */
-const workersOf = ({ pid }: GatewayPeer): number =>
-  treeOf([pid]).filter(({ name, parent }) => name.startsWith('php') && parent !== pid).length;
-
-/** Looks until it is told to stop. */
+/** Asks now and then, until it is told to stop: the status keeps the last steps alone. */
 const watch = (gateway: GatewayPeer, startedMs: number): (() => Promise<Moment[]>) => {
-  const samples: Moment[] = [];
-  let isOver = false;
-  const sample = async (): Promise<void> => {
-    while (!isOver) {
-      const atMs = performance.now() - startedMs;
-      const step = lastStepOf(await poolsOf(gateway));
-      samples.push({ atMs, workers: workersOf(gateway), reason: step });
-      await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
-    }
+  const steps = new Map<string, Step>();
+  const look = async (): Promise<number> => {
+    const pool = await onePool(gateway);
+    for (const step of pool.steps) steps.set(`${step.at} ${step.to}`, step);
+    return pool.workers;
   };
-  const watching = sample();
+  let isOver = false;
+  const watching = (async (): Promise<number> => {
+    const workers = await look();
+    while (!isOver) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await look();
+    }
+    return workers;
+  })();
   return async () => {
     isOver = true;
-    await watching;
-    return changesOf(samples);
+    return momentsOf(await watching, [...steps.values()], performance.timeOrigin + startedMs);
   };
 };
 
@@ -86,7 +84,7 @@ export interface Turn {
 
 export const restOf = async (gateway: GatewayPeer, workers: number): Promise<number> => {
   const startedMs = performance.now();
-  await until(`${workers} workers are left`, () => workersOf(gateway) === workers, REST_MAX_MS);
+  await until(`${workers} workers are left`, async () => (await onePool(gateway)).workers === workers, REST_MAX_MS);
   return performance.now() - startedMs;
 };
 

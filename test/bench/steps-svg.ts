@@ -10,10 +10,13 @@ const GROUP_GAP = 30;
 const LEFT = MARGIN + 28;
 const PLOT_WIDTH = WIDTH - LEFT - MARGIN;
 
-/** Each reason once, with the letter that stands at its steps. */
+/** "3 calls waited" and "17 calls waited" are one kind. */
+const kindOf = (reason: string): string => reason.replaceAll(/\d+/g, 'n');
+
+/** Each kind of reason once, with the letter that stands at its steps. */
 const lettersOf = (moments: readonly Moment[]): Map<string, string> => {
-  const reasons = [...new Set(moments.map(({ reason }) => reason).filter((reason) => reason !== undefined))];
-  return new Map(reasons.map((reason, at) => [reason, String.fromCharCode(97 + (at % 26))]));
+  const reasons = new Set(moments.flatMap(({ reason }) => (reason === undefined ? [] : [kindOf(reason)])));
+  return new Map([...reasons].map((reason, at) => [reason, String.fromCharCode(97 + (at % 26))]));
 };
 
 const heightOf = ({ moments }: Timeline): number =>
@@ -32,7 +35,7 @@ const drawTimeline = ({ name, moments, loads, endMs }: Timeline, top: number): s
     reason === undefined
       ? []
       : [
-          `<text x="${x(atMs)}" y="${y(workers) - 4}" font-size="11" fill="${COLOURS.text}">${letters.get(reason)}</text>`,
+          `<text x="${x(atMs)}" y="${y(workers) - 4}" font-size="11" fill="${COLOURS.text}">${letters.get(kindOf(reason))}</text>`,
         ],
   );
   const scale = [0, most].map(

@@ -8,16 +8,25 @@ export interface Moment {
 
 export interface Timeline {
   readonly name: string;
-  /** Only where the number changed. */
+  /** The first is what there were in the beginning. */
   readonly moments: readonly Moment[];
   /** When there was load. */
   readonly loads: readonly (readonly [fromMs: number, toMs: number])[];
   readonly endMs: number;
 }
 
-/** Samples without those that say what the one before said. */
-export const changesOf = (samples: readonly Moment[]): Moment[] =>
-  samples.filter(({ workers }, at) => at === 0 || workers !== samples[at - 1]?.workers);
+/** From the steps that a status told, which may be older than the turn; `startedAtMs` is on the clock of `Date.now()`. */
+export const momentsOf = (
+  workers: number,
+  steps: readonly { readonly at: string; readonly to: number; readonly reason: string }[],
+  startedAtMs: number,
+): Moment[] => {
+  const moments = steps
+    .map(({ at, to, reason }): Moment => ({ atMs: Date.parse(at) - startedAtMs, workers: to, reason }))
+    .filter(({ atMs }) => atMs >= 0)
+    .sort((one, other) => one.atMs - other.atMs);
+  return [{ atMs: 0, workers }, ...moments];
+};
 
 export interface Steps {
   readonly up: number;

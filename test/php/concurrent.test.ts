@@ -163,7 +163,11 @@ describe('a stream', () => {
       count: ['for ($n = 1; $n <= 3; ++$n) { $call->sleep(2); yield $n; }', 'output: stream(z.number())'],
       echo: ECHO,
     });
-    const count = async () => await Array.fromAsync((await gateway.invoke('count', null)) as AsyncIterable<number>);
+    const count = async (): Promise<number[]> => {
+      const items: number[] = [];
+      for await (const item of (await gateway.invoke('count', null)) as AsyncIterable<number>) items.push(item);
+      return items;
+    };
     const counts = [count(), count()];
     expect(await codesOf(gateway, 'echo', [1, 2])).toEqual([1, 2]);
     expect(await Promise.all(counts)).toEqual([

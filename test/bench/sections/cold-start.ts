@@ -13,7 +13,7 @@ import { rowOf, valuesOf, withValues } from '../result.ts';
 import { type Contestant, reason, takeTurns } from '../rounds.ts';
 import { SLEEPY } from '../sleepy.ts';
 import { percentile, ratios } from '../statistics.ts';
-import { untilAsleep } from '../status.ts';
+import { onePool, untilAsleep } from '../status.ts';
 import { ECHO, type Workload } from '../workloads.ts';
 
 /** Each round has its own p99, which with so few is the slowest. */
@@ -36,6 +36,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'p50Ms', header: 'p50 ms', digits: 0 },
   { key: 'p99Ms', header: 'p99 ms', digits: 0 },
   { key: 'minMs', header: 'least ms', digits: 0 },
+  { key: 'workerMs', header: 'for a worker, p50', digits: 0 },
   { key: 'toBare', header: '× php-fpm by itself', digits: 2 },
   { key: 'awakeMs', header: 'awake, p50 ms', digits: 2 },
 ];
@@ -64,13 +65,15 @@ const timed = async (run: () => Promise<void>): Promise<number> => {
 /** The pool says that it sleeps, then one call comes; and some more, for what a call takes that need not wake it. */
 const wakeUps = async (gateway: GatewayPeer, workload: Workload, count: number): Promise<Record<string, number>> => {
   const elapsedMs: number[] = [];
+  const workerMs: number[] = [];
   const awakeMs: number[] = [];
   while (elapsedMs.length < count) {
     await untilAsleep(gateway);
     elapsedMs.push(await timed(() => proveAnswer(gateway, workload)));
+    workerMs.push((await onePool(gateway)).coldStartMs ?? Number.NaN);
     awakeMs.push(await timed(() => proveAnswer(gateway, workload)));
   }
-  return { ...summary(elapsedMs), awakeMs: percentile(awakeMs, 0.5) };
+  return { ...summary(elapsedMs), workerMs: percentile(workerMs, 0.5), awakeMs: percentile(awakeMs, 0.5) };
 };
 
 /** What the machine itself needs: php-fpm with one worker, from the command to its answer. */

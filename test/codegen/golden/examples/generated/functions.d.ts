@@ -52,6 +52,17 @@ export interface Functions {
     errors: {};
   };
   /**
+   * What each of several baskets costs
+   *
+   * It only waits for other calls, so that one worker holds hundreds of them: see docs/fibers.md.
+   */
+  'quote-baskets': {
+    kind: 'json';
+    input: QuoteBasketsInput;
+    output: QuoteBasketsOutput;
+    errors: {};
+  };
+  /**
    * Resize and convert an image
    *
    * Reads JPEG, PNG, GIF and WebP; of an animation, the first frame (animated WebP is refused).
@@ -210,6 +221,28 @@ export interface LegacyFormInput {
   /** @default false */
   newsletter?: boolean;
   sent?: boolean;
+}
+
+export interface QuoteBasketsInput {
+  baskets: readonly QuoteBasketsInputBasketsItem[];
+}
+
+export interface QuoteBasketsInputBasketsItem {
+  items: readonly QuoteBasketsInputBasketsItemItemsItem[];
+}
+
+export interface QuoteBasketsInputBasketsItemItemsItem {
+  sku: string;
+  quantity: number;
+}
+
+export interface QuoteBasketsOutput {
+  quotes: QuoteBasketsOutputQuotesItem[];
+}
+
+export interface QuoteBasketsOutputQuotesItem {
+  totalCents: number | null;
+  problem: string | null;
 }
 
 export interface ResizeImageErrorImageTooLarge {

@@ -75,6 +75,20 @@ final class FunctionsClient
     }
 
     /**
+     * What each of several baskets costs
+     *
+     * It only waits for other calls, so that one worker holds hundreds of them: see docs/fibers.md.
+     *
+     * @throws \FpmGateway\Client\CallFailed
+     */
+    public function quoteBaskets(QuoteBasketsInput $input, ?int $timeoutMs = null): QuoteBasketsOutput
+    {
+        $output = $this->client->invoke('quote-baskets', $input, timeoutMs: $timeoutMs, idempotent: true);
+
+        return QuoteBasketsOutput::fromArray($output);
+    }
+
+    /**
      * Resize and convert an image
      *
      * Reads JPEG, PNG, GIF and WebP; of an animation, the first frame (animated WebP is refused).
