@@ -12,7 +12,7 @@ import { Answers } from './answers.ts';
 import { type Exchange, type ExchangeSink, type Failure, peerDetail } from './due.ts';
 import { borrow, giveBack, isOwn, share } from './memory.ts';
 import { MultiplexedAnswers } from './multiplexed.ts';
-import { type ConcurrentPeer, NestedCalls, UNREAD_MAX_BYTES } from './nested-calls.ts';
+import { type ConcurrentPeer, NestedCalls } from './nested-calls.ts';
 import { isReadToEnd, type Progress } from './progress.ts';
 import { encodeAbort, encodePause, encodeResume, PING } from './record.ts';
 import { encodeEndOfStdin, encodeRequest, encodeStdin, type FastCgiRequest, type LargeBody } from './request.ts';
@@ -114,6 +114,10 @@ export class Connection {
           return unsentBytes();
         },
         write: (bytes) => this.#answer(bytes),
+        giveUp: (detail) => {
+          this.#failure ??= { code: 'bad-function-response', detail };
+          this.destroy();
+        },
       });
     }
     const hasIds = multiplexed || concurrent !== undefined;
@@ -265,10 +269,6 @@ export class Connection {
   #answer(bytes: Buffer): void {
     if (this.#state === 'closed' || !this.#socket.writable) return;
     this.#writeSoon(bytes, undefined);
-    if (this.#unsentBytes <= 2 * UNREAD_MAX_BYTES) return;
-    const detail = `The worker does not read the answers to its calls: ${this.#unsentBytes} bytes wait; at most ${2 * UNREAD_MAX_BYTES} may.`;
-    this.#failure ??= { code: 'bad-function-response', detail };
-    this.destroy();
   }
 
   /**

@@ -28,13 +28,18 @@ export interface AnswerWriter {
   /** Written, but not taken by the kernel. */
   readonly unsentBytes: number;
   write(bytes: Buffer): void;
+  /** The connection is of no more use. */
+  giveUp(why: string): void;
 }
 
 /** Calls of one connection that wait for an answer: further ones are refused, and past twice as many it ends. */
 export const OPEN_MAX = 10_000;
 /** Of messages that have come in part; at least one of the largest may. */
 const GATHERED_MAX_BYTES = 64 * 1_048_576;
-/** Of answers that the worker does not read: longer ones are refused then, and past twice as much the connection ends. */
+/**
+ * Of answers that the worker does not read: others that are long are refused then, and past as much of short ones the
+ * connection ends. One is taken however long it is.
+ */
 export const UNREAD_MAX_BYTES = 64 * 1_048_576;
 /** An error's answer. */
 const SHORT_ANSWER_BYTES = 65_536;
@@ -51,6 +56,8 @@ export class NestedCalls {
   /** By the request they were made in: it ends before some of them do. */
   readonly #inside = new Map<number, Set<NestedCall>>();
   #gatheredBytes = 0;
+  /** Of short answers written since there was too much that the worker had not read. */
+  #unreadShortBytes = 0;
 
   constructor(peer: ConcurrentPeer, writer: AnswerWriter) {
     this.#peer = peer;
@@ -107,10 +114,16 @@ export class NestedCalls {
   }
 
   answer(call: NestedCall, head: string, body: string | Uint8Array | null): boolean {
+    // Once: the number may be another one's by now.
+    if (this.#open.get(call.number) !== call) return true;
     const length = head.length + (body?.length ?? 0);
-    if (length > SHORT_ANSWER_BYTES && this.#writer.unsentBytes + length > UNREAD_MAX_BYTES) return false;
+    const { unsentBytes } = this.#writer;
+    const isTooMuch = unsentBytes > 0 && unsentBytes + length > UNREAD_MAX_BYTES;
+    if (isTooMuch && length > SHORT_ANSWER_BYTES) return false;
+    this.#unreadShortBytes = isTooMuch ? this.#unreadShortBytes + length : 0;
     this.#forget(call);
-    this.#writer.write(encodeAnswer(call, head, body));
+    if (this.#unreadShortBytes <= UNREAD_MAX_BYTES) this.#writer.write(encodeAnswer(call, head, body));
+    else this.#writer.giveUp(`The worker does not read the answers to its calls: ${unsentBytes} bytes wait.`);
     return true;
   }
 

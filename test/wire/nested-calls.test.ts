@@ -19,7 +19,7 @@ interface Peer {
 const start = (messageMaxBytes = 100_000): Peer => {
   const calls: NestedCall[] = [];
   const written: Buffer[] = [];
-  const writer = { unsentBytes: 0, write: (bytes: Buffer) => void written.push(bytes) };
+  const writer = { unsentBytes: 0, write: (bytes: Buffer) => void written.push(bytes), giveUp: () => {} };
   const nested = new NestedCalls({ messageMaxBytes, onCall: (call) => void calls.push(call) }, writer);
   const answers = new MultiplexedAnswers('unix:/worker', nested);
   const sink = { stdout: () => {}, stderr: () => {} };
@@ -113,6 +113,22 @@ describe('an answer', () => {
     answers.push(nestedCall(1, 'second'));
     calls[1]?.answer('{"status":200,"headers":{}}\n', null);
     expect(answersIn(written).map(({ body }) => body)).toEqual(['one', '']);
+  });
+
+  test('however long is taken when all before it was read', () => {
+    const { answers, calls, written } = start();
+    answers.push(nestedCall(1, 'm'));
+    expect(calls[0]?.answer('{"status":200,"headers":{}}\n', Buffer.alloc(UNREAD_MAX_BYTES + 1))).toBe(true);
+    expect(Buffer.concat(written).length).toBeGreaterThan(UNREAD_MAX_BYTES);
+  });
+
+  test('given twice is given once: its number may be another call’s', () => {
+    const { answers, calls, written, nested } = start();
+    answers.push(nestedCall(1, 'first'));
+    calls[0]?.answer('{"status":200,"headers":{}}\n', 'one');
+    answers.push(nestedCall(1, 'second'));
+    expect(calls[0]?.answer('{"status":200,"headers":{}}\n', 'again')).toBe(true);
+    expect([answersIn(written).map(({ body }) => body), nested.open]).toEqual([['one'], 1]);
   });
 
   test('is not taken while the worker reads none; an error is', () => {
