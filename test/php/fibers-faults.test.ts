@@ -155,3 +155,34 @@ test('a worker that is killed from outside: those that ran are told, those that 
   expect(residentPids(gateway)).not.toContain(pid);
   writeFileSync(`${gate}.open`, '');
 });
+
+test('a buffer that cannot be removed costs the worker, which serves out what runs in it', async () => {
+  const gateway = await startConcurrent({
+    sticks: 'ob_start(null, 0, 0); echo "SECRET"; $call->sleep(20); return ob_get_level();',
+    nap: '$call->sleep($input); return getmypid();',
+    prints: 'echo "SECRET"; return 1;',
+  });
+  const [pid] = residentPids(gateway);
+  const naps = [300, 310].map((ms) => codeOf(gateway, 'nap', ms));
+  await until('they wait', () => residentOf(gateway).resident.workers[0]?.calls === 2);
+  const { status, text } = await ask(gateway, 'sticks');
+  expect([status, text]).toEqual([200, '2']);
+  expect(await Promise.all(naps)).toEqual([pid, pid]);
+  await until('another is there', async () => (await codeOf(gateway, 'nap', 0)) !== pid);
+  expect(await codeOf(gateway, 'prints')).toEqual(['function-stray-output', 'yes']);
+  expect(restartsOf(gateway)).toEqual({ leak: 1 });
+});
+
+test('without a sentinel each call has its own output and buffers all the same', async () => {
+  const gateway = await startConcurrent(
+    {
+      page: 'ob_start(); echo "page $input"; $call->sleep(5); echo "."; return ob_get_clean();',
+      prints: '$call->sleep(2); echo "SECRET"; return 1;',
+    },
+    { resident: { leaks: 'off' } },
+  );
+  const pages = times(5, (n) => codeOf(gateway, 'page', n));
+  const prints = times(5, () => codeOf(gateway, 'prints'));
+  expect(await Promise.all(pages)).toEqual(times(5, (n) => `page ${n}.`));
+  expect(await Promise.all(prints)).toEqual(times(5, () => ['function-stray-output', 'yes']));
+});
