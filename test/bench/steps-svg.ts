@@ -5,7 +5,6 @@ import type { Moment, Timeline } from './timeline.ts';
 
 const HEAD_HEIGHT = 46;
 const PLOT_HEIGHT = 84;
-const LEGEND_STEP = 17;
 const GROUP_GAP = 30;
 const LEFT = MARGIN + 28;
 const PLOT_WIDTH = WIDTH - LEFT - MARGIN;
@@ -19,8 +18,7 @@ const lettersOf = (moments: readonly Moment[]): Map<string, string> => {
   return new Map([...reasons].map((reason, at) => [reason, String.fromCharCode(97 + (at % 26))]));
 };
 
-const heightOf = ({ moments }: Timeline): number =>
-  HEAD_HEIGHT + PLOT_HEIGHT + 22 + lettersOf(moments).size * LEGEND_STEP + GROUP_GAP;
+const HEIGHT = HEAD_HEIGHT + PLOT_HEIGHT + 22 + GROUP_GAP;
 
 const drawTimeline = ({ name, moments, loads, endMs }: Timeline, top: number): string => {
   const most = Math.max(1, ...moments.map(({ workers }) => workers));
@@ -42,10 +40,7 @@ const drawTimeline = ({ name, moments, loads, endMs }: Timeline, top: number): s
     (workers) =>
       `<text x="${LEFT - 8}" y="${y(workers) + 4}" text-anchor="end" font-size="11" fill="${COLOURS.quiet}">${workers}</text>`,
   );
-  const legend = [...letters].map(
-    ([reason, letter], at) =>
-      `<text x="${LEFT}" y="${floor + 22 + (at + 1) * LEGEND_STEP}" font-size="11.5" fill="${COLOURS.quiet}">${letter}: ${escapeXml(reason)}</text>`,
-  );
+  const legend = [...letters].map(([reason, letter]) => `${letter}: ${escapeXml(reason)}`).join(' · ');
   return [
     `<text x="${MARGIN}" y="${top + 16}" font-size="15" font-weight="600" fill="${COLOURS.text}">${escapeXml(name)}</text>`,
     `<text x="${MARGIN}" y="${top + 34}" font-size="12" fill="${COLOURS.quiet}">workers over ${(endMs / 1000).toFixed(0)} s; the ground is darker while there is load</text>`,
@@ -57,7 +52,7 @@ const drawTimeline = ({ name, moments, loads, endMs }: Timeline, top: number): s
     `<path d="${line.join('')}H${x(endMs)}" fill="none" stroke="${COLOURS.ours}" stroke-width="2"/>`,
     ...scale,
     ...marks,
-    ...legend,
+    `<text x="${LEFT}" y="${floor + 20}" font-size="11.5" fill="${COLOURS.quiet}">${legend}</text>`,
   ].join('\n');
 };
 
@@ -71,7 +66,7 @@ export const drawTimelines = (run: RunResult): string => {
   let top = MARGIN;
   const drawn = timelines.map((timeline) => {
     const at = top;
-    top += heightOf(timeline);
+    top += HEIGHT;
     return drawTimeline(timeline, at);
   });
   const height = top + FOOT_HEIGHT - GROUP_GAP;

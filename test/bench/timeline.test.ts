@@ -39,7 +39,7 @@ test('the picture has each kind of reason once, and its letter at each step', ()
     { atMs: 1100, workers: 2, reason: '17 calls & more wait' },
   ];
   const picture = drawTimelines(runOf([{ name: 'php-fpm', moments, loads: [[100, 500]], endMs: 2000 }]));
-  expect(picture.match(/a: n calls &amp; more wait</g)).toHaveLength(1);
+  expect(picture.match(/a: n calls &amp; more wait · b: nobody called</g)).toHaveLength(1);
   expect(picture.match(/>a<\/text>/g)).toHaveLength(2);
   expect(picture.match(/>b<\/text>/g)).toHaveLength(1);
   expect(picture).toContain('A &lt;fast&gt; one');
