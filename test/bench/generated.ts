@@ -1,5 +1,5 @@
 /** Projects made for one section: contracts and settings as text, packages as if they were installed. */
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { REPOSITORY } from './peers/gateway.ts';
 
@@ -16,18 +16,14 @@ export interface Generated {
   readonly name: string;
   /** By path below the project. */
   readonly files: Readonly<Record<string, string>>;
-  /** Copied into `functions/`. */
-  readonly handlers?: string;
   readonly gatewayPackage?: string;
 }
 
-export const generateProject = ({ parent, name, files, handlers, gatewayPackage }: Generated): string => {
+export const generateProject = ({ parent, name, files, gatewayPackage }: Generated): string => {
   const project = mkdtempSync(join(parent, `${name}-`));
   // PHP's user reads it.
   chmodSync(project, 0o755);
   linkPackages(project, gatewayPackage ?? REPOSITORY);
-  mkdirSync(join(project, 'functions'));
-  if (handlers !== undefined) cpSync(handlers, join(project, 'functions'), { recursive: true });
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(project, path)), { recursive: true });
     writeFileSync(join(project, path), text);

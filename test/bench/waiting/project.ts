@@ -1,4 +1,5 @@
 /** Functions that wait: the same handlers by php-fpm, by serial resident workers, and by one with a Fiber for each call. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bench } from '../bench.ts';
 import { configOf, contractOf, generateProject } from '../generated.ts';
@@ -65,13 +66,15 @@ export interface WaitingOptions {
   readonly memoryLimitMb?: number;
 }
 
-const settingsOf = ({ workers, memoryLimitMb }: WaitingOptions): object => {
+const settingsOf = ({ workers, memoryLimitMb, napsOnly }: WaitingOptions): object => {
   const memory = memoryLimitMb === undefined ? {} : { memoryMaxBytes: memoryLimitMb * 524_288 };
   const ini = memoryLimitMb === undefined ? {} : { ini: { memory_limit: `${memoryLimitMb}M` } };
   return {
     pools: {
       default: { queueMax: QUEUE_MAX, ...ini, resident: { workers, concurrentWorkers: workers, ...memory } },
-      far: { queueMax: QUEUE_MAX, ...ini, resident: { concurrentWorkers: 1, ...memory } },
+      ...(napsOnly === true
+        ? {}
+        : { far: { queueMax: QUEUE_MAX, ...ini, resident: { concurrentWorkers: 1, ...memory } } }),
     },
   };
 };
@@ -79,14 +82,20 @@ const settingsOf = ({ workers, memoryLimitMb }: WaitingOptions): object => {
 export const startWaiting = async (bench: Bench, name: string, options: WaitingOptions): Promise<GatewayPeer> => {
   const { way, workers, concurrency } = options;
   const engine = { fpm: `engine: 'fpm'`, resident: `engine: 'resident'`, fibers: fibers(concurrency) }[way];
-  const contracts = Object.entries(contractsOf(engine))
-    .filter(([file]) => file === 'nap' || options.napsOnly !== true)
-    .map(([file, members]) => [`schemas/${file}.ts`, contractOf(`${members}, idempotent: true`)] as const);
+  const functions = Object.entries(contractsOf(engine)).filter(([file]) => file === 'nap' || options.napsOnly !== true);
+  const files = functions.flatMap(([file, members]) => [
+    [`schemas/${file}.ts`, contractOf(`${members}, idempotent: true`)],
+    ...(members.includes('handler:')
+      ? []
+      : [[`functions/${file}.php`, readFileSync(join(HANDLERS, `${file}.php`), 'utf8')]]),
+  ]);
   const project = generateProject({
     parent: bench.folder,
     name: `waiting-${way}`,
-    files: { ...Object.fromEntries(contracts), 'deploy/gateway.config.ts': configOf(settingsOf(options)) },
-    handlers: HANDLERS,
+    files: {
+      ...Object.fromEntries(files),
+      'deploy/gateway.config.ts': configOf(settingsOf(options)),
+    },
   });
   return await startGateway(bench.life, bench.folder, { name, project, workers, env: MANY_CALLS });
 };
