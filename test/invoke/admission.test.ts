@@ -7,7 +7,9 @@ import type { Slot } from '../../gateway/pool/backend.ts';
 import type { Pool } from '../../gateway/pool/pool.ts';
 
 /** Workers without PHP: what admission sees of a pool. */
-class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'> {
+class Workers
+  implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'>
+{
   readonly name = 'test';
   available = true;
   onFree = (): void => {};

@@ -11,7 +11,9 @@ import type { Placed } from '../../gateway/pool/slot.ts';
 import type { Workload } from '../../gateway/pool/workload.ts';
 
 /** Workers without PHP, given by the real rules. */
-class Workers implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'> {
+class Workers
+  implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'>
+{
   readonly name = 'test';
   readonly available = true;
   onFree = (): void => {};

@@ -8,16 +8,27 @@ import { until } from '../support/until.ts';
 
 const { path, cache, listener } = await openCache({}, 100, wholeFile);
 const handler = (body: string): string => `return static function (array $input, Call $call) { ${body} };`;
-const made = (key: string, make: string): string => `$call->cache->remember(${key}, 60_000, static function () use ($call, $input) { ${make} }, 500)`;
+const made = (key: string, make: string): string =>
+  `$call->cache->remember(${key}, 60_000, static function () use ($call, $input) { ${make} }, 500)`;
 
 const { worker } = await startWorker({
   lifetime: wholeFile,
   handlers: {
-    remembers: handler(`return ${made('$input["key"]', 'file_put_contents($input["file"], "x", FILE_APPEND); $call->sleep(50); return "made";')};`),
-    fails: handler(`return ${made('"fails"', '$call->sleep(20); if ($input["n"] === 0) { throw new RuntimeException("not this time"); } return "by $input[n]";')};`),
-    nested: handler(`return ${made('"outer"', `return ${made('"outer"', 'return "inner";')} . $call->cache->get("other", "none");`)};`),
-    gets: handler('for ($n = 0; $n < 20; ++$n) { $call->cache->set("k$input[n] $n", "$input[n] $n"); $call->sleep(0); if ($call->cache->get("k$input[n] $n") !== "$input[n] $n") { return "mixed up"; } } return array_values($call->cache->many(["k$input[n] 1", "k$input[n] 2"]));'),
-    cross: handler(`return ${made('$input["first"]', `$call->sleep(20); return ${made('$input["second"]', 'return 1;')};`)};`),
+    remembers: handler(
+      `return ${made('$input["key"]', 'file_put_contents($input["file"], "x", FILE_APPEND); $call->sleep(50); return "made";')};`,
+    ),
+    fails: handler(
+      `return ${made('"fails"', '$call->sleep(20); if ($input["n"] === 0) { throw new RuntimeException("not this time"); } return "by $input[n]";')};`,
+    ),
+    nested: handler(
+      `return ${made('"outer"', `return ${made('"outer"', 'return "inner";')} . $call->cache->get("other", "none");`)};`,
+    ),
+    gets: handler(
+      'for ($n = 0; $n < 20; ++$n) { $call->cache->set("k$input[n] $n", "$input[n] $n"); $call->sleep(0); if ($call->cache->get("k$input[n] $n") !== "$input[n] $n") { return "mixed up"; } } return array_values($call->cache->many(["k$input[n] 1", "k$input[n] 2"]));',
+    ),
+    cross: handler(
+      `return ${made('$input["first"]', `$call->sleep(20); return ${made('$input["second"]', 'return 1;')};`)};`,
+    ),
     ends: handler(`${made('"ends"', 'FpmGateway\\Wait::sleep(30_000);')};`),
     takes: handler(`return ${made('"ends"', 'return "mine";')};`),
     large: handler('$call->cache->set("large", str_repeat("x", 900_000)); return strlen($call->cache->get("large"));'),

@@ -45,16 +45,19 @@ eachEngine(({ startGateway, name }) => {
     expect(await gateway.invoke('one', {})).toEqual([true, true]);
   });
 
-  test.runIf(name === 'resident')('a connection is kept for the next call, unless something else holds it', async () => {
-    const project = functionsProject({
-      idle: `$one = $call->pool('kept', static fn () => new stdClass()); return spl_object_id($one);`,
-      keeps: `static $kept = null; $kept = $call->pool('kept', static fn () => new stdClass()); return 1;`,
-      fresh: `return ($call->pool('kept', static fn () => new ArrayObject()))::class;`,
-    });
-    const gateway = await startGateway(CONFIG, { project });
-    const id = await gateway.invoke('idle', {});
-    expect(await gateway.invoke('idle', {})).toBe(id);
-    await gateway.invoke('keeps', {});
-    expect(await gateway.invoke('fresh', {})).toBe('ArrayObject');
-  });
+  test.runIf(name === 'resident')(
+    'a connection is kept for the next call, unless something else holds it',
+    async () => {
+      const project = functionsProject({
+        idle: `$one = $call->pool('kept', static fn () => new stdClass()); return spl_object_id($one);`,
+        keeps: `static $kept = null; $kept = $call->pool('kept', static fn () => new stdClass()); return 1;`,
+        fresh: `return ($call->pool('kept', static fn () => new ArrayObject()))::class;`,
+      });
+      const gateway = await startGateway(CONFIG, { project });
+      const id = await gateway.invoke('idle', {});
+      expect(await gateway.invoke('idle', {})).toBe(id);
+      await gateway.invoke('keeps', {});
+      expect(await gateway.invoke('fresh', {})).toBe('ArrayObject');
+    },
+  );
 });

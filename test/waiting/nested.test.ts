@@ -23,9 +23,12 @@ const { worker } = await startWorker({
     ),
     fires: handler('return $call->fire("inner", [1]);'),
     cancels: handler(told('$p = $call->send("inner"); $p->cancel(); $call->sleep(20); return $p->wait();')),
-    callback: handler(`$seen = []; $call->send("inner")->onResult(static function ($value) use (&$seen) { $seen[] = $value; });
+    callback:
+      handler(`$seen = []; $call->send("inner")->onResult(static function ($value) use (&$seen) { $seen[] = $value; });
       $call->settle(); return $seen;`),
-    polls: handler('$p = $call->send("inner"); for ($looks = 1; !$p->isDone(); ++$looks); return [$looks > 1, $p->wait()];'),
+    polls: handler(
+      '$p = $call->send("inner"); for ($looks = 1; !$p->isDone(); ++$looks); return [$looks > 1, $p->wait()];',
+    ),
     sleeps: handler('$p = $call->send("inner"); $call->sleep(30); return $p->wait();'),
     leaves: handler('$call->send("inner"); return "left";'),
     own: handler(`$fiber = new Fiber(static fn () => $call->invoke("inner"));

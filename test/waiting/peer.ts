@@ -3,7 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Lifetime } from '../support/lifetime.ts';
 
-const answer = (body: string, head = `Content-Length: ${Buffer.byteLength(body)}`): string => `HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`;
+const answer = (body: string, head = `Content-Length: ${Buffer.byteLength(body)}`): string =>
+  `HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`;
 
 const ANSWERS: Readonly<Record<string, string>> = {
   '/close': answer('until the end', 'Connection: close'),

@@ -17,7 +17,9 @@ const server = createServer((socket) => {
     for (const line of lines) setTimeout(() => socket.write(`${number} ${line}\n`), 5);
   });
 });
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+await new Promise<void>((resolve) => {
+  server.listen(0, '127.0.0.1', resolve);
+});
 wholeFile(() => {
   for (const socket of connections) socket.destroy();
   server.close();
@@ -25,7 +27,6 @@ wholeFile(() => {
 const { port } = server.address() as { port: number };
 const database = `${temporaryFolder(wholeFile)}/shop.sqlite`;
 
-const SOCKET = `static fn () => $call->connect('tcp://127.0.0.1:${port}')`;
 const PDO = `static fn () => new PDO('sqlite:${database}')`;
 const ASK = `$ask = static function (string $pool, int $max, string $line) use ($call): string {
     $stream = $call->pool($pool, static fn () => stream_socket_client('tcp://127.0.0.1:${port}'), $max);
@@ -60,8 +61,12 @@ const { worker } = await startWorker({
       `$made = 0; $make = static function () { throw new RuntimeException('the server says no'); };
       foreach ([1, 2, 3] as $time) { try { $call->pool('broken', $make, 1); } catch (RuntimeException $e) { ++$made; } } return $made;`,
     ),
-    judged: handler(`return $call->pool('judged', static fn () => (object) ['made' => hrtime(true)], 1, 60_000, static fn (object $one): bool => $input['good'])->made;`),
-    idle: handler(`return $call->pool('idle', static fn () => (object) ['made' => hrtime(true)], 1, $input['idleMs'])->made;`),
+    judged: handler(
+      `return $call->pool('judged', static fn () => (object) ['made' => hrtime(true)], 1, 60_000, static fn (object $one): bool => $input['good'])->made;`,
+    ),
+    idle: handler(
+      `return $call->pool('idle', static fn () => (object) ['made' => hrtime(true)], 1, $input['idleMs'])->made;`,
+    ),
     exhausted: handler(`$call->pool('few', ${PDO}, 0);`),
   },
   concurrent: { callMemoryBytes: 262_144 },
@@ -83,7 +88,8 @@ test('forty calls share four connections, and each gets the answers to its own q
     ids.map((_, n) => [`a${n}`, `b${n}`]),
   );
   // Both questions of a call went over the same one.
-  for (const { output } of answers) expect(new Set((output as string[]).map((line) => line.split(' ')[0])).size).toBe(1);
+  for (const { output } of answers)
+    expect(new Set((output as string[]).map((line) => line.split(' ')[0])).size).toBe(1);
   expect(before).toBe(4);
 });
 
@@ -138,8 +144,7 @@ test('a connection that a static property keeps is given to no other call, and t
   expect(meta.leaks).toContainEqual({
     kind: 'pooled',
     name: 'kept',
-    detail:
-      'PDO of $call->pool() is still held behind the call, as in a static property: it is given to no other call',
+    detail: 'PDO of $call->pool() is still held behind the call, as in a static property: it is given to no other call',
     restored: false,
   });
   expect((await worker.call('kept')).output).not.toBe(output);

@@ -27,9 +27,14 @@ const { worker } = await startWorker({
     ...Object.fromEntries(cases.map(({ body }, at) => [`case${at}`, handler(body)])),
     slow: handler(`return $call->fetch('http://${peer.address}/slow')->body;`),
     secure: handler(`return $call->fetch('https://localhost:${secure.port}/close')->body;`),
-    wrong: handler(`try { $call->fetch('https://127.0.0.1:${secure.port}/close'); } catch (FpmGateway\\StreamFailed $e) { return $e->getMessage(); }`),
-    tls: handler(`$s = $call->connect('tls://localhost:${secure.port}'); $call->write($s, "say hidden\\n"); return $call->read($s);`),
-    opens: handler(`for ($n = 0; $n < $input['n']; ++$n) { $open[] = $call->connect('tcp://${peer.address}', $input['timeoutMs'] ?? null); }
+    wrong: handler(
+      `try { $call->fetch('https://127.0.0.1:${secure.port}/close'); } catch (FpmGateway\\StreamFailed $e) { return $e->getMessage(); }`,
+    ),
+    tls: handler(
+      `$s = $call->connect('tls://localhost:${secure.port}'); $call->write($s, "say hidden\\n"); return $call->read($s);`,
+    ),
+    opens:
+      handler(`for ($n = 0; $n < $input['n']; ++$n) { $open[] = $call->connect('tcp://${peer.address}', $input['timeoutMs'] ?? null); }
       $call->sleep($input['ms']); return count($open);`),
     closes: handler(`for ($n = 0; $n < 600; ++$n) { fclose($call->connect('tcp://${peer.address}')); } return $n;`),
     high: handler(`for ($n = 0; $n < 1030; ++$n) { $open[] = fopen('/dev/null', 'r'); }

@@ -211,7 +211,7 @@ describe('a peer that says with an answer that it serves nothing more', () => {
 });
 
 describe('a peer that runs many at once', () => {
-  const nobody = { unsentBytes: 0, write: () => {} };
+  const nobody = { unsentBytes: 0, write: () => {}, giveUp: () => {} };
   const concurrent = (begun?: () => ReadonlySet<number> | undefined) => {
     const nested = new NestedCalls({ messageMaxBytes: 1, onCall: () => {} }, nobody);
     const answers = new MultiplexedAnswers('unix:/worker', nested, begun);
