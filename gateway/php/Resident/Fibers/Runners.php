@@ -5,12 +5,12 @@ declare(strict_types=1);
 namespace FpmGateway\Resident\Fibers;
 
 /**
- * Fibers that have done a call and wait for the next: a new one costs two maps of memory and their first pages, 15 µs
- * and more.
+ * Fibers that have done a call and wait for the next: to make and end one takes 35 µs, for its stack is mapped and its
+ * first pages are touched; to go on with one takes 0.1 µs.
  */
 final class Runners
 {
-    /** Each that waits here holds 16 KB of PHP's memory and two pages of stack. */
+    /** Each that waits here holds 8 kB of memory, and 16 kB of memory_limit. */
     private const MAX_IDLE = 256;
 
     /** @var list<\Fiber<mixed, mixed, void, mixed>> */

@@ -186,7 +186,8 @@ final class Waiting implements Scheduler
         $nowNs = hrtime(true);
         $nowMs = intdiv($nowNs, 1_000_000);
         // Whole milliseconds, and not too early: calls that are due at about the same time share one turn.
-        $atMs = $waitMs <= 0 ? $nowMs : intdiv(min($nowNs + (int) (min($waitMs, self::MAX_WAIT_MS) * 1e6), $task->deadlineNs) + 999_999, 1_000_000);
+        $untilNs = min($nowNs + (int) (min($waitMs, self::MAX_WAIT_MS) * 1e6), $task->deadlineNs);
+        $atMs = $waitMs <= 0 ? $nowMs : intdiv($untilNs + 999_999, 1_000_000);
         $task->waitsFor = $for;
         $this->timers->add($task, $atMs, $nowMs);
         try {
