@@ -133,7 +133,7 @@ test('a transaction that one call has open while it waits is refused to others, 
   ]);
   expect(writes?.output).toBe(true);
   expect(reads?.meta).toMatchObject({ outcome: 'exception', exception: { class: 'LogicException' } });
-  expect(JSON.stringify(reads?.meta)).toContain('waits within a transaction on sqlite::memory:');
+  expect(JSON.stringify(reads?.meta)).toContain('has a transaction on sqlite::memory:');
   expect((await worker.call('reads')).output).toBe(1);
 
   const [waits, forgets, after] = await together(worker, [
