@@ -18,14 +18,14 @@ const server = createServer((socket) => {
   });
 });
 await new Promise<void>((resolve) => {
-  server.listen(0, '127.0.0.1', resolve);
+  server.listen(0, '127.0.0.1', () => resolve());
 });
-wholeFile(() => {
+wholeFile()(() => {
   for (const socket of connections) socket.destroy();
   server.close();
 });
 const { port } = server.address() as { port: number };
-const database = `${temporaryFolder(wholeFile)}/shop.sqlite`;
+const database = `${temporaryFolder(wholeFile())}/shop.sqlite`;
 
 const PDO = `static fn () => new PDO('sqlite:${database}')`;
 const ASK = `$ask = static function (string $pool, int $max, string $line) use ($call): string {
