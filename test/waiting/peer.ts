@@ -12,6 +12,7 @@ const ANSWERS: Readonly<Record<string, string>> = {
   '/redirect': 'HTTP/1.1 302 Found\r\nLocation: /close\r\nContent-Length: 0\r\n\r\n',
   '/large': answer('x'.repeat(1_000_000)),
   '/length': answer('', 'Content-Length: 100'),
+  '/json': answer('{"EUR":1.1}'),
   '/junk': 'SSH-2.0-OpenSSH\r\n',
   '/early': `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${answer('late')}`,
 };
@@ -32,6 +33,7 @@ export const startPeer = async (lifetime: Lifetime, tls?: { cert: string; key: s
       text += bytes.toString();
       // Not HTTP: a line is said back.
       if (/^say .*\n$/.test(text)) socket.end(text.slice(4));
+      if (text === 'PING\r\n') socket.write('+PONG\r\n');
       const end = text.indexOf('\r\n\r\n');
       if (end === -1) return;
       const path = text.split(' ')[1] ?? '';
