@@ -38,6 +38,8 @@ final class Call
     private int $droppedLogs = 0;
     /** @var list<callable(): mixed> behind those */
     private array $ends = [];
+    /** @var array<int, resource>|null of `connect()`; null before its first use */
+    private ?array $streams = null;
     /** @var array<string, Loan> by the name of their pool */
     private array $loans = [];
     /** @var (\Closure(string, string, array<string, string>, string): Fetched)|null of unit tests: there it is */
@@ -279,7 +281,12 @@ final class Call
     public function connect(string $target, ?int $timeoutMs = null)
     {
         $stream = Streams::connect($target, $this->deadline($timeoutMs));
-        $this->atEnd(static fn () => Sockets::close($stream));
+        if ($this->streams === null) {
+            $this->atEnd($this->closeStreams(...));
+        } elseif (count($this->streams) % 64 === 63) {
+            $this->streams = array_filter($this->streams, is_resource(...));
+        }
+        $this->streams[(int) $stream] = $stream;
 
         return $stream;
     }
@@ -336,7 +343,12 @@ final class Call
             if ($this->loans === []) {
                 $this->atEnd(Wait::$scheduler?->owner() === null ? $this->giveBackOrTell(...) : $this->giveBack(...));
             }
-            $this->loans[$name] = Pool::of($name, $this->fakeFetch !== null)->lend($make, $max, $idleMs, $isGood, $this->deadline(null));
+            $loan = Pool::of($name, $this->fakeFetch !== null)->lend($make, $max, $idleMs, $isGood, $this->deadline(null));
+            $this->loans[$name] = $loan;
+            if (is_resource($loan->connection())) {
+                // One of `connect()` is the pool's from now on.
+                unset($this->streams[(int) $loan->connection()]);
+            }
         }
 
         return $this->loans[$name]->connection();
@@ -444,6 +456,14 @@ final class Call
         } else {
             Wait::$scheduler->atEnd($do);
         }
+    }
+
+    private function closeStreams(): void
+    {
+        foreach ($this->streams ?? [] as $stream) {
+            Sockets::close($stream);
+        }
+        $this->streams = null;
     }
 
     /** @return list<array{kind: string, name: string, detail: string, restored: bool}> connections that are still in use */

@@ -10,15 +10,16 @@ import { anyContract, writeProject } from '../support/project.ts';
 import { startWorker } from '../support/resident-process.ts';
 import { startPeer } from '../waiting/peer.ts';
 
+const file = wholeFile();
 const run = promisify(execFile);
 const page = 'docs/waiting.md';
 const FUNCTIONS = ['quotes', 'asks', 'ping-redis', 'stock'] as const;
 
-const peer = await startPeer(wholeFile);
+const peer = await startPeer(file);
 const rows = tableRows(page, '| in PHP | is told |').map(cells);
 const code = (cell = ''): string => cell.replaceAll(/^`|`$/g, '');
 const { worker } = await startWorker({
-  lifetime: wholeFile,
+  lifetime: file,
   handlers: {
     ...Object.fromEntries(
       rows.map(([body], at) => [

@@ -6,13 +6,14 @@ import { wholeFile } from '../support/lifetime.ts';
 import { startWorker } from '../support/resident-process.ts';
 import { until } from '../support/until.ts';
 
-const { path, cache, listener } = await openCache({}, 100, wholeFile);
+const file = wholeFile();
+const { path, cache, listener } = await openCache({}, 100, file);
 const handler = (body: string): string => `return static function (array $input, Call $call) { ${body} };`;
 const made = (key: string, make: string): string =>
   `$call->cache->remember(${key}, 60_000, static function () use ($call, $input) { ${make} }, 500)`;
 
 const { worker } = await startWorker({
-  lifetime: wholeFile,
+  lifetime: file,
   handlers: {
     remembers: handler(
       `return ${made('$input["key"]', 'file_put_contents($input["file"], "x", FILE_APPEND); $call->sleep(50); return "made";')};`,

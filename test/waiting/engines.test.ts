@@ -8,8 +8,9 @@ import { functionsProject } from '../support/project.ts';
 import { casesOf } from './handlers.ts';
 import { startPeer } from './peer.ts';
 
+const file = wholeFile();
 const CONFIG: GatewayConfig = { pools: { default: { workers: 1 } } };
-const peer = await startPeer(wholeFile);
+const peer = await startPeer(file);
 const cases = casesOf(peer.address);
 const matches = (output: unknown): unknown =>
   typeof output === 'object' && output !== null && 'pattern' in output

@@ -5,6 +5,7 @@ import { temporaryFolder, wholeFile } from '../support/lifetime.ts';
 import { type StartedWorker, startWorker } from '../support/resident-process.ts';
 import { until } from '../support/until.ts';
 
+const file = wholeFile();
 /** A server that answers each line with the number of its connection, a little later: answers of two calls on one connection would mix. */
 const connections: Socket[] = [];
 const server = createServer((socket) => {
@@ -17,15 +18,13 @@ const server = createServer((socket) => {
     for (const line of lines) setTimeout(() => socket.write(`${number} ${line}\n`), 5);
   });
 });
-await new Promise<void>((resolve) => {
-  server.listen(0, '127.0.0.1', () => resolve());
-});
-wholeFile()(() => {
+await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+file(() => {
   for (const socket of connections) socket.destroy();
   server.close();
 });
 const { port } = server.address() as { port: number };
-const database = `${temporaryFolder(wholeFile())}/shop.sqlite`;
+const database = `${temporaryFolder(file)}/shop.sqlite`;
 
 const PDO = `static fn () => new PDO('sqlite:${database}')`;
 const ASK = `$ask = static function (string $pool, int $max, string $line) use ($call): string {
@@ -39,7 +38,7 @@ const ASK = `$ask = static function (string $pool, int $max, string $line) use (
 const handler = (body: string): string => `return static function (array $input, Call $call) { ${body} };`;
 
 const { worker } = await startWorker({
-  lifetime: wholeFile,
+  lifetime: file,
   handlers: {
     asks: handler(`${ASK} return [$ask('lines', 4, "a$input[n]"), $ask('lines', 4, "b$input[n]")];`),
     throws: handler(`${ASK} $ask('throws', 1, 'x'); throw new DomainException('mine');`),
@@ -67,6 +66,9 @@ const { worker } = await startWorker({
     idle: handler(
       `return $call->pool('idle', static fn () => (object) ['made' => hrtime(true)], 1, $input['idleMs'])->made;`,
     ),
+    streams:
+      handler(`$stream = $call->pool('streams', static fn () => $call->connect('tcp://127.0.0.1:${port}'), 1, $input['idleMs']);
+      $other = $call->connect('tcp://127.0.0.1:${port}'); $call->write($stream, "x\\n"); return trim($call->read($stream));`),
     exhausted: handler(`$call->pool('few', ${PDO}, 0);`),
   },
   concurrent: { callMemoryBytes: 262_144 },
@@ -137,6 +139,16 @@ test('a connection that the server has closed is not used again', async () => {
   const second = (await worker.call('again', { pool: 'stale' })).output;
   expect(second).toBe(`${connections.length} x`);
   expect(second).not.toBe(first);
+});
+
+test('a stream of connect() is the pool’s, and outlives the call that opened it', async () => {
+  const ask = async (idleMs: number) => await worker.call('streams', { idleMs });
+  const first = await ask(60_000);
+  expect(first.meta).not.toHaveProperty('leaks');
+  expect((await ask(60_000)).output).toBe(first.output);
+  const number = Number((first.output as string).split(' ')[0]);
+  expect((await ask(0)).output).not.toBe(first.output);
+  await until('the old one is closed', () => connections[number - 1]?.closed === true);
 });
 
 test('a connection that a static property keeps is given to no other call, and told', async () => {

@@ -9,7 +9,8 @@ import { until } from '../support/until.ts';
 import { casesOf, handler } from './handlers.ts';
 import { startPeer } from './peer.ts';
 
-const folder = temporaryFolder(wholeFile);
+const file = wholeFile();
+const folder = temporaryFolder(file);
 const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
 execFileSync('php', [
   '-r',
@@ -17,12 +18,12 @@ execFileSync('php', [
   $cert = openssl_csr_sign(openssl_csr_new(['commonName' => 'localhost'], $key), null, $key, 30);
   openssl_x509_export_to_file($cert, '${certFile}'); openssl_pkey_export_to_file($key, '${keyFile}');`,
 ]);
-const peer = await startPeer(wholeFile);
-const secure = await startPeer(wholeFile, { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') });
+const peer = await startPeer(file);
+const secure = await startPeer(file, { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') });
 const cases = casesOf(peer.address);
 
 const { worker } = await startWorker({
-  lifetime: wholeFile,
+  lifetime: file,
   handlers: {
     ...Object.fromEntries(cases.map(({ body }, at) => [`case${at}`, handler(body)])),
     slow: handler(`return $call->fetch('http://${peer.address}/slow')->body;`),

@@ -27,7 +27,7 @@ final class Client
 
     private function __construct(private readonly ?Options $options, private readonly ?Canned $canned, ?Nested $nested = null)
     {
-        $this->loop = $options === null ? null : new Loop($options, $nested);
+        $this->loop = $options === null ? null : new Loop($options, $nested, false);
     }
 
     /**

@@ -30,14 +30,17 @@ final class Loop
     /** @var list<Transfer> that need a socket, and have no place for one yet */
     private array $inLine = [];
 
-    /** @param Nested|null $nested takes the calls it can, instead of connections */
-    public function __construct(private readonly Options $options, private readonly ?Nested $nested)
+    /**
+     * @param Nested|null $nested   takes the calls it can, instead of connections
+     * @param bool        $isClosed by who made it, in any case
+     */
+    public function __construct(private readonly Options $options, private readonly ?Nested $nested, bool $isClosed)
     {
         $this->waiting = new Waiting();
         $this->pid = (int) getmypid();
         $owner = self::isAmongMany() ? Wait::$scheduler?->owner() : null;
         $this->owner = $owner === null ? null : \WeakReference::create($owner);
-        if ($owner !== null) {
+        if ($owner !== null && !$isClosed) {
             // What is held by nobody any more but by itself would keep its sockets until PHP collects its garbage.
             Wait::$scheduler?->atEnd($this->close(...));
             if ($nested !== null) {

@@ -41,7 +41,7 @@ final class Fetch
             $options = self::options($to, $address, $maxBytes, $deadline);
             $request = new Request($options, $to->path, Body::of('', $body), []);
             $transfer = new FetchTransfer($request, $deadline, $method, $head, $maxBytes);
-            $loop = new Loop($options, null);
+            $loop = new Loop($options, null, true);
             try {
                 $loop->add($transfer);
                 $loop->until($transfer->isOver(...));

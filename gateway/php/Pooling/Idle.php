@@ -19,9 +19,21 @@ final class Idle
     {
     }
 
+    /** It goes. A stream that `$call->connect()` opened has a place among the sockets, which it gives back. */
+    public function end(): void
+    {
+        if (is_resource($this->connection) && get_resource_type($this->connection) === 'stream') {
+            Sockets::close($this->connection);
+        }
+    }
+
     /** @param (callable(mixed): bool)|null $isGood */
     public function isFit(?callable $isGood): bool
     {
+        if (!is_object($this->connection) && !is_resource($this->connection)) {
+            // It was closed meanwhile.
+            return false;
+        }
         try {
             if ($isGood !== null) {
                 return $isGood($this->connection) === true;

@@ -38,7 +38,8 @@ final class Loan
             if (!self::isUsable($connection)) {
                 return null;
             }
-            if (self::references($connection) > self::$fewest) {
+            $ours = is_resource($connection) && Sockets::keeps($connection) ? 1 : 0;
+            if (self::references($connection) - $ours > self::$fewest) {
                 return [
                     'kind' => 'pooled',
                     'name' => $this->pool->name(),

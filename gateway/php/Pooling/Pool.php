@@ -61,6 +61,7 @@ final class Pool
             if ($idle->isFit($isGood)) {
                 return new Loan($this, $idle->connection, $place);
             }
+            $idle->end();
         }
         $made = $make();
         if (!is_object($made) && !is_resource($made)) {
@@ -87,7 +88,7 @@ final class Pool
     {
         $sinceNs = hrtime(true) - $idleMs * 1_000_000;
         while ($this->idle !== [] && $this->idle[0]->sinceNs < $sinceNs) {
-            array_shift($this->idle);
+            array_shift($this->idle)->end();
         }
     }
 

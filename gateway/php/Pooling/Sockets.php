@@ -41,6 +41,12 @@ final class Sockets
     }
 
     /** @param resource $stream */
+    public static function keeps($stream): bool
+    {
+        return isset(self::$streams[(int) $stream]);
+    }
+
+    /** @param resource $stream */
     public static function close($stream): void
     {
         if (is_resource($stream)) {
