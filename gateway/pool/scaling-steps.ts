@@ -26,9 +26,19 @@ export class ScalingSteps {
     return [...this.#steps];
   }
 
+  /** At the gateway's own start, which is told elsewhere. */
+  addQuietly(from: number, to: number, reason: string): void {
+    this.#keep(from, to, reason);
+    this.#log.debug({ pool: this.#pool, from, to }, `workers: ${reason}`);
+  }
+
   add(from: number, to: number, reason: string): void {
+    this.#keep(from, to, reason);
+    this.#log.info({ pool: this.#pool, from, to }, `workers: ${reason}`);
+  }
+
+  #keep(from: number, to: number, reason: string): void {
     this.#steps.push({ at: new Date().toISOString(), from, to, reason });
     if (this.#steps.length > KEPT_STEPS) this.#steps.shift();
-    this.#log.info({ pool: this.#pool, from, to }, `workers: ${reason}`);
   }
 }

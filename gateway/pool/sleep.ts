@@ -95,15 +95,21 @@ export class Sleeper<P extends SleeperPart> {
   /** At the gateway's start, when it is checked. Rejects with StartupError. */
   async start(): Promise<Worker> {
     const { worker, part } = await this.#startPart();
-    if (this.#size.minWorkers > 0) this.#steps.add(0, part.workers, 'started with the gateway');
+    if (this.#size.minWorkers > 0) this.#steps.addQuietly(0, part.workers, 'started with the gateway');
     return worker;
   }
 
   /** It was checked, until when it keeps its workers. It need not stay awake for calls that may never come. */
   settle(): void {
     this.#hasSettled = true;
-    if (this.#size.minWorkers === 0) this.#fallAsleep('asleep: checked at start, and not called yet');
-    else if (this.#state.kind === 'awake') this.#setAwake(this.#state.part);
+    if (this.#state.kind !== 'awake') return;
+    const { part } = this.#state;
+    if (this.#size.minWorkers > 0) {
+      this.#setAwake(part);
+      return;
+    }
+    this.#steps.addQuietly(part.workers, 0, 'asleep: checked at start, and not called yet');
+    this.#letSleep(part);
   }
 
   /** So many calls wait for a worker. True: this one of them wakes it. */
@@ -219,6 +225,10 @@ export class Sleeper<P extends SleeperPart> {
     const { part, watch } = this.#state;
     watch?.stop();
     this.#steps.add(part.workers, 0, reason);
+    this.#letSleep(part);
+  }
+
+  #letSleep(part: P): void {
     this.#state = { kind: 'falling asleep', wantedBy: undefined };
     this.#ending = part
       .close(STOP_GRACE_MS)
