@@ -59,11 +59,23 @@ final class Resets
     }
 
     /**
-     * @param list<callable(): void> $hooks
+     * For the runtime, and for unit tests of a bootstrap.
+     *
+     * @param list<callable(): void> $own of this call
      *
      * @return list<\Throwable> what they threw: the others have run all the same
      */
-    private static function run(array $hooks): array
+    public static function run(array $own): array
+    {
+        return self::each([...$own, ...self::$hooks]);
+    }
+
+    /**
+     * @param list<callable(): void> $hooks
+     *
+     * @return list<\Throwable>
+     */
+    private static function each(array $hooks): array
     {
         self::$ran = true;
         $thrown = [];
@@ -92,7 +104,7 @@ final class Resets
             return [];
         }
 
-        return self::told(self::run([...$own, ...self::$hooks]));
+        return self::told(self::run($own));
     }
 
     /**
@@ -104,7 +116,7 @@ final class Resets
      */
     public static function own(array $own): array
     {
-        return self::told(self::run($own));
+        return self::told(self::each($own));
     }
 
     /**
