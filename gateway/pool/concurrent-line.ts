@@ -5,6 +5,11 @@
 import type { LineCall, LineOptions, Place, WorkerLine } from './line.ts';
 import { stopWorker, type Worker } from './worker.ts';
 
+/**
+ * At its time limit a call that waits ends by itself: what it then says of itself (logs, what it left behind, that it ran) is
+ * worth this wait. Only one that computes, or blocks, says nothing.
+ */
+const LAST_WORD_MS = 100;
 /** A late call has this long to end, and a worker to answer: then it is blocked. */
 const BLOCKED_AFTER_MS = 1000;
 /** Shares of a worker, such as thirds, do not come out even. */
@@ -77,7 +82,7 @@ export class ConcurrentLine implements WorkerLine {
   }
 
   begin(call: LineCall): void {
-    const endsAtMs = Math.min(performance.now() + call.timeLimitMs, call.givesUpAtMs);
+    const endsAtMs = Math.min(performance.now() + call.timeLimitMs, call.givesUpAtMs) + LAST_WORD_MS;
     this.#calls.set(call, endsAtMs);
     this.#watch(endsAtMs);
   }

@@ -119,6 +119,7 @@ describe('a call whose time is up', () => {
     const pids = residentPids(gateway);
     const waiting = ask(gateway, 'meet', 2);
     const codes = await codesOf(gateway, 'late', [1, 2, 3]);
+    // Their own word, or on a machine that is busy the gateway's.
     for (const code of codes) expect(code).toEqual(['function-timeout', expect.stringMatching(/yes|unknown/)]);
     await until('all have ended', () => existsSync(done) && readFileSync(done, 'utf8') === 'xxx');
     expect((await ask(gateway, 'meet', 2)).status).toBe(200);

@@ -118,13 +118,13 @@ describe('a call that is late', () => {
     return () => vi.useRealTimers();
   });
 
-  test('is told so at its time limit, or when its caller waits no longer; the others are not', async () => {
+  test('is told so behind its time limit, or when its caller waits no longer, if it says nothing itself; the others are not', async () => {
     const { line } = start();
     const [soon, impatient, later] = [call(50), call(1000, 20), call(1000)];
     for (const each of [later, soon, impatient]) line.begin(each);
-    await vi.advanceTimersByTimeAsync(30);
+    await vi.advanceTimersByTimeAsync(130);
     expect([soon.told, impatient.told, later.told]).toEqual([[], [true], []]);
-    await vi.advanceTimersByTimeAsync(30);
+    await vi.advanceTimersByTimeAsync(130);
     expect([soon.told, impatient.told, later.told]).toEqual([[true], [true], []]);
   });
 
