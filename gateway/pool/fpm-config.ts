@@ -114,6 +114,8 @@ export interface PhpIniInput {
   readonly settings: ManagedPoolSettings;
   readonly uploads: UploadNeeds;
   readonly uploadDir: string;
+  /** Where compiled code outlives its processes; undefined: nowhere. */
+  readonly codeCache: string | undefined;
   /** Settings of `runtimePreload`; none: the runtime is loaded by each call. */
   readonly preload: Readonly<Record<string, string>>;
 }
@@ -129,7 +131,7 @@ export const runtimePreload = (
 });
 
 /** Later ones win: the pool's own `ini` may change the first group, never what follows it. */
-export const phpIni = ({ settings, uploads, uploadDir, preload }: PhpIniInput): Readonly<Record<string, string>> => ({
+export const phpIni = ({ settings, uploads, uploadDir, codeCache, preload }: PhpIniInput): Readonly<Record<string, string>> => ({
   memory_limit: '128M',
   // They count CPU time only; the gateway's deadline counts all and stops the worker.
   max_execution_time: '0',
@@ -150,6 +152,8 @@ export const phpIni = ({ settings, uploads, uploadDir, preload }: PhpIniInput): 
   'opcache.file_update_protection': '0',
   'opcache.max_accelerated_files': '10000',
   realpath_cache_ttl: '600',
+  // 1,200 classes took 106 ms of CPU from there, 350 ms from their source.
+  ...(codeCache === undefined ? {} : { 'opcache.file_cache': codeCache }),
   ...preload,
   ...Object.fromEntries(Object.entries(settings.ini).map(([name, value]) => [name, iniValue(value)])),
   // The runtime buffers; php.ini's 4096 would hold back what it flushes.

@@ -38,6 +38,8 @@ export interface ManagedOptions {
   readonly paths: PhpPaths;
   readonly longestCallMs: number;
   readonly uploads: UploadNeeds;
+  /** Where compiled code outlives a sleep; undefined: it has none. */
+  readonly codeCache: string | undefined;
   /** 0: none. */
   readonly reserveWorkers: number;
   readonly sockets: PoolSockets;
@@ -236,7 +238,7 @@ export class ManagedPool implements SleeperPart {
 
   /** A pool of which PHP cannot preload the runtime works without. */
   async #startMaster(socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
-    const { name, settings, user, program, instance, paths, longestCallMs, uploads, sockets, log } = this.#options;
+    const { name, settings, user, program, instance, paths, longestCallMs, uploads, codeCache, sockets, log } = this.#options;
     const env = poolEnvironment(settings, sockets);
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({
@@ -253,7 +255,7 @@ export class ManagedPool implements SleeperPart {
           longestCallMs,
           user,
         }),
-        iniArguments: iniArguments(phpIni({ settings, uploads, uploadDir: this.#uploadDir.path, preload })),
+        iniArguments: iniArguments(phpIni({ settings, uploads, uploadDir: this.#uploadDir.path, codeCache, preload })),
         env: masterEnvironment(env),
         log,
       });

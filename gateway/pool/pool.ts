@@ -2,7 +2,9 @@
  * A pool as calls see it: slots to take and a status; whether we run its php-fpm or somebody else does.
  */
 
+import { chownSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { parseAddress } from '../address.ts';
 import type { AttachedPoolSettings, ManagedPoolSettings, PoolSettings, PoolSize, Settings } from '../config.ts';
 import type { Engine } from '../contract.ts';
@@ -101,6 +103,14 @@ const sizeOf = (kind: PoolKind, settings: ManagedPoolSettings): PoolSize => {
   return { minWorkers: resident.minWorkers === 0 ? 0 : workers, maxWorkers: workers };
 };
 
+/** On disk, of this release, for the workers' user alone: what lies there is run. */
+const makeCodeCache = (id: string, { instance, user }: PoolOptions): string => {
+  const folder = join(instance.spool, `opcache-${id}`);
+  mkdirSync(folder, { mode: 0o700 });
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  return folder;
+};
+
 export class Pool {
   readonly name: string;
   readonly workerKind: PoolKind;
@@ -143,7 +153,8 @@ export class Pool {
       this.#size = size;
       // Found once: a pool that wakes has no time for it.
       const program = workerKind === 'fpm' ? options.program() : options.php();
-      const common = { ...options, settings, size, program, onFree };
+      const codeCache = size.minWorkers === 0 ? makeCodeCache(this.id, options) : undefined;
+      const common = { ...options, settings, size, program, codeCache, onFree };
       const { idleMs, sleepAfterMs } = settings;
       this.#managed = new Sleeper<ManagedPool | ResidentPool>({
         pool: this.id,

@@ -42,6 +42,8 @@ export interface ResidentPoolOptions {
   readonly paths: PhpPaths;
   readonly functions: StartOrder['functions'];
   readonly uploads: UploadNeeds;
+  /** Where compiled code outlives a sleep; undefined: it has none. */
+  readonly codeCache: string | undefined;
   /** 0: none. */
   readonly reserveWorkers: number;
   readonly sockets: PoolSockets;
@@ -181,6 +183,7 @@ export class ResidentPool implements SleeperPart {
       paths,
       functions,
       uploads,
+      codeCache,
       sockets: ours,
       searchLeaks,
       log,
@@ -191,7 +194,7 @@ export class ResidentPool implements SleeperPart {
     rmSync(sockets, { recursive: true, force: true });
     mkdirSync(sockets, { mode: 0o700 });
     if (user !== undefined) chownSync(sockets, user.uid, user.gid);
-    const ini = residentIni({ settings, uploads, uploadDir: this.#uploadDir.path });
+    const ini = residentIni({ settings, uploads, uploadDir: this.#uploadDir.path, codeCache });
     const { leaks, bootstrapTimeoutMs, callMemoryBytes } = settings.resident;
     return {
       program: {

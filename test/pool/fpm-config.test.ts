@@ -103,7 +103,7 @@ test('the runtime is preloaded, by a user who is named only for a master that is
 });
 
 const iniOf = (settings: ManagedPoolSettings, preload: Record<string, string> = {}): Readonly<Record<string, string>> =>
-  phpIni({ settings, uploads: NEEDS, uploadDir: '/uploads', preload });
+  phpIni({ settings, uploads: NEEDS, uploadDir: '/uploads', codeCache: undefined, preload });
 
 const NEEDS = { postMaxBytes: 9, uploadMaxBytes: 7, uploadsMax: 3, inputVarsMax: 1000, nestingMax: 64 };
 
@@ -121,4 +121,10 @@ test('PHP takes exactly what the gateway lets through', () => {
 
 test('ini settings become arguments', () => {
   expect(iniArguments({ a: '1', 'b.c': 'x y' })).toEqual(['-d', 'a="1"', '-d', 'b.c="x y"']);
+});
+
+test('compiled code outlives the processes of a pool that sleeps, and of no other', () => {
+  const common = { settings: settingsOf({}), uploads: NEEDS, uploadDir: '/uploads', preload: {} };
+  expect(phpIni({ ...common, codeCache: '/cache' })['opcache.file_cache']).toBe('/cache');
+  expect(phpIni({ ...common, codeCache: undefined })).not.toHaveProperty(['opcache.file_cache']);
 });
