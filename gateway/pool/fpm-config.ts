@@ -131,7 +131,13 @@ export const runtimePreload = (
 });
 
 /** Later ones win: the pool's own `ini` may change the first group, never what follows it. */
-export const phpIni = ({ settings, uploads, uploadDir, codeCache, preload }: PhpIniInput): Readonly<Record<string, string>> => ({
+export const phpIni = ({
+  settings,
+  uploads,
+  uploadDir,
+  codeCache,
+  preload,
+}: PhpIniInput): Readonly<Record<string, string>> => ({
   memory_limit: '128M',
   // They count CPU time only; the gateway's deadline counts all and stops the worker.
   max_execution_time: '0',

@@ -238,7 +238,8 @@ export class ManagedPool implements SleeperPart {
 
   /** A pool of which PHP cannot preload the runtime works without. */
   async #startMaster(socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
-    const { name, settings, user, program, instance, paths, longestCallMs, uploads, codeCache, sockets, log } = this.#options;
+    const { name, settings, user, program, instance, paths, longestCallMs, uploads, codeCache, sockets, log } =
+      this.#options;
     const env = poolEnvironment(settings, sockets);
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({
