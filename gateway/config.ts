@@ -248,11 +248,32 @@ const attachedPool = z.strictObject({
 
 /** An address makes a pool an attached one: the kind follows from it, so that mistakes are told of the right one. */
 const poolSchema = z.preprocess(
-  (pool) => (isPlainObject(pool) ? { ...pool, kind: 'address' in pool ? 'attached' : 'managed' } : pool),
+  (pool) => {
+    if (!isPlainObject(pool)) return pool;
+    return 'address' in pool ? { ...pool, kind: 'attached' } : { ...withResidentSize(pool), kind: 'managed' };
+  },
   z.discriminatedUnion('kind', [managedPool, attachedPool]),
 );
 
-const isPlainObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+/** A pool that may sleep, or follows load, does so as a whole, unless its `resident` says otherwise. */
+const withResidentSize = (pool: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+  const { minWorkers, maxWorkers, resident = {} } = pool;
+  const isSaid = isPlainObject(resident) && ['workers', 'minWorkers', 'maxWorkers'].some((form) => form in resident);
+  if ((minWorkers === undefined && maxWorkers === undefined) || !isPlainObject(resident) || isSaid) return pool;
+  const size = { ...(minWorkers !== undefined && { minWorkers }), ...(maxWorkers !== undefined && { maxWorkers }) };
+  return { ...pool, resident: { ...resident, ...size } };
+};
+
+/** Two ways to say one thing: what the environment says in one of them replaces what the config says in the other. */
+export const OTHER_FORMS: Readonly<Record<string, readonly string[]>> = {
+  workers: ['minWorkers', 'maxWorkers'],
+  pm: ['minWorkers', 'maxWorkers'],
+  minWorkers: ['workers', 'pm'],
+  maxWorkers: ['workers', 'pm'],
+};
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, {
   error: 'is not a pool name: a to z, 0 to 9 and -, at most 32 characters, starting with a letter',

@@ -3,7 +3,7 @@
  * Names are matched without case and underscores, so `TIMEOUT_MS` and `TIMEOUTMS` both mean `timeoutMs`.
  */
 import { z } from 'zod';
-import { configSchema } from './config.ts';
+import { configSchema, OTHER_FORMS } from './config.ts';
 import type { StartupProblem } from './startup.ts';
 
 export interface Override {
@@ -89,17 +89,23 @@ export const readEnvironment = (
   return { overrides, problems };
 };
 
+const nodeAt = (root: Record<string, unknown>, path: readonly string[]): Record<string, unknown> => {
+  let node = root;
+  for (const key of path) {
+    if (typeof node[key] !== 'object' || node[key] === null) node[key] = {};
+    node = node[key] as Record<string, unknown>;
+  }
+  return node;
+};
+
 /** The config with the overrides laid over it; the config itself stays as it is. */
 export const applyOverrides = (config: unknown, overrides: readonly Override[]): unknown => {
   const result = structuredClone(config ?? {}) as Record<string, unknown>;
+  for (const { path } of overrides)
+    for (const said of OTHER_FORMS[path.at(-1) ?? ''] ?? []) delete nodeAt(result, path.slice(0, -1))[said];
   for (const { path, value } of overrides) {
-    let node = result;
-    for (const key of path.slice(0, -1)) {
-      if (typeof node[key] !== 'object' || node[key] === null) node[key] = {};
-      node = node[key] as Record<string, unknown>;
-    }
     const last = path.at(-1);
-    if (last !== undefined) node[last] = value;
+    if (last !== undefined) nodeAt(result, path.slice(0, -1))[last] = value;
   }
   return result;
 };

@@ -134,7 +134,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
     await gather(problems, () => unlessGivenUp(startPools(pools.values()), parts.giveUp));
     if (parts.giveUp?.aborted)
       throw new StartupError([{ file: 'fpm-gateway', detail: 'It was stopped while it started.' }]);
-    const running = new Map([...pools].filter(([, pool]) => pool.available));
+    const running = new Map([...pools].filter(([, pool]) => pool.state === 'awake' && pool.available));
     await gather(problems, async () => {
       const fpm = [...registry.functions.values()].filter((fn) => runsInFpm(fn, settings));
       inputClasses = await checkHandlers(fpm, running);

@@ -145,7 +145,17 @@ export class Connection {
   }
 
   get usable(): boolean {
-    return this.#state === 'open' && !this.#sending && this.#socket.writable;
+    return this.#state === 'open' && !this.#isWithinBody && this.#socket.writable;
+  }
+
+  /** A large body is on its way: nothing else may be written. Concurrent peers tell its records from others by their ids. */
+  get #isWithinBody(): boolean {
+    return this.#sending && this.#nested === undefined;
+  }
+
+  /** What is no request may still be written to a peer that takes no more of those. */
+  get #isWritable(): boolean {
+    return this.#nested === undefined ? this.usable : this.#state !== 'closed' && this.#socket.writable;
   }
 
   /**
@@ -212,8 +222,8 @@ export class Connection {
    * Takes back a request that stands behind others, of a multiplexed peer: it is answered as refused before it began,
    * or runs if it has begun meanwhile.
    */
-  abort({ requestId }: Exchange): void {
-    if (this.#answers instanceof Answers || !this.usable || !this.#answers.expectAbort(requestId)) return;
+  abort({ requestId }: Pick<Exchange, 'requestId'>): void {
+    if (this.#answers instanceof Answers || !this.#isWritable || !this.#answers.expectAbort(requestId)) return;
     this.#flush();
     this.#socket.write(encodeAbort(requestId));
   }
@@ -293,7 +303,7 @@ export class Connection {
 
   /** Answered when a worker has read everything written before: it is free. Undefined if the peer closed instead. */
   async ping(): Promise<[string, string][] | undefined> {
-    if (!this.usable) return undefined;
+    if (!this.#isWritable) return undefined;
     const values = this.#answers.expectPing();
     this.#flush();
     this.#socket.write(PING);
@@ -323,7 +333,7 @@ export class Connection {
     const failure = this.#answers.push(chunk);
     this.#failure ??= failure;
     // Answered before it was all asked: what is left of the body would be read as the next request.
-    const over = !this.busy && (this.#state === 'closing' || this.#sending);
+    const over = !this.busy && (this.#state === 'closing' || this.#isWithinBody);
     if (failure !== undefined || over) this.destroy();
   }
 
@@ -336,7 +346,7 @@ export class Connection {
         leftBytes -= bytes.length;
         if (leftBytes < 0) break;
         if (!this.#write(encodeStdin(requestId, bytes), progress, false)) await this.#drained();
-        if (this.#state === 'closed') return;
+        if (this.#state === 'closed' || this.#isOver(requestId)) return;
       }
       if (leftBytes !== 0) throw new Error(`its bytes are ${leftBytes < 0 ? 'more' : 'fewer'} than its length`);
       this.#sending = false;
@@ -344,9 +354,29 @@ export class Connection {
     } catch (cause) {
       // It may name a file of ours.
       const privateDetail = cause instanceof Error ? cause.message : String(cause);
-      this.#failure ??= { code: 'internal-error', detail: 'The request body cannot be sent.', privateDetail, cause };
+      const failure = {
+        code: 'internal-error',
+        detail: 'The request body cannot be sent.',
+        privateDetail,
+        cause,
+      } as const;
+      if (this.#nested !== undefined && this.#answers instanceof MultiplexedAnswers) {
+        // The others on it go on.
+        this.#answers.refuse(
+          requestId,
+          new GatewayError('internal-error', failure.detail, { executed: 'no', privateDetail, cause }),
+        );
+        this.abort({ requestId });
+        return;
+      }
+      this.#failure ??= failure;
       this.destroy();
     }
+  }
+
+  /** Answered, or taken back, while its body was on its way: the rest is for nobody. */
+  #isOver(requestId: number): boolean {
+    return this.#nested !== undefined && this.#answers instanceof MultiplexedAnswers && !this.#answers.isDue(requestId);
   }
 
   #drained(): Promise<void> {

@@ -38,7 +38,9 @@ export class DueRequest implements Exchange {
   readonly requestId: number;
   readonly sink: ExchangeSink;
   readonly progress: Progress;
-  /** Thrown by its own sink (`response-too-large`): no other request fails with it. */
+  /** How many were written to the peer before it. */
+  number = 0;
+  /** Thrown by its own sink (`response-too-large`), or why it cannot be sent: no other request fails with it. */
   refused: GatewayError | undefined;
   #outcome: { readonly error: GatewayError | undefined } | undefined;
   #done: PromiseWithResolvers<void> | undefined;
@@ -85,6 +87,10 @@ export class DueRequest implements Exchange {
     this.progress.ended = true;
     if (protocolStatus === 0) {
       this.settle(this.refused?.afterAttempt('yes'));
+      return;
+    }
+    if (this.refused !== undefined) {
+      this.settle(this.refused.afterAttempt('no'));
       return;
     }
     // FCGI_CANT_MPX_CONN, FCGI_OVERLOADED, FCGI_UNKNOWN_ROLE: refused before anything ran.

@@ -5,7 +5,7 @@ export { Connection, type ConnectOptions } from './connection.ts';
 export type { Exchange, ExchangeSink } from './due.ts';
 export { giveBack } from './memory.ts';
 export { NestedCall } from './nested-call.ts';
-export type { ConcurrentPeer } from './nested-calls.ts';
+export type { BegunRequests, ConcurrentPeer } from './nested-calls.ts';
 export { encodeParams, type Params } from './params.ts';
 export type { Progress } from './progress.ts';
 export type { FastCgiRequest, LargeBody } from './request.ts';

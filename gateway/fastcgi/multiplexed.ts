@@ -5,8 +5,9 @@
  * The worker begins requests in the order written, so only the first may have begun; the others provably have not. One
  * that runs many at once (`Begun`) writes down what it begins.
  */
+import type { GatewayError } from '../errors.ts';
 import { assertProtocolStatus, DueRequest, type Exchange, type ExchangeSink, type Failure, failureOf } from './due.ts';
-import type { Begun, NestedCalls } from './nested-calls.ts';
+import type { Begun, BegunRequests, NestedCalls } from './nested-calls.ts';
 import { decodePairs } from './params.ts';
 import { RecordParser, type RecordSink, violation } from './parser.ts';
 import type { Progress } from './progress.ts';
@@ -29,6 +30,8 @@ export class MultiplexedAnswers {
     getValuesResult: (content) => this.#onGetValuesResult(content),
   };
   #lastId = 0;
+  /** Requests, so far. */
+  #written = 0;
   /** Something was written behind the last request: that it lies unread says nothing of the request. */
   #writtenBehind = false;
   /** What is due will not begin. */
@@ -53,6 +56,8 @@ export class MultiplexedAnswers {
     do this.#lastId = (this.#lastId % REQUEST_ID_MAX) + 1;
     while (this.#due.has(this.#lastId));
     const request = new DueRequest(this.#lastId, sink, this.#nested === undefined && this.#due.size > 0);
+    request.number = this.#written;
+    this.#written += 1;
     this.#due.set(this.#lastId, request);
     this.#writtenBehind = false;
     return request;
@@ -72,6 +77,12 @@ export class MultiplexedAnswers {
   /** Its END_REQUEST has not come. */
   isDue(requestId: number): boolean {
     return this.#due.has(requestId);
+  }
+
+  /** Its request cannot be sent to its end: it fails with this when it is taken back. */
+  refuse(requestId: number, error: GatewayError): void {
+    const request = this.#due.get(requestId);
+    if (request !== undefined) request.refused ??= error;
   }
 
   /** The peer has said with its last answer that it serves no other. */
@@ -100,7 +111,7 @@ export class MultiplexedAnswers {
     const due = [...this.#due.values()];
     this.#due.clear();
     const [only] = due;
-    if (this.#nested !== undefined) prove(due, this.#begun?.());
+    if (this.#nested !== undefined) prove(due, this.#begun?.(), this.#written);
     // It was not read whole, so it has not begun.
     else if (only !== undefined && due.length === 1 && leftUnread && !this.#writtenBehind)
       only.progress.ping = 'unanswered';
@@ -148,8 +159,9 @@ export class MultiplexedAnswers {
   }
 }
 
-/** What it has not begun, its end proves. */
-const prove = (due: readonly DueRequest[], begun: ReadonlySet<number> | undefined): void => {
+/** What it has not begun, its end proves; of what was written long ago nobody knows. */
+const prove = (due: readonly DueRequest[], begun: BegunRequests | undefined, written: number): void => {
   if (begun === undefined) return;
-  for (const { requestId, progress } of due) if (!begun.has(requestId)) progress.ping = 'unanswered';
+  for (const { requestId, number, progress } of due)
+    if (!begun.ids.has(requestId) && written - number <= begun.knownOf) progress.ping = 'unanswered';
 };

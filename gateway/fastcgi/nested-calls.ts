@@ -10,8 +10,15 @@ import { NestedCall } from './nested-call.ts';
 import { violation } from './parser.ts';
 import { FCGI_HEADER_LEN, FCGI_MAX_CONTENT_LEN, RecordType, writeHeader } from './record.ts';
 
-/** Which of the requests written last a peer had begun, by id; undefined: nobody knows. */
-export type Begun = () => ReadonlySet<number> | undefined;
+/** Which requests a peer had begun. */
+export interface BegunRequests {
+  readonly ids: ReadonlySet<number>;
+  /** Of so many requests, those that were written last, all that had begun are among these. */
+  readonly knownOf: number;
+}
+
+/** Undefined: nobody knows. */
+export type Begun = () => BegunRequests | undefined;
 
 /** A peer that runs many requests at once and makes calls itself. */
 export interface ConcurrentPeer {

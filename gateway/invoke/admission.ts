@@ -233,6 +233,7 @@ export class Admission {
     const held = new Set<Row>();
     // Who waits for the CPU is passed by none that wants some, nor by those that stand behind others and keep it busy.
     let mayCompute = true;
+    let lacksWorker = false;
     for (let next = firstOf(this.#queued, held); next; next = firstOf(this.#queued, held)) {
       const { row, waiter } = next;
       const { workload } = row.queue;
@@ -252,12 +253,15 @@ export class Admission {
       // Whoever went behind others now would keep their worker from becoming free for it.
       if (lacking === 'worker') {
         if (this.#pool.lack(this.#waiting, waiter.entry.fn.name)) waiter.entry.call.wokePool = true;
-        return;
+        lacksWorker = true;
+        // Of concurrent workers calls that others wait for have places of their own.
+        if (this.#pool.workerKind !== 'concurrent') return;
+        for (const other of this.#queued) if (other.awaited === row.awaited) held.add(other);
       }
       if (lacking === 'cores') mayCompute = false;
     }
     // More workers would be of no use.
-    this.#pool.lack(0, '');
+    if (!lacksWorker) this.#pool.lack(0, '');
   }
 }
 

@@ -162,6 +162,11 @@ export const resolveFunction = (
       const detail = "A script needs a process of its own for each call: say 'fpm', or write a handler.";
       problems.push({ file, property, detail });
     }
+    if (override.concurrency !== undefined && engine !== 'resident') {
+      const detail =
+        'Only a resident worker runs several calls at once. To cap the calls of a function, say inFlightMax.';
+      problems.push({ file, property: `functions.${name}.concurrency`, detail });
+    }
     const contents = contract.contents ?? usualContents(code, files, inputJsonSchema);
     problems.push(...wrongFiles.map((wrong) => ({ file, ...wrong })), ...contentProblems(file, contents, files));
     return {

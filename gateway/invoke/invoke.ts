@@ -105,6 +105,8 @@ export class Invoker {
             trace.event('moved', { 'fpm_gateway.detail': error.message }, nowMs());
             continue;
           }
+          // It has waited for a worker, for as long as it may, or was told why that is of no use.
+          if (prepared.slot === undefined) throw error;
           const waitMs = this.#retryAfter(error, target, trace, prepared);
           if (waitMs === undefined) throw error;
           trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());

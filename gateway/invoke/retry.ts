@@ -46,8 +46,6 @@ export const isFreeRetry = (error: GatewayError, attempt: number): boolean => er
 /** Full-jitter backoff in ms; undefined: do not retry. */
 export const retryDelayMs = ({ error, fn, attempt, remainingMs, random }: RetryQuestion): number | undefined => {
   if (!WORTH_ANOTHER.has(error.code) || attempt >= fn.retry.attempts) return undefined;
-  // Its pool was started for this call, and is not started again before it has had a rest.
-  if (error.reason === 'did-not-wake') return undefined;
   const safe = error.executed === 'no' || fn.idempotent;
   if (!safe) return undefined;
   const ceilingMs = Math.min(fn.retry.maxMs, fn.retry.baseMs * 2 ** (attempt - 1));

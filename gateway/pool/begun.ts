@@ -4,12 +4,19 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync } from 'node:fs';
 import type { Address } from '../address.ts';
+import type { BegunRequests } from '../fastcgi/index.ts';
 
 /** Ids are given out in turn, 1 to 65,535: further back an id may be that of an earlier request. */
-const LAST_IDS = 32_768;
+const LAST_IDS = 60_000;
+/**
+ * A call that was begun long ago, and runs still, is no longer among the last ones: it would pass for one that never began,
+ * and run twice. They begin in about the order written: a large body comes later than what was written behind it, but no
+ * more than are under way at once (twice CONCURRENCY_MAX, and some) come between.
+ */
+const KNOWN_OF = 32_768;
 
 /** Read once, when the worker is gone; undefined: there is no such file. */
-export const begunIds = (address: Address): ReadonlySet<number> | undefined => {
+export const begunIds = (address: Address): BegunRequests | undefined => {
   if (address.kind !== 'unix') return undefined;
   const path = `${address.path}.begun`;
   try {
@@ -18,7 +25,7 @@ export const begunIds = (address: Address): ReadonlySet<number> | undefined => {
     const ids = new Set<number>();
     // A write that was cut proves nothing, and none is: two bytes go whole or not at all.
     for (let at = 0; at + 2 <= bytes.length; at += 2) ids.add(bytes.readUInt16BE(at));
-    return ids;
+    return { ids, knownOf: KNOWN_OF };
   } catch {
     return undefined;
   }

@@ -23,12 +23,12 @@ export interface ConcurrentBackendOptions {
 }
 
 const FROM_OUTSIDE = { workerShare: 0, awaited: false };
-const FROM_INSIDE = { workerShare: 0, awaited: true };
-
 export class ConcurrentBackend implements Backend, SlotOwner {
   readonly options: ConcurrentBackendOptions;
   readonly #supply: WarmSupply<ConcurrentLine>;
   readonly #slots = new Set<WorkerSlot>();
+  /** What a call was refused that others wait for. */
+  #largestShare = 0;
   #drained: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
@@ -47,8 +47,10 @@ export class ConcurrentBackend implements Backend, SlotOwner {
     return free;
   }
 
+  /** For the largest of those that asked: one that waits while smaller ones have room waits for what they wait for. */
   get isFull(): boolean {
-    for (const line of this.#supply.lines) if (line.roomFor(FROM_INSIDE) > 0) return false;
+    const largest = { workerShare: this.#largestShare, awaited: true };
+    for (const line of this.#supply.lines) if (line.roomFor(largest) >= 0) return false;
     return true;
   }
 
@@ -67,7 +69,9 @@ export class ConcurrentBackend implements Backend, SlotOwner {
   }
 
   lacks(placed: Placed): Lacks {
-    return this.#roomiest(placed) === undefined ? 'worker' : 'nothing';
+    if (this.#roomiest(placed) !== undefined) return 'nothing';
+    if (placed.awaited) this.#largestShare = Math.max(this.#largestShare, 1 / placed.workload.concurrency);
+    return 'worker';
   }
 
   take(placed: Placed, onFreed: () => void): Slot {

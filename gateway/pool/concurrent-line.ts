@@ -140,8 +140,9 @@ export class ConcurrentLine implements WorkerLine {
   async #check(): Promise<void> {
     this.#checking = true;
     const timer = setTimeout(() => this.#end(), BLOCKED_AFTER_MS).unref();
-    await this.worker.connection.ping();
-    clearTimeout(timer);
+    const answer = await this.worker.connection.ping();
+    // Without one the connection has ended, or cannot be asked any more.
+    if (answer !== undefined || !this.isServing) clearTimeout(timer);
     this.#checking = false;
     // Its calls may be ending just now; what is late still is looked at again.
     if (this.isServing) this.#watch(performance.now() + BLOCKED_AFTER_MS);

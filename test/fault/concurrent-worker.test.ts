@@ -22,7 +22,7 @@ import {
   waitFor,
 } from '../support/fake-fastcgi.ts';
 import { until } from '../support/until.ts';
-import { cancelCall, decodeAnswers, endRequest, nestedCall, piece, stdout, Type } from '../wire/codec.ts';
+import { cancelCall, decodeAnswers, endRequest, nestedCall, piece, pingAnswer, stdout, Type } from '../wire/codec.ts';
 import { bodyText, LIMITS, outcomeOf, request } from './fastcgi-client.ts';
 
 interface Started {
@@ -314,5 +314,69 @@ describe('a stream that is read slowly', () => {
       message: expect.stringMatching(/asked to hold up a stream, and sent \d+ bytes more; at most 17777216 may/),
     });
     expect(connection.usable).toBe(true);
+  });
+});
+
+describe('while a large body is on its way', () => {
+  const SIZE = 8_000_000;
+  const large = (chunks: AsyncIterable<Buffer>) => ({ length: SIZE, chunks: () => chunks });
+  async function* all(): AsyncGenerator<Buffer> {
+    for (let left = SIZE; left > 0; left -= 100_000) yield Buffer.alloc(100_000, 'x');
+  }
+  const readAbort: Step = async (peer) => await peer.readUntil(({ type }) => type === 2);
+  const readPing: Step = async (peer) => await peer.readUntil(({ type }) => type === Type.GET_VALUES);
+
+  test('other calls are sent, taken back and asked after', async () => {
+    const go = Promise.withResolvers<void>();
+    const story = [readRequest, waitFor(go.promise), readAbort, readPing, send(pingAnswer(), whole(1)), stall];
+    const { connection, peer } = await start(story);
+    const first = ask(connection);
+    const upload = collect(connection, request({ ping: false, body: large(all()) }), LIMITS);
+    upload.response.catch(() => {});
+    expect(connection.usable).toBe(true);
+    const third = ask(connection);
+    third.response.catch(() => {});
+    connection.abort(first.exchange);
+    const asked = connection.ping();
+    go.resolve();
+    expect(await asked).toBeDefined();
+    expect(bodyText(await outcomeOf(first))).toBe('done');
+    expect(peer().records.some(({ type, id }) => type === Type.BEGIN && id === 3)).toBe(true);
+  });
+
+  test('what is left of it is not sent when it has been taken back', async () => {
+    const { connection } = await start([readRequest, readAbort, send(endRequest(2, { id: 2 })), stall]);
+    const first = ask(connection);
+    first.response.catch(() => {});
+    const more = Promise.withResolvers<void>();
+    let stopped = false;
+    async function* held(): AsyncGenerator<Buffer> {
+      try {
+        yield Buffer.alloc(1000, 'x');
+        await more.promise;
+        yield* all();
+      } finally {
+        stopped = true;
+      }
+    }
+    const upload = collect(connection, request({ ping: false, body: large(held()) }), LIMITS);
+    connection.abort(upload.exchange);
+    const outcome = await outcomeOf(upload);
+    expect(outcome).toMatchObject({ code: 'pool-unavailable', executed: 'no' });
+    more.resolve();
+    await until('no more is read', () => stopped);
+    expect(connection.usable).toBe(true);
+  });
+
+  test('and cannot be read to its end, it alone fails, and has not run', async () => {
+    const { connection } = await start([readRequest, readAbort, send(endRequest(2, { id: 2 }), whole(1)), stall]);
+    const first = ask(connection);
+    // biome-ignore lint/correctness/useYield: it fails before
+    async function* broken(): AsyncGenerator<Buffer> {
+      throw new Error('the file is gone');
+    }
+    const upload = collect(connection, request({ ping: false, body: large(broken()) }), LIMITS);
+    expect(await outcomeOf(upload)).toMatchObject({ code: 'internal-error', executed: 'no' });
+    expect(bodyText(await outcomeOf(first))).toBe('done');
   });
 });

@@ -96,6 +96,23 @@ describe('nested calls', () => {
     ).toEqual(times(10, () => 6));
   });
 
+  test('get on over three levels, each of many at once, and none from outside keeps them off', async () => {
+    const all = (name: string) =>
+      `return count($call->waitAll(array_map(fn ($n) => $call->send('${name}', $n), [1, 2, 3])));`;
+    const gateway = await startConcurrent({
+      a: [all('b'), 'concurrency: 2'],
+      b: [all('c'), 'concurrency: 2'],
+      c: [NAP, 'concurrency: 2'],
+    });
+    expect(
+      await codesOf(
+        gateway,
+        'a',
+        times(12, () => 5),
+      ),
+    ).toEqual(times(12, () => 3));
+  });
+
   test('that fail fail as they do elsewhere', async () => {
     const gateway = await startConcurrent({
       outer:
@@ -154,6 +171,22 @@ describe('a call whose time is up', () => {
     expect(residentPids(gateway)).not.toContain(before);
     expect(restartsOf(gateway)).toEqual({ stopped: 1 });
   });
+});
+
+test('a worker that is blocked while a large file is on its way to it is ended; the file goes to the next one', async () => {
+  const begun = join(openFolder(), 'begun');
+  const upload = "input: z.object({ file: file({ maxBytes: 40_000_000, mediaTypes: ['text/plain'] }) })";
+  const gateway = await startConcurrent({
+    blocks: [`touch('${begun}'); while (true) { }`, 'timeoutMs: 300'],
+    size: ['return $input["file"]->size;', upload],
+  });
+  const blocks = codesOf(gateway, 'blocks', [null]);
+  await until('it blocks', () => existsSync(begun));
+  const form = new FormData();
+  form.set('file', new Blob(['x'.repeat(30_000_000)], { type: 'text/plain' }), 'a.txt');
+  const answer = await gateway.fetch(new Request('http://localhost/functions/size', { method: 'POST', body: form }));
+  expect(await answer.json()).toBe(30_000_000);
+  expect(await blocks).toEqual([['function-timeout', 'unknown']]);
 });
 
 describe('a stream', () => {

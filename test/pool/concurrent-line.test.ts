@@ -15,14 +15,14 @@ const share = (concurrency: number, awaited = false) => ({
 
 const start = () => {
   let usable = true;
-  const pings: (() => void)[] = [];
+  const pings: ((answer: [string, string][] | undefined) => void)[] = [];
   const connection = {
     get usable() {
       return usable;
     },
     busy: true,
     closed: new Promise(() => {}),
-    ping: () => new Promise<void>((resolve) => pings.push(resolve)),
+    ping: () => new Promise<[string, string][] | undefined>((resolve) => pings.push(resolve)),
     destroy: vi.fn(() => {
       usable = false;
     }),
@@ -136,7 +136,7 @@ describe('a call that is late', () => {
     expect(pings).toHaveLength(0);
     await vi.advanceTimersByTimeAsync(300);
     expect(pings).toHaveLength(1);
-    pings[0]?.();
+    pings[0]?.([]);
     await vi.advanceTimersByTimeAsync(900);
     line.end(late, false);
     await vi.advanceTimersByTimeAsync(5000);
@@ -152,13 +152,22 @@ describe('a call that is late', () => {
     expect(connection.destroy).toHaveBeenCalled();
   });
 
+  test('on a worker that cannot be asked is taken for blocked, too', async () => {
+    const { line, pings, connection } = start();
+    line.begin(call(50));
+    await vi.advanceTimersByTimeAsync(1300);
+    pings[0]?.(undefined);
+    await vi.advanceTimersByTimeAsync(1300);
+    expect(connection.destroy).toHaveBeenCalled();
+  });
+
   test('and goes on though its worker answers: it is asked again and again, and the others go on', async () => {
     const { line, pings, connection } = start();
     line.begin(call(50));
     for (let n = 1; n <= 3; n += 1) {
       await vi.advanceTimersByTimeAsync(1500);
       expect(pings.length).toBeGreaterThanOrEqual(n);
-      for (const answer of pings) answer();
+      for (const answer of pings) answer([]);
     }
     expect(connection.destroy).not.toHaveBeenCalled();
   });

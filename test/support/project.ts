@@ -21,7 +21,7 @@ export const writeProject = (files: Readonly<Record<string, string>>, lifetime: 
 /** A contract that takes and gives anything, with more settings as source text: `timeoutMs: 100`. */
 export const anyContract = (more = ''): string => `
 import { z } from 'zod';
-import { defineFunction, binary, stream } from 'fpm-gateway/contract';
+import { defineFunction, binary, file, stream } from 'fpm-gateway/contract';
 export default defineFunction({ input: z.any(), output: z.any(), ${more} });
 `;
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Executed, GatewayError } from '../../gateway/errors.ts';
 import type { Exchange } from '../../gateway/fastcgi/due.ts';
 import { MultiplexedAnswers } from '../../gateway/fastcgi/multiplexed.ts';
-import { NestedCalls } from '../../gateway/fastcgi/nested-calls.ts';
+import { type Begun, NestedCalls } from '../../gateway/fastcgi/nested-calls.ts';
 import type { Progress } from '../../gateway/fastcgi/progress.ts';
 import { endRequest, pingAnswer, stdout } from './codec.ts';
 
@@ -212,27 +212,33 @@ describe('a peer that says with an answer that it serves nothing more', () => {
 
 describe('a peer that runs many at once', () => {
   const nobody = { unsentBytes: 0, write: () => {}, giveUp: () => {} };
-  const concurrent = (begun?: () => ReadonlySet<number> | undefined) => {
+  const concurrent = (begun?: Begun) => {
     const nested = new NestedCalls({ messageMaxBytes: 1, onCall: () => {} }, nobody);
     const answers = new MultiplexedAnswers('unix:/worker', nested, begun);
     return { answers, asked: [ask(answers), ask(answers), ask(answers)] };
   };
 
   test('its end proves what it had not written down', () => {
-    const { answers, asked } = concurrent(() => new Set([1, 3]));
+    const { answers, asked } = concurrent(() => ({ ids: new Set([1, 3]), knownOf: 100 }));
+    answers.end(CRASH, true, false);
+    expect(executed(asked)).toEqual(['unknown', 'no', 'unknown']);
+  });
+
+  test('but not of what was written long ago: it may run still, and its mark is out of sight', () => {
+    const { answers, asked } = concurrent(() => ({ ids: new Set([3]), knownOf: 2 }));
     answers.end(CRASH, true, false);
     expect(executed(asked)).toEqual(['unknown', 'no', 'unknown']);
   });
 
   test('what had answered in part has run', () => {
-    const { answers, asked } = concurrent(() => new Set([1, 2, 3]));
+    const { answers, asked } = concurrent(() => ({ ids: new Set([1, 2, 3]), knownOf: 100 }));
     answers.push(stdout('x', { id: 2 }));
     answers.end(CRASH, true, false);
     expect(executed(asked)).toEqual(['unknown', 'yes', 'unknown']);
   });
 
   test('our own close proves nothing', () => {
-    const { answers, asked } = concurrent(() => new Set());
+    const { answers, asked } = concurrent(() => ({ ids: new Set(), knownOf: 100 }));
     answers.end(CRASH, false, false);
     expect(executed(asked)).toEqual(['unknown', 'unknown', 'unknown']);
   });
@@ -247,7 +253,7 @@ describe('a peer that runs many at once', () => {
   });
 
   test('saying that it serves nothing more says nothing of those it runs', () => {
-    const { answers, asked } = concurrent(() => new Set([2]));
+    const { answers, asked } = concurrent(() => ({ ids: new Set([2]), knownOf: 100 }));
     answers.noneBegins();
     answers.push(Buffer.concat([stdout('x', { id: 1 }), endRequest(0, { id: 1 })]));
     answers.end(CRASH, true, false);
