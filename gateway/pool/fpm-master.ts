@@ -1,8 +1,9 @@
 /** One php-fpm master process that we started: ready, exited, stopped. Restarting it is the pool's business. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { GatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { LATE, within } from '../within.ts';
@@ -14,6 +15,10 @@ export interface FpmMasterOptions {
   readonly config: string;
   readonly iniArguments: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Where it listens: removed when it has ended, as its config is. */
+  readonly sockets: readonly string[];
+  /** Nobody wants it any more, though it may not have started yet. */
+  readonly signal: AbortSignal;
   readonly log: Log;
 }
 
@@ -67,44 +72,52 @@ export class FpmMaster {
   readonly exited: Promise<string>;
   readonly #child: ChildProcess;
 
-  /** Resolves when it handles connections; rejects with StartupError and what php-fpm said. */
+  /**
+   * Resolves when it handles connections; rejects with StartupError and what php-fpm said, once nothing of it is left.
+   */
   static async start(options: FpmMasterOptions): Promise<FpmMaster> {
+    const { program, pool, signal, configFile, sockets } = options;
+    if (signal.aborted) throw stoppedError();
     writeConfig(options);
-    const args = ['--nodaemonize', '--force-stderr', '--fpm-config', options.configFile, ...options.iniArguments];
+    const args = ['--nodaemonize', '--force-stderr', '--fpm-config', configFile, ...options.iniArguments];
     const env = { PATH: process.env.PATH, ...options.env };
-    const child = spawn(options.program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    // A group of its own at once: php-fpm makes one itself, but not before it has preloaded. One that hung there could
+    // not be ended with what it had started, bound its socket later, and kept the pool from ever starting again.
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
     const lines: string[] = [];
-    const master = await new Promise<FpmMaster>((resolve, reject) => {
-      const fail = (why: string): void => {
-        clearTimeout(timer);
-        const said = lines.length === 0 ? '' : ` It said:\n${lines.map((line) => `      ${line}`).join('\n')}`;
-        reject(
-          new StartupError([
-            { file: options.program, detail: `The pool ${options.pool} did not start: ${why}.${said}` },
-          ]),
-        );
-      };
-      const timer = setTimeout(() => {
-        killGroup(child.pid);
-        fail(`no answer within ${READY_TIMEOUT_MS} ms`);
-      }, READY_TIMEOUT_MS);
-      child.on('error', (error) => fail(error.message));
-      child.once('exit', (code, signal) => {
-        fail(`php-fpm ended with ${signal ?? `status ${code}`}`);
+    let givenUp: string | undefined;
+    const giveUp = (why: string): void => {
+      givenUp ??= why;
+      killGroup(child.pid);
+    };
+    const onAbort = (): void => giveUp('it was stopped');
+    const timer = setTimeout(() => giveUp(`no answer within ${READY_TIMEOUT_MS} ms`), READY_TIMEOUT_MS);
+    signal.addEventListener('abort', onAbort);
+    try {
+      return await new Promise<FpmMaster>((resolve, reject) => {
+        // Heard also when one that was ready ends: then all it does is clear up.
+        const fail = (why: string): void => {
+          for (const file of [configFile, ...sockets]) rmSync(file, { force: true });
+          const said = lines.length === 0 ? '' : ` It said:\n${lines.map((line) => `      ${line}`).join('\n')}`;
+          const detail = `The pool ${pool} did not start: ${givenUp ?? why}.${said}`;
+          reject(signal.aborted ? stoppedError() : new StartupError([{ file: program, detail }]));
+        };
+        child.on('error', (error) => fail(error.message));
+        child.once('exit', (code, killedBy) => fail(`php-fpm ended with ${killedBy ?? `status ${code}`}`));
+        const read = (line: string): void => {
+          lines.push(line);
+          if (lines.length > KEPT_LINES) lines.shift();
+          relay(options, line);
+          if (givenUp === undefined && line.includes('ready to handle connections')) resolve(new FpmMaster(child));
+        };
+        for (const stream of [child.stdout, child.stderr]) {
+          if (stream !== null) createInterface({ input: stream }).on('line', read);
+        }
       });
-      const read = (line: string): void => {
-        lines.push(line);
-        if (lines.length > KEPT_LINES) lines.shift();
-        relay(options, line);
-        if (!line.includes('ready to handle connections')) return;
-        clearTimeout(timer);
-        resolve(new FpmMaster(child));
-      };
-      for (const stream of [child.stdout, child.stderr]) {
-        if (stream !== null) createInterface({ input: stream }).on('line', read);
-      }
-    });
-    return master;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   private constructor(child: ChildProcess) {
@@ -137,7 +150,9 @@ export class FpmMaster {
   }
 }
 
-/** FPM calls setsid(), so its group is its own, and the kernel keeps the number while one worker lives. */
+const stoppedError = (): GatewayError => new GatewayError('shutting-down', 'The gateway has stopped.');
+
+/** Its group is its own, and the kernel keeps the number while one worker lives. */
 const killGroup = (pid: number | undefined): void => {
   if (pid === undefined) return;
   try {

@@ -44,6 +44,8 @@ export interface ManagedOptions {
   readonly reserveWorkers: number;
   readonly sockets: PoolSockets;
   readonly cores: Cores;
+  /** Of all processes the pool ever has: what one leaves behind is in no other's way. */
+  readonly nextNumber: () => number;
   readonly log: Log;
   readonly onFree: () => void;
 }
@@ -82,7 +84,7 @@ export class ManagedPool implements SleeperPart {
   readonly #options: ManagedOptions;
   readonly #uploadDir: UploadDir;
   #state: State = { kind: 'stopped' };
-  #generations = 0;
+  readonly #ending = new AbortController();
   /** That there may be now. */
   #workers: number;
   #restartDelayMs = RESTART_FIRST_MS;
@@ -144,10 +146,16 @@ export class ManagedPool implements SleeperPart {
 
   /** Resolves with the first worker once all that are to stay have answered; rejects with StartupError. */
   async start(): Promise<Worker> {
-    const launching = this.#launch();
+    const starting = this.#start();
     // Whoever ends it meanwhile has to wait for what there is to end.
-    this.#launching = launching.catch(() => {});
-    const generation = await launching;
+    this.#launching = starting.catch(() => {});
+    return await starting;
+  }
+
+  async #start(): Promise<Worker> {
+    const generation = await this.#launch();
+    // Whoever ends it now ends the master, too: a probe that waits for its answer fails.
+    this.#alive.add(generation);
     try {
       this.#assertOpen();
       const worker = await generation.backend.probe();
@@ -158,11 +166,17 @@ export class ManagedPool implements SleeperPart {
       this.#adopt(generation);
       return worker;
     } catch (error) {
-      destroyBackends(generation);
-      await generation.master.stop(0);
+      await this.#discard(generation);
       const detail = operatorDetail(error);
       throw new StartupError([{ file: `pools.${this.#options.name}`, detail }], { cause: error });
     }
+  }
+
+  async #discard(generation: Generation): Promise<void> {
+    destroyBackends(generation);
+    generation.master.kill();
+    await generation.master.exited;
+    this.#alive.delete(generation);
   }
 
   /** Running calls get their answers, then the master stops. Idempotent. */
@@ -195,6 +209,7 @@ export class ManagedPool implements SleeperPart {
   #end(): void {
     if (this.#state.kind === 'restarting') clearTimeout(this.#state.timer);
     this.#state = { kind: 'closed' };
+    this.#ending.abort();
   }
 
   async #drain(graceMs: number): Promise<void> {
@@ -207,17 +222,16 @@ export class ManagedPool implements SleeperPart {
     );
   }
 
-  #socketPath(suffix: '' | 'r'): string {
-    const { instance, name } = this.#options;
-    return assertSocketPath(join(instance.sockets, `${name}.${this.#generations}${suffix}`));
+  #socketPath(id: string): string {
+    return assertSocketPath(join(this.#options.instance.sockets, id));
   }
 
   async #launch(): Promise<Generation> {
-    const { settings, size, paths, reserveWorkers, cores, log, onFree } = this.#options;
-    this.#generations += 1;
-    const socket = this.#socketPath('');
-    const reserved = reserveWorkers === 0 ? undefined : { socket: this.#socketPath('r'), workers: reserveWorkers };
-    const master = await this.#startMaster(socket, reserved);
+    const { name, settings, size, paths, reserveWorkers, cores, nextNumber, log, onFree } = this.#options;
+    const id = `${name}.${nextNumber()}`;
+    const socket = this.#socketPath(id);
+    const reserved = reserveWorkers === 0 ? undefined : { socket: this.#socketPath(`${id}r`), workers: reserveWorkers };
+    const master = await this.#startMaster(id, socket, reserved);
     const { idleMs, connectTimeoutMs } = settings;
     const common = { paths, idleMs, cores, connectTimeoutMs, log, onFree };
     const isFixed = this.#isFixed;
@@ -237,7 +251,7 @@ export class ManagedPool implements SleeperPart {
   }
 
   /** A pool of which PHP cannot preload the runtime works without. */
-  async #startMaster(socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
+  async #startMaster(id: string, socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
     const { name, settings, user, program, instance, paths, longestCallMs, uploads, codeCache, sockets, log } =
       this.#options;
     const env = poolEnvironment(settings, sockets);
@@ -245,7 +259,7 @@ export class ManagedPool implements SleeperPart {
       FpmMaster.start({
         pool: name,
         program,
-        configFile: join(instance.path, `${name}.${this.#generations}.conf`),
+        configFile: join(instance.path, `${id}.conf`),
         config: renderFpmConfig({
           pool: name,
           instanceId: instance.id,
@@ -258,6 +272,8 @@ export class ManagedPool implements SleeperPart {
         }),
         iniArguments: iniArguments(phpIni({ settings, uploads, uploadDir: this.#uploadDir.path, codeCache, preload })),
         env: masterEnvironment(env),
+        sockets: [socket, ...(reserve === undefined ? [] : [reserve.socket])],
+        signal: this.#ending.signal,
         log,
       });
     try {
@@ -308,8 +324,7 @@ export class ManagedPool implements SleeperPart {
         return;
       }
       // Closed meanwhile.
-      destroyBackends(generation);
-      await generation.master.stop(0);
+      await this.#discard(generation);
     } catch (error) {
       this.#options.log.error({ pool: this.#options.name, err: error }, 'php-fpm did not start: trying again');
       if (this.#state.kind === 'restarting') this.#scheduleRestart();

@@ -154,7 +154,12 @@ export class Pool {
       // Found once: a pool that wakes has no time for it.
       const program = workerKind === 'fpm' ? options.program() : options.php();
       const codeCache = size.minWorkers === 0 ? makeCodeCache(this.id, options) : undefined;
-      const common = { ...options, settings, size, program, codeCache, onFree };
+      let numbers = 0;
+      const nextNumber = (): number => {
+        numbers += 1;
+        return numbers;
+      };
+      const common = { ...options, settings, size, program, codeCache, nextNumber, onFree };
       const { idleMs, sleepAfterMs } = settings;
       this.#managed = new Sleeper<ManagedPool | ResidentPool>({
         pool: this.id,

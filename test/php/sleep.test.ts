@@ -1,10 +1,10 @@
 /** Pools that sleep: no process until a call comes, which waits for one; and none again when nobody calls. */
-import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
-import { phpProcesses } from '../../gateway/pool/instance-dir.ts';
+import { phpProcesses, processFacts } from '../../gateway/pool/instance-dir.ts';
 import { findPhp } from '../../gateway/pool/php-cli.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
@@ -122,6 +122,27 @@ const breakable = (engine: Engine) => {
   return { setting, break: () => writeFileSync(broken, ''), mend: () => rmSync(broken) };
 };
 
+/** A php-fpm that can hang before it has a group of its own, as one does whose preload hangs, with a child of its own. */
+const hanging = () => {
+  const folder = openFolder();
+  const [hangs, pid, program] = [join(folder, 'hangs'), join(folder, 'pid'), join(folder, 'php-fpm')];
+  const hang = `[ -e ${hangs} ] && { sleep 1000 & echo $$ $! > ${pid}.new; mv ${pid}.new ${pid}; wait; }`;
+  writeFileSync(program, `#!/bin/sh\n${hang}\nexec ${findPhpFpm(undefined)} "$@"\n`);
+  chmodSync(program, 0o755);
+  return {
+    phpFpm: program,
+    hang: () => writeFileSync(hangs, ''),
+    mend: () => rmSync(hangs),
+    /** Of those that hang. */
+    pids: async (): Promise<number[]> => {
+      await until('it hangs', () => existsSync(pid));
+      return readFileSync(pid, 'utf8').trim().split(' ').map(Number);
+    },
+  };
+};
+
+const isRunning = (pid: number): boolean => processFacts(pid)?.isZombie === false;
+
 const outcomes = async (calls: readonly Promise<unknown>[]): Promise<string[]> => {
   const settled = await Promise.allSettled(calls);
   return settled.map((one) => (one.status === 'fulfilled' ? 'ok' : `${one.reason.code} ${one.reason.executed}`));
@@ -150,6 +171,39 @@ describe.each(ENGINES)('%s that does not wake', (engine) => {
     const config = { pools: { default: SLEEPS }, functions: { pid: { engine } }, ...php.setting };
     await expect(startGateway(config, { project })).rejects.toThrow('it is broken');
   });
+});
+
+describe('php-fpm that hangs while it wakes', () => {
+  test.each(['close', 'destroy'] as const)('is ended by %s at once, with what it has started', async (how) => {
+    const php = hanging();
+    const project = functionsProject({ pid: 'return getmypid();' });
+    const config = { pools: { default: SLEEPS }, phpFpm: php.phpFpm };
+    const gateway = await startGateway(config, { project });
+    await asleep(gateway);
+    php.hang();
+    await expect(gateway.invoke('pid', null, { timeoutMs: 100 })).rejects.toMatchObject({ executed: 'no' });
+    const pids = await php.pids();
+    expect(pids.map(isRunning)).toEqual([true, true]);
+    const startedMs = performance.now();
+    await gateway[how]();
+    expect(pids.map(isRunning)).toEqual([false, false]);
+    // It would have been given up after 15 s.
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+  });
+});
+
+test('no two times awake share a socket, and files of those that have ended are removed', async () => {
+  const gateway = await start('fpm');
+  const [instance = ''] = readdirSync(gateway.settings.runtimeDir ?? '');
+  const folder = join(gateway.settings.runtimeDir ?? '', instance);
+  const files = (): string[] => [...readdirSync(folder), ...readdirSync(join(folder, 's'))].filter(isOfDefault).sort();
+  const isOfDefault = (name: string): boolean => name.startsWith('default.');
+  await asleep(gateway);
+  expect(files()).toEqual([]);
+  await gateway.invoke('pid', null);
+  expect(files()).toEqual(['default.2', 'default.2.conf', 'default.2r']);
+  await asleep(gateway);
+  expect(files()).toEqual([]);
 });
 
 test('the trace of a call that woke its pool says so', async () => {
