@@ -26,7 +26,7 @@ import type { StartOrder } from './resident-process.ts';
 import type { LoadedHandler } from './resident-worker.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { ScalingStep } from './scaling-steps.ts';
-import { Sleeper, type SleepState } from './sleep.ts';
+import { Sleeper, type SleepState, type WakeFailure } from './sleep.ts';
 import type { Placed } from './slot.ts';
 import { type UploadNeeds, uploadProblems } from './uploads.ts';
 import type { WarmStatus } from './warm-supply.ts';
@@ -80,6 +80,8 @@ export interface PoolStatus {
   readonly steps: readonly ScalingStep[];
   /** How long the last call that woke it waited for a first worker. */
   readonly coldStartMs: number | undefined;
+  /** Why it did not wake when it was wanted last; undefined: it did. */
+  readonly lastFailure: WakeFailure | undefined;
   readonly phpVersion: string | undefined;
   /** What PHP takes of a request, as the pool's workers tell; undefined until one has. */
   readonly phpLimits: PhpLimits | undefined;
@@ -163,6 +165,7 @@ export class Pool {
       const { idleMs, sleepAfterMs } = settings;
       this.#managed = new Sleeper<ManagedPool | ResidentPool>({
         pool: this.id,
+        name,
         pace: { size, idleMs, sleepAfterMs, startsAtOnce: availableParallelism() + 1 },
         make: () =>
           workerKind === 'fpm' ? new ManagedPool(common) : new ResidentPool({ ...common, functions: options.handlers }),
@@ -199,7 +202,9 @@ export class Pool {
 
   /** False: calls that wait will not be served until the pool is back. One that sleeps is: they wake it. */
   get available(): boolean {
-    if (this.#managed !== undefined && this.#managed.state !== 'awake') return this.#managed.state !== 'closed';
+    const { state } = this;
+    if (state === 'backing off' || state === 'closed') return false;
+    if (state !== 'awake') return true;
     return this.#managed?.part?.workers === 0 || this.#backends.some((backend) => backend.up);
   }
 
@@ -220,6 +225,7 @@ export class Pool {
       maxWorkers: maxWorkers * addresses,
       steps: managed?.steps ?? [],
       coldStartMs: managed?.coldStartMs,
+      lastFailure: managed?.lastFailure,
       phpVersion: this.#facts?.phpVersion,
       phpLimits: this.#facts?.limits,
       masterPid: part?.masterPid,

@@ -1,7 +1,7 @@
 /**
  * A pool's processes, which need not be there: they start with the first call and end when nobody has called for long.
- * Asleep it has no process, no socket and no timer. Calls wait in the gateway's queue meanwhile; whatever they meet
- * here (a start under way, one that fails, an end under way), they wait for the next state, and none is lost.
+ * Asleep it has no process, no socket and no timer. Calls wait in the gateway's queue meanwhile, and
+ * none is lost: a start under way serves them, one that fails is tried once more, and behind that all are told.
  */
 import type { PoolSize } from '../config.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
@@ -23,18 +23,32 @@ export interface SleeperPart extends Scalable {
 
 type State<P> =
   | { readonly kind: 'asleep' }
-  /** It did not wake lately: the next try is not before its time, however many ask for it. */
-  | { readonly kind: 'backing off'; readonly timer: NodeJS.Timeout }
-  | { readonly kind: 'waking'; readonly part: P | undefined }
+  | { readonly kind: 'waking' }
+  /** It did not wake: the next try is not before its time, however many ask for it. `retries`: for those who wait. */
+  | {
+      readonly kind: 'backing off';
+      readonly timer: NodeJS.Timeout;
+      readonly untilMs: number;
+      readonly retries: boolean;
+    }
   | { readonly kind: 'awake'; readonly part: P; readonly watch: ScalingWatch | undefined }
   | { readonly kind: 'falling asleep'; wantedBy: string | undefined }
   | { readonly kind: 'closed' };
 
 export type SleepState = State<unknown>['kind'];
 
+/** Why it did not wake, the last time somebody wanted it. */
+export interface WakeFailure {
+  readonly at: string;
+  /** For operators. */
+  readonly detail: string;
+}
+
 export interface SleeperOptions<P> {
-  /** For people. */
+  /** As operators know it. */
   readonly pool: string;
+  /** As callers do. */
+  readonly name: string;
   readonly pace: Pace;
   /** New processes, not started. Throws StartupError. */
   readonly make: () => P;
@@ -49,6 +63,8 @@ export interface SleeperOptions<P> {
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
+/** What PHP said may be long: the whole of it is in the log, and in the status. */
+const REASON_MAX_CHARS = 300;
 /** Nothing runs in it any more. */
 const STOP_GRACE_MS = 5000;
 
@@ -60,9 +76,11 @@ export class Sleeper<P extends SleeperPart> {
   readonly #alive = new Set<P>();
   #hasSettled = false;
   #failures = 0;
-  #mayWakeAtMs = 0;
+  #lastFailure: WakeFailure | undefined;
+  /** Calls that wait for it, and the function of the last of them. */
+  #waiting = 0;
+  #calledBy = '';
   #coldStartMs: number | undefined;
-  #ending: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: SleeperOptions<P>) {
@@ -86,6 +104,11 @@ export class Sleeper<P extends SleeperPart> {
   /** How long the last call that woke it waited for a first worker. */
   get coldStartMs(): number | undefined {
     return this.#coldStartMs;
+  }
+
+  /** Undefined: it woke. */
+  get lastFailure(): WakeFailure | undefined {
+    return this.#lastFailure;
   }
 
   get #size(): PoolSize {
@@ -114,13 +137,16 @@ export class Sleeper<P extends SleeperPart> {
 
   /** So many calls wait for a worker. True: this one of them wakes it. */
   lack(calls: number, calledBy: string): boolean {
+    this.#waiting = calls;
     const state = this.#state;
     if (state.kind === 'awake') state.watch?.lack(calls);
     if (calls === 0) return false;
+    this.#calledBy = calledBy;
     if (state.kind === 'asleep') {
-      this.#wakeWhenAllowed(calledBy);
+      void this.#wake();
       return true;
     }
+    if (state.kind === 'backing off' && !state.retries) this.#refuse(state.untilMs);
     if (state.kind !== 'falling asleep' || state.wantedBy !== undefined) return false;
     state.wantedBy = calledBy;
     return true;
@@ -136,7 +162,6 @@ export class Sleeper<P extends SleeperPart> {
   async destroy(): Promise<void> {
     this.#end();
     await Promise.all([...this.#alive].map((part) => part.destroy()));
-    await this.#ending;
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -145,7 +170,6 @@ export class Sleeper<P extends SleeperPart> {
     await part?.close(graceMs);
     // What is starting is of no use to anybody.
     await Promise.all([...this.#alive].map((other) => (other === part ? undefined : other.destroy())));
-    await this.#ending;
   }
 
   #end(): void {
@@ -155,22 +179,14 @@ export class Sleeper<P extends SleeperPart> {
     this.#state = { kind: 'closed' };
   }
 
-  #wakeWhenAllowed(calledBy: string): void {
-    const inMs = this.#mayWakeAtMs - performance.now();
-    if (inMs <= 0) {
-      void this.#wake(calledBy);
-      return;
-    }
-    this.#state = { kind: 'backing off', timer: setTimeout(() => void this.#wake(calledBy), inMs) };
-  }
-
-  async #wake(calledBy: string): Promise<void> {
+  async #wake(): Promise<void> {
     const startedMs = performance.now();
     try {
       const { part } = await this.#startPart();
       this.#failures = 0;
+      this.#lastFailure = undefined;
       this.#coldStartMs = Math.round(performance.now() - startedMs);
-      this.#steps.add(0, part.workers, `woken by a call of ${calledBy}`);
+      this.#steps.add(0, part.workers, `woken by a call of ${this.#calledBy}`);
       this.#options.onAwake();
     } catch (error) {
       this.#failed(error);
@@ -179,14 +195,11 @@ export class Sleeper<P extends SleeperPart> {
 
   async #startPart(): Promise<{ part: P; worker: Worker }> {
     if (this.#state.kind === 'closed') throw stoppedError();
-    this.#state = { kind: 'waking', part: undefined };
+    this.#state = { kind: 'waking' };
     const part = this.#options.make();
-    this.#state = { kind: 'waking', part };
     this.#alive.add(part);
     try {
-      const starting = part.start();
-      this.#ending = starting.catch(() => {});
-      const worker = await starting;
+      const worker = await part.start();
       if (this.state !== 'waking') throw stoppedError();
       this.#setAwake(part);
       return { part, worker };
@@ -211,13 +224,31 @@ export class Sleeper<P extends SleeperPart> {
 
   #failed(error: unknown): void {
     if (this.#state.kind === 'closed') return;
-    this.#state = { kind: 'asleep' };
+    const { pool, log } = this.#options;
     const backoffMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures);
     this.#failures += 1;
-    this.#mayWakeAtMs = performance.now() + backoffMs;
-    const { pool, log, onFailed } = this.#options;
-    log.error({ pool, err: error, backoffMs }, 'a sleeping pool did not wake: the next call tries again');
-    onFailed(() => didNotWake(pool, error, backoffMs));
+    const detail = operatorDetail(error);
+    this.#lastFailure = { at: new Date().toISOString(), detail };
+    this.#steps.addQuietly(0, 0, `did not wake: ${detail.replaceAll(/\s+/g, ' ').slice(0, REASON_MAX_CHARS)}`);
+    log.error({ pool, err: error, backoffMs }, 'a sleeping pool did not wake');
+    // What goes wrong once may be gone: those who wait lose a moment by another try, and their calls without.
+    const retries = this.#failures === 1 && this.#waiting > 0;
+    const untilMs = performance.now() + backoffMs;
+    this.#state = { kind: 'backing off', timer: setTimeout(() => this.#backedOff(), backoffMs), untilMs, retries };
+    if (!retries) this.#refuse(untilMs);
+  }
+
+  #backedOff(): void {
+    this.#state = { kind: 'asleep' };
+    if (this.#waiting > 0) void this.#wake();
+  }
+
+  /** Those who wait could only be told the same later. */
+  #refuse(untilMs: number): void {
+    const { name, onFailed } = this.#options;
+    const detail = this.#lastFailure?.detail ?? '';
+    const retryAfterMs = Math.max(1, Math.ceil(untilMs - performance.now()));
+    onFailed(() => didNotWake(name, detail, retryAfterMs));
   }
 
   #fallAsleep(reason: string): void {
@@ -230,7 +261,7 @@ export class Sleeper<P extends SleeperPart> {
 
   #letSleep(part: P): void {
     this.#state = { kind: 'falling asleep', wantedBy: undefined };
-    this.#ending = part
+    void part
       .close(STOP_GRACE_MS)
       .catch((err: unknown) => {
         this.#options.log.error({ pool: this.#options.pool, err }, 'a pool did not end in order');
@@ -246,16 +277,16 @@ export class Sleeper<P extends SleeperPart> {
     this.#state = { kind: 'asleep' };
     // A call came while it ended.
     if (wantedBy === undefined) this.#options.onAsleep();
-    else this.#wakeWhenAllowed(wantedBy);
+    else void this.#wake();
   }
 }
 
 const stoppedError = (): GatewayError => new GatewayError('shutting-down', 'The gateway has stopped.');
 
-const didNotWake = (pool: string, error: unknown, retryAfterMs: number): GatewayError =>
+const didNotWake = (pool: string, privateDetail: string, retryAfterMs: number): GatewayError =>
   new GatewayError('pool-unavailable', `The pool ${pool} slept, and did not wake.`, {
     executed: 'no',
     reason: 'did-not-wake',
     retryAfterMs,
-    privateDetail: operatorDetail(error),
+    privateDetail,
   });

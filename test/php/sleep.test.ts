@@ -113,13 +113,22 @@ describe.each(ENGINES)('%s', (engine) => {
 /** PHP that can be broken, and mended. */
 const breakable = (engine: Engine) => {
   const folder = openFolder();
-  const broken = join(folder, 'broken');
+  const [broken, once] = [join(folder, 'broken'), join(folder, 'once')];
   const program = join(folder, 'php');
   const real = engine === 'fpm' ? findPhpFpm(undefined) : findPhp(undefined, findPhpFpm(undefined));
-  writeFileSync(program, `#!/bin/sh\n[ -e ${broken} ] && { echo 'it is broken' >&2; exit 3; }\nexec ${real} "$@"\n`);
+  writeFileSync(
+    program,
+    `#!/bin/sh\nrm ${once} 2>/dev/null || [ -e ${broken} ] && { echo 'it is broken' >&2; exit 3; }\nexec ${real} "$@"\n`,
+  );
   chmodSync(program, 0o755);
   const setting = engine === 'fpm' ? { phpFpm: program } : { php: program };
-  return { setting, break: () => writeFileSync(broken, ''), mend: () => rmSync(broken) };
+  return {
+    setting,
+    break: () => writeFileSync(broken, ''),
+    mend: () => rmSync(broken),
+    /** It fails at its next start, and never again. */
+    breakOnce: () => writeFileSync(once, ''),
+  };
 };
 
 /** A php-fpm that can hang before it has a group of its own, as one does whose preload hangs, with a child of its own. */
@@ -149,19 +158,59 @@ const outcomes = async (calls: readonly Promise<unknown>[]): Promise<string[]> =
 };
 
 describe.each(ENGINES)('%s that does not wake', (engine) => {
-  test('those who wait are told so, operators why; the next call tries again, and nothing is lost', async () => {
+  const breaksLater = async () => {
     const php = breakable(engine);
     const project = functionsProject({ pid: 'return getmypid();' });
     const config = { pools: { default: SLEEPS }, functions: { pid: { engine } }, ...php.setting };
     const gateway = await startGateway(config, { project });
     await asleep(gateway);
+    return { gateway, php };
+  };
+
+  test('those who wait are told so, operators why; once it is mended calls wake it, and nothing is lost', async () => {
+    const { gateway, php } = await breaksLater();
     php.break();
     const calls = Array.from({ length: 20 }, () => gateway.invoke('pid', null));
     expect(new Set(await outcomes(calls))).toEqual(new Set(['pool-unavailable no']));
     await expect(calls[0]).rejects.toMatchObject({ privateDetail: expect.stringContaining('it is broken') });
-    expect(['asleep', 'backing off']).toContain(statusOf(gateway).state);
+    const { lastFailure, steps } = statusOf(gateway);
+    expect(lastFailure?.detail).toContain('it is broken');
+    expect(steps.slice(-2).map(({ reason }) => /^did not wake: .*it is broken/.test(reason))).toEqual([true, true]);
     php.mend();
+    await asleep(gateway);
     expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+    expect(statusOf(gateway).lastFailure).toBeUndefined();
+  });
+
+  test('one failure costs nobody a call', async () => {
+    const { gateway, php } = await breaksLater();
+    php.breakOnce();
+    expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+    expect(statusOf(gateway).steps.map(({ reason }) => reason.slice(0, 14))).toEqual([
+      'asleep: checke',
+      'did not wake: ',
+      'woken by a cal',
+    ]);
+  });
+
+  test('while it rests calls are refused at once, and it is not ready', async () => {
+    const { gateway, php } = await breaksLater();
+    php.break();
+    const ready = async (): Promise<number> => (await gateway.fetch(new Request('http://localhost/readyz'))).status;
+    // Until the rest is long enough for what follows.
+    for (let round = 0; round < 2; round += 1) {
+      await asleep(gateway);
+      await expect(gateway.invoke('pid', null)).rejects.toMatchObject({ reason: 'did-not-wake' });
+    }
+    const { steps } = statusOf(gateway);
+    const refused = gateway.invoke('pid', null);
+    await expect(refused).rejects.toMatchObject({ code: 'pool-unavailable', reason: 'did-not-wake', executed: 'no' });
+    expect([statusOf(gateway).state, await ready()]).toEqual(['backing off', 503]);
+    expect(statusOf(gateway).steps).toEqual(steps);
+    await asleep(gateway);
+    expect(await ready()).toBe(200);
+    const woke = gateway.tracer.ring.list(10).map(({ spans }) => spans[0]?.attributes['fpm_gateway.woke_pool']);
+    expect(woke.filter((pool) => pool !== undefined)).toHaveLength(2);
   });
 
   test('at start it is an error of the start', async () => {

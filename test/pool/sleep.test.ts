@@ -44,7 +44,8 @@ const make = (sleepAfterMs = 3_600_000) => {
   const refusals: GatewayError[] = [];
   const onAwake = vi.fn();
   const sleeper = new Sleeper({
-    pool: 'test',
+    pool: 'test.resident',
+    name: 'test',
     pace: { size: { minWorkers: 0, maxWorkers: 3 }, idleMs: 30_000, sleepAfterMs, startsAtOnce: 3 },
     make: () => {
       const part = new Part();
@@ -89,31 +90,70 @@ test('the first of many calls wakes it, once', async () => {
   expect(sleeper.steps.at(-1)).toMatchObject({ from: 0, to: 1, reason: 'woken by a call of echo' });
 });
 
-describe('one that does not wake', () => {
-  test('tells those who wait, and why for operators', async () => {
-    const { sleeper, part, refusals, is } = await asleep();
-    sleeper.lack(2, 'echo');
-    part(1).started.reject(new Error('php-fpm ended with status 78'));
-    await is('asleep');
-    expect(refusals).toMatchObject([
-      { code: 'pool-unavailable', executed: 'no', privateDetail: 'php-fpm ended with status 78' },
-    ]);
-    expect(part(1).destroyed).toHaveBeenCalled();
-  });
+/** As two starts that fail leave it: behind the first, those who wait are worth another. */
+const failing = async () => {
+  const made = await asleep();
+  const { sleeper, parts, part, is } = made;
+  sleeper.lack(2, 'echo');
+  part(1).started.reject(new Error('once'));
+  await until('the other try', () => parts.length === 3);
+  part(2).started.reject(new Error('php-fpm ended with status 78'));
+  await is('backing off');
+  return made;
+};
 
-  test('is not started again before it has had a rest, however many ask; then it is', async () => {
-    const { sleeper, parts, part, refusals, is } = await asleep();
-    sleeper.lack(1, 'echo');
-    part(1).started.reject(new Error('no'));
-    await is('asleep');
-    const failedMs = performance.now();
-    expect([1, 2].map((waiting) => sleeper.lack(waiting, 'echo'))).toEqual([true, false]);
-    expect([sleeper.state, parts.length]).toEqual(['backing off', 2]);
-    await is('waking');
-    expect(performance.now() - failedMs).toBeGreaterThan(90);
+describe('one that does not wake', () => {
+  test('is tried once more for those who wait, who are told nothing of the first failure', async () => {
+    const { sleeper, parts, part, refusals, onAwake, is } = await asleep();
+    sleeper.lack(2, 'echo');
+    part(1).started.reject(new Error('it was killed'));
+    await is('backing off');
+    expect(part(1).destroyed).toHaveBeenCalled();
+    expect(sleeper.lastFailure?.detail).toBe('it was killed');
+    expect(sleeper.lack(3, 'echo')).toBe(false);
+    await until('the other try', () => parts.length === 3);
     part(2).wake();
     await is('awake');
-    expect(refusals).toHaveLength(1);
+    expect([refusals.length, onAwake.mock.calls.length, sleeper.lastFailure]).toEqual([0, 1, undefined]);
+  });
+
+  test('is not, where nobody waits any more', async () => {
+    const { sleeper, parts, part, is } = await asleep();
+    sleeper.lack(1, 'echo');
+    sleeper.lack(0, '');
+    part(1).started.reject(new Error('no'));
+    await is('backing off');
+    await is('asleep');
+    expect(parts).toHaveLength(2);
+  });
+
+  test('tells those who wait, and why for operators', async () => {
+    const { sleeper, part, refusals } = await failing();
+    expect(refusals).toMatchObject([
+      {
+        code: 'pool-unavailable',
+        executed: 'no',
+        message: 'The pool test slept, and did not wake.',
+        privateDetail: 'php-fpm ended with status 78',
+        retryAfterMs: 200,
+      },
+    ]);
+    expect(part(2).destroyed).toHaveBeenCalled();
+    expect(sleeper.lastFailure?.detail).toBe('php-fpm ended with status 78');
+    expect(sleeper.steps.at(-1)).toMatchObject({ to: 0, reason: 'did not wake: php-fpm ended with status 78' });
+  });
+
+  test('tells those who come while it rests at once, and wakes for the first who comes then', async () => {
+    const { sleeper, parts, part, refusals, is } = await failing();
+    expect([1, 2].map((waiting) => sleeper.lack(waiting, 'echo'))).toEqual([false, false]);
+    expect([sleeper.state, parts.length, refusals.length]).toEqual(['backing off', 3, 3]);
+    expect(refusals[2]).toMatchObject({ privateDetail: 'php-fpm ended with status 78' });
+    expect(refusals[2]?.retryAfterMs).toBeGreaterThan(0);
+    sleeper.lack(0, '');
+    await is('asleep');
+    expect(sleeper.lack(1, 'echo')).toBe(true);
+    part(3).wake();
+    await is('awake');
   });
 
   test('and is told so at start, when nobody waits', async () => {
@@ -193,8 +233,7 @@ describe.each(['close', 'destroy'] as const)('%s', (how) => {
     const { sleeper, parts, part, is } = await asleep();
     sleeper.lack(1, 'echo');
     part(1).started.reject(new Error('no'));
-    await is('asleep');
-    sleeper.lack(1, 'echo');
+    await is('backing off');
     await end(sleeper);
     expect([sleeper.state, parts.length]).toEqual(['closed', 2]);
   });
