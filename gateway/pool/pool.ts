@@ -16,6 +16,7 @@ import { type Backend, type BackendStatus, fpmBackend, type Slot } from './backe
 import type { Cores } from './cores.ts';
 import type { PhpLimits, PrimedMeta } from './envelope.ts';
 import type { PoolSockets } from './fpm-config.ts';
+import type { Gate } from './gate.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { ManagedPool } from './managed.ts';
 import type { Lacks } from './places.ts';
@@ -59,6 +60,8 @@ export interface PoolOptions {
   readonly nested: ConcurrentPeer;
   /** Of this machine, shared by all its pools. */
   readonly cores: Cores;
+  /** Of all pools: so many start at once. */
+  readonly starts: Gate;
   readonly log: Log;
 }
 
@@ -166,6 +169,7 @@ export class Pool {
       this.#managed = new Sleeper<ManagedPool | ResidentPool>({
         pool: this.id,
         name,
+        starts: options.starts,
         pace: { size, idleMs, sleepAfterMs, startsAtOnce: availableParallelism() + 1 },
         make: () =>
           workerKind === 'fpm' ? new ManagedPool(common) : new ResidentPool({ ...common, functions: options.handlers }),

@@ -62,6 +62,7 @@ export const makePools = (options: PoolsOptions): Pool[] => {
   const { settings, functions, instance, internal, nested, caches, log } = options;
   const pathsOf = phpPaths(options);
   const cores = new Cores(availableParallelism());
+  const starts = new Gate(availableParallelism() + 1);
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
     const own = functions.filter((fn) => fn.pool === name);
     if (own.length === 0) return [];
@@ -76,7 +77,7 @@ export const makePools = (options: PoolsOptions): Pool[] => {
     const reserveWorkers = settings.limits.callDepthMax - 1;
     const { searchLeaks } = settings;
     const programs = { program, php, searchLeaks };
-    const shared = { ...programs, user, instance, paths, uploads, reserveWorkers, sockets, nested, cores, log };
+    const shared = { ...programs, user, instance, paths, uploads, reserveWorkers, sockets, nested, cores, starts, log };
     const longestCallMs = Math.max(...own.map((fn) => fn.timeoutMs));
     const ofKind = (workerKind: PoolKind, functions: readonly PooledFunction[]): Pool[] => {
       if (functions.length === 0) return [];
@@ -98,14 +99,9 @@ const residentHandler = ({ name, code, output }: PooledFunction, paths: PhpPaths
   return { name, file: codeFiles(code).map((file) => codePath(paths, file))[0] ?? '', streams };
 };
 
-/** Rejects with a StartupError that tells every pool's problem. A few at a time: each start computes. */
+/** Rejects with a StartupError that tells every pool's problem. */
 export const startPools = async (pools: Iterable<Pool>): Promise<void> => {
-  const gate = new Gate(availableParallelism() + 1);
-  const start = async (pool: Pool): Promise<void> => {
-    const release = await gate.enter();
-    await pool.start().finally(release);
-  };
-  const results = await Promise.allSettled([...pools].map(start));
+  const results = await Promise.allSettled([...pools].map((pool) => pool.start()));
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
   const unexpected = failures.find((failure) => !(failure instanceof StartupError));
   if (unexpected !== undefined) throw unexpected;

@@ -6,6 +6,7 @@
 import type { PoolSize } from '../config.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Gate } from './gate.ts';
 import type { Pace } from './scaling.ts';
 import { ScalingSteps } from './scaling-steps.ts';
 import { type Scalable, ScalingWatch } from './scaling-watch.ts';
@@ -50,6 +51,8 @@ export interface SleeperOptions<P> {
   /** As callers do. */
   readonly name: string;
   readonly pace: Pace;
+  /** Of all pools: each start computes, and all at once would only make each of them late. */
+  readonly starts: Gate;
   /** New processes, not started. Throws StartupError. */
   readonly make: () => P;
   readonly log: Log;
@@ -63,6 +66,8 @@ export interface SleeperOptions<P> {
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
+/** One that wakes for longer lets the next in: a few pools that hang must not keep all others asleep. */
+const TURN_MAX_MS = 2000;
 /** What PHP said may be long: the whole of it is in the log, and in the status. */
 const REASON_MAX_CHARS = 300;
 /** Nothing runs in it any more. */
@@ -117,7 +122,7 @@ export class Sleeper<P extends SleeperPart> {
 
   /** At the gateway's start, when it is checked. Rejects with StartupError. */
   async start(): Promise<Worker> {
-    const { worker, part } = await this.#startPart();
+    const { worker, part } = await this.#startPart(undefined);
     if (this.#size.minWorkers > 0) this.#steps.addQuietly(0, part.workers, 'started with the gateway');
     return worker;
   }
@@ -182,7 +187,7 @@ export class Sleeper<P extends SleeperPart> {
   async #wake(): Promise<void> {
     const startedMs = performance.now();
     try {
-      const { part } = await this.#startPart();
+      const { part } = await this.#startPart(TURN_MAX_MS);
       this.#failures = 0;
       this.#lastFailure = undefined;
       this.#coldStartMs = Math.round(performance.now() - startedMs);
@@ -193,13 +198,13 @@ export class Sleeper<P extends SleeperPart> {
     }
   }
 
-  async #startPart(): Promise<{ part: P; worker: Worker }> {
+  async #startPart(turnMaxMs: number | undefined): Promise<{ part: P; worker: Worker }> {
     if (this.#state.kind === 'closed') throw stoppedError();
     this.#state = { kind: 'waking' };
     const part = this.#options.make();
     this.#alive.add(part);
     try {
-      const worker = await part.start();
+      const worker = await this.#startInTurn(part, turnMaxMs);
       if (this.state !== 'waking') throw stoppedError();
       this.#setAwake(part);
       return { part, worker };
@@ -207,6 +212,18 @@ export class Sleeper<P extends SleeperPart> {
       await part.destroy();
       this.#alive.delete(part);
       throw error;
+    }
+  }
+
+  async #startInTurn(part: P, turnMaxMs: number | undefined): Promise<Worker> {
+    const leave = await this.#options.starts.enter();
+    const timer = turnMaxMs === undefined ? undefined : setTimeout(leave, turnMaxMs);
+    try {
+      if (this.state !== 'waking') throw stoppedError();
+      return await part.start();
+    } finally {
+      clearTimeout(timer);
+      leave();
     }
   }
 

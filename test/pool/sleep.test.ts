@@ -2,12 +2,14 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { GatewayError } from '../../gateway/errors.ts';
 import { silentLog } from '../../gateway/log.ts';
+import { Gate } from '../../gateway/pool/gate.ts';
 import { Sleeper, type SleeperPart } from '../../gateway/pool/sleep.ts';
 import type { Worker } from '../../gateway/pool/worker.ts';
 import { until } from '../support/until.ts';
 
 class Part implements SleeperPart {
   workers = 1;
+  isStarting = false;
   readonly starting = 0;
   isBusy = false;
   readonly idleSince = undefined;
@@ -20,6 +22,7 @@ class Part implements SleeperPart {
   }
 
   start(): Promise<Worker> {
+    this.isStarting = true;
     return this.started.promise;
   }
 
@@ -29,6 +32,8 @@ class Part implements SleeperPart {
 
   destroy(): Promise<void> {
     this.destroyed();
+    // It may not even have been started: then nobody hears of it.
+    this.started.promise.catch(() => {});
     this.started.reject(new Error('It was ended.'));
     this.stopped.resolve();
     return Promise.resolve();
@@ -39,13 +44,14 @@ class Part implements SleeperPart {
   }
 }
 
-const make = (sleepAfterMs = 3_600_000) => {
+const make = (sleepAfterMs = 3_600_000, starts = new Gate(1)) => {
   const parts: Part[] = [];
   const refusals: GatewayError[] = [];
   const onAwake = vi.fn();
   const sleeper = new Sleeper({
     pool: 'test.resident',
     name: 'test',
+    starts,
     pace: { size: { minWorkers: 0, maxWorkers: 3 }, idleMs: 30_000, sleepAfterMs, startsAtOnce: 3 },
     make: () => {
       const part = new Part();
@@ -68,8 +74,8 @@ const make = (sleepAfterMs = 3_600_000) => {
 };
 
 /** As a gateway leaves it after its start. */
-const asleep = async () => {
-  const made = make();
+const asleep = async (starts = new Gate(1)) => {
+  const made = make(3_600_000, starts);
   const starting = made.sleeper.start();
   made.part(0).wake();
   await starting;
@@ -162,6 +168,47 @@ describe('one that does not wake', () => {
     part(0).started.reject(new Error('no such file'));
     await expect(starting).rejects.toThrow('no such file');
     expect(part(0).destroyed).toHaveBeenCalled();
+  });
+});
+
+describe('pools that wake at once', () => {
+  const two = async () => {
+    const starts = new Gate(1);
+    const [first, second] = [await asleep(starts), await asleep(starts)];
+    for (const { sleeper } of [first, second]) sleeper.lack(1, 'echo');
+    await until('the first starts', () => first.part(1).isStarting);
+    expect([second.sleeper.state, second.part(1).isStarting]).toEqual(['waking', false]);
+    return { first, second };
+  };
+
+  test.each(['wakes', 'fails'])('start in turn: one %s, the next begins', async (how) => {
+    const { first, second } = await two();
+    if (how === 'wakes') first.part(1).wake();
+    else first.part(1).started.reject(new Error('no'));
+    await until('the second starts', () => second.part(1).isStarting);
+    second.part(1).wake();
+    await second.is('awake');
+  });
+
+  test('one that hangs lets the next in', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const starts = new Gate(1);
+    const leave = await starts.enter();
+    const { sleeper, part } = make(3_600_000, starts);
+    sleeper.lack(1, 'echo');
+    leave();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([part(0).isStarting, sleeper.state]).toEqual([true, 'waking']);
+    expect(await starts.enter()).toBeTypeOf('function');
+  });
+
+  test('one that is ended before its turn never starts', async () => {
+    const { first, second } = await two();
+    await second.sleeper.destroy();
+    first.part(1).wake();
+    await first.is('awake');
+    expect(second.part(1).isStarting).toBe(false);
   });
 });
 
