@@ -122,9 +122,15 @@ export class Sleeper<P extends SleeperPart> {
 
   /** At the gateway's start, when it is checked. Rejects with StartupError. */
   async start(): Promise<Worker> {
-    const { worker, part } = await this.#startPart(undefined);
-    if (this.#size.minWorkers > 0) this.#steps.addQuietly(0, part.workers, 'started with the gateway');
-    return worker;
+    try {
+      const { worker, part } = await this.#startPart(undefined);
+      if (this.#size.minWorkers > 0) this.#steps.addQuietly(0, part.workers, 'started with the gateway');
+      return worker;
+    } catch (error) {
+      // Whoever checks the others must not take it for one that can be called.
+      this.#end();
+      throw error;
+    }
   }
 
   /** It was checked, until when it keeps its workers. It need not stay awake for calls that may never come. */

@@ -168,6 +168,7 @@ describe('one that does not wake', () => {
     part(0).started.reject(new Error('no such file'));
     await expect(starting).rejects.toThrow('no such file');
     expect(part(0).destroyed).toHaveBeenCalled();
+    expect(sleeper.state).toBe('closed');
   });
 });
 
