@@ -93,7 +93,7 @@ export class PoolCalls {
   readonly waiting = new Set<OpenCall>();
   readonly #isFull: () => boolean;
 
-  /** `isFull`: there are workers, none is free, and there will be no more. A pool that is down, or asleep, is no matter of calls. */
+  /** `isFull`: there are workers, and none is free now. A pool that is down, or asleep, is no matter of calls. */
   constructor(isFull: () => boolean) {
     this.#isFull = isFull;
   }

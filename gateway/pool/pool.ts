@@ -239,11 +239,10 @@ export class Pool {
     };
   }
 
-  /** It can be reached, no worker is free, and there will be no more. */
+  /** It can be reached, and no worker is free. More may come, or not: their start may take long, or fail. */
   get isFull(): boolean {
-    const { workers = this.#size.maxWorkers } = this.#managed?.part ?? {};
     if (this.#managed !== undefined && this.#managed.state !== 'awake') return false;
-    return workers >= this.#size.maxWorkers && this.available && this.#backends.every((backend) => backend.isFull);
+    return this.available && this.#backends.every((backend) => backend.isFull);
   }
 
   /** So many calls wait for a worker of it. True: it slept, and wakes for this one. */

@@ -4,7 +4,7 @@ import type { Gateway, GatewayPoolStatus } from '../../gateway/gateway.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
 import { functionsProject } from '../support/project.ts';
-import { Held, WAIT } from '../support/told-handlers.ts';
+import { Gate, Held, WAIT } from '../support/told-handlers.ts';
 import { until } from '../support/until.ts';
 
 const ENGINES = ['fpm', 'resident'] as const;
@@ -64,4 +64,24 @@ test.each(ENGINES)('%s: a burst gets all workers at once; they go one by one, an
     [3, 2, expect.stringMatching(/^idle for /)],
   ]);
   await until('their connections are closed', () => (statusOf(gateway).backends[0]?.idleConnections ?? 0) === 2);
+});
+
+/** A socket is nothing to fork: each worker loads the application by itself. */
+const ALONE = "$GLOBALS['socket'] = stream_socket_server('tcp://127.0.0.1:0');";
+
+test('a call that all workers wait for gets one in reserve, although more could come, one day', async () => {
+  const gate = new Gate();
+  gate.open();
+  const deep = "return $input > 0 ? $call->invoke('deep', $input - 1) : 'bottom';";
+  const project = functionsProject({
+    deep: [deep, "engine: 'resident'"],
+    'app/boot.php': `<?php ${ALONE} ${gate.waiting}`,
+  });
+  const resident = { minWorkers: 1, maxWorkers: 8 };
+  const gateway = await startGateway({ pools: { default: { bootstrap: 'app/boot.php', resident } } }, { project });
+  gate.close();
+  const called = gateway.invoke('deep', 1);
+  await until('it has one in reserve', () => statusOf(gateway).reserve?.taken === 1);
+  gate.open();
+  expect(await called).toBe('bottom');
 });
