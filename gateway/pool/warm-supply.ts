@@ -84,8 +84,14 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
     return this.#workers;
   }
 
+  /** Of them those that are being started. A spare is none of them, nor one that is too many by now. */
   get starting(): number {
-    return this.#starting;
+    return Math.min(this.#starting, Math.max(0, this.#workers - this.#lines.size));
+  }
+
+  /** A spare is one more only until the one that is due has gone. */
+  get #isSurplus(): boolean {
+    return this.#lines.size > this.#workers + this.#due.size && this.#wanted.length === 0;
   }
 
   get idleSince(): IdleSince | undefined {
@@ -164,9 +170,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
       line.destroy();
       return;
     }
-    // A spare is one more only until the one that is due has gone.
-    const isSurplus = this.#lines.size > this.#workers && this.#due.size === 0 && this.#wanted.length === 0;
-    if (isSurplus) this.#dismiss(line);
+    if (this.#isSurplus) this.#dismiss(line);
     else if (line.usable) this.#offer(line);
   }
 
@@ -251,6 +255,11 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
     this.#lines.add(line);
     this.#settled = Math.max(this.#settled, Math.min(this.#lines.size, this.#workers));
     void line.worker.connection.closed.then(() => this.#ended(line));
+    if (this.#isSurplus) {
+      // Its start outlasted the need.
+      this.#dismiss(line);
+      return;
+    }
     this.#offer(line);
     // Also where others were there all the time: while this one could not be started, there was a slot less.
     this.#options.onUp();

@@ -179,6 +179,24 @@ describe('workers that cannot be started', () => {
   });
 });
 
+test('more that come when they are not needed any more go at once, and are none of those that are being started', async () => {
+  const shop = workshop(1);
+  await shop.supply.start();
+  shop.hold();
+  shop.supply.resize(4);
+  await until('three are being started', () => shop.asked.length === 3);
+  expect(shop.supply.starting).toBe(3);
+  shop.supply.resize(1);
+  expect(shop.supply.starting).toBe(0);
+  shop.supply.resize(2);
+  shop.letGo();
+  await until('all have come', () => shop.supply.status.starting === 0);
+  expect([shop.supply.idle, shop.opened.map(({ isDestroyed }) => isDestroyed())]).toEqual([
+    2,
+    [false, false, true, true],
+  ]);
+});
+
 test('a call that has a slot gets the worker that is being started', async () => {
   const shop = workshop(1);
   await shop.supply.start();
