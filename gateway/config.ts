@@ -263,6 +263,8 @@ const withResidentSize = (pool: Readonly<Record<string, unknown>>): Readonly<Rec
   const { minWorkers, maxWorkers, resident = {} } = pool;
   const isSaid = isPlainObject(resident) && ['workers', 'minWorkers', 'maxWorkers'].some((form) => form in resident);
   if ((minWorkers === undefined && maxWorkers === undefined) || !isPlainObject(resident) || isSaid) return pool;
+  // Told once, of the pool.
+  if (Number(minWorkers) > Number(maxWorkers)) return pool;
   const size = { ...(minWorkers !== undefined && { minWorkers }), ...(maxWorkers !== undefined && { maxWorkers }) };
   return { ...pool, resident: { ...resident, ...size } };
 };

@@ -20,20 +20,18 @@ export const aboveCap = ({ name, inFlightMax }: Entry['fn'], inside: number): Ga
 };
 
 export const tooLate = (
-  { name, available, state }: Pick<Pool, 'name' | 'available' | 'state'>,
+  { name, available, state, failure }: Pick<Pool, 'name' | 'available' | 'state' | 'failure'>,
   { entry: { fn, queueTimeoutMs }, limitMs }: Waiter,
 ): GatewayError => {
   const sleepy = state === 'awake' ? '' : `, which slept and is ${state} still`;
   const waited = `${fn.name} waited ${Math.round(limitMs)} ms for a worker of the pool ${name}${sleepy}`;
-  if (!available) {
-    return new GatewayError('pool-unavailable', `${waited}, which cannot be reached.`, {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
-  }
-  if (limitMs < queueTimeoutMs) return new GatewayError('deadline-exceeded', `${waited}; its deadline has passed.`);
-  return new GatewayError('queue-timeout', `${waited}; its queueTimeoutMs is ${queueTimeoutMs}.`, {
-    retryAfterMs: RETRY_AFTER_MS,
-  });
+  // For the log and the trace: it may tell of files.
+  const cause = failure === undefined ? {} : { privateDetail: failure };
+  const again = { ...cause, retryAfterMs: RETRY_AFTER_MS };
+  if (!available) return new GatewayError('pool-unavailable', `${waited}, which cannot be reached.`, again);
+  if (limitMs < queueTimeoutMs)
+    return new GatewayError('deadline-exceeded', `${waited}; its deadline has passed.`, cause);
+  return new GatewayError('queue-timeout', `${waited}; its queueTimeoutMs is ${queueTimeoutMs}.`, again);
 };
 
 export const saturated = (

@@ -48,6 +48,11 @@ export class ConnectedSupply implements Supply<Line> {
     return this.#limit;
   }
 
+  /** Why it cannot be reached. */
+  get failure(): unknown {
+    return this.#health.kind === 'down' ? this.#health.error : undefined;
+  }
+
   get idleSince(): IdleSince | undefined {
     const [first] = this.#idle;
     const last = this.#idle.at(-1);

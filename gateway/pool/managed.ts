@@ -88,6 +88,8 @@ export class ManagedPool implements SleeperPart {
   /** That there may be now. */
   #workers: number;
   #restartDelayMs = RESTART_FIRST_MS;
+  /** Why there is no master. */
+  #failure: unknown;
   /** All with processes: the one in use, and those whose master died while calls run on. */
   readonly #alive = new Set<Generation>();
   #launching: Promise<unknown> | undefined;
@@ -116,6 +118,10 @@ export class ManagedPool implements SleeperPart {
   /** They are connected as calls get them. */
   get starting(): number {
     return 0;
+  }
+
+  get failure(): unknown {
+    return this.#state.kind === 'up' ? this.#state.generation.supply.failure : this.#failure;
   }
 
   get isBusy(): boolean {
@@ -294,6 +300,7 @@ export class ManagedPool implements SleeperPart {
     void generation.master.exited.then((how) => {
       if (this.#state.kind === 'closed') return;
       if (performance.now() - startedMs > HEALTHY_MS) this.#restartDelayMs = RESTART_FIRST_MS;
+      this.#failure = new GatewayError('pool-unavailable', `php-fpm died (${how}).`);
       this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
       this.#retire(generation);
       this.#scheduleRestart();
@@ -326,6 +333,7 @@ export class ManagedPool implements SleeperPart {
       // Closed meanwhile.
       await this.#discard(generation);
     } catch (error) {
+      this.#failure = error;
       this.#options.log.error({ pool: this.#options.name, err: error }, 'php-fpm did not start: trying again');
       if (this.#state.kind === 'restarting') this.#scheduleRestart();
     }

@@ -27,7 +27,7 @@ import type { StartOrder } from './resident-process.ts';
 import type { LoadedHandler } from './resident-worker.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { ScalingStep } from './scaling-steps.ts';
-import { Sleeper, type SleepState, type WakeFailure } from './sleep.ts';
+import { Sleeper, type SleepState } from './sleep.ts';
 import type { Placed } from './slot.ts';
 import { type UploadNeeds, uploadProblems } from './uploads.ts';
 import type { WarmStatus } from './warm-supply.ts';
@@ -83,8 +83,8 @@ export interface PoolStatus {
   readonly steps: readonly ScalingStep[];
   /** How long the last call that woke it waited for a first worker. */
   readonly coldStartMs: number | undefined;
-  /** Why it did not wake when it was wanted last; undefined: it did. */
-  readonly lastFailure: WakeFailure | undefined;
+  /** Why it did not wake when it was wanted last, or why workers that are missing did not start. */
+  readonly lastFailure: string | undefined;
   readonly phpVersion: string | undefined;
   /** What PHP takes of a request, as the pool's workers tell; undefined until one has. */
   readonly phpLimits: PhpLimits | undefined;
@@ -208,8 +208,13 @@ export class Pool {
   get available(): boolean {
     const { state } = this;
     if (state === 'backing off' || state === 'closed') return false;
-    if (state !== 'awake') return true;
-    return this.#managed?.part?.workers === 0 || this.#backends.some((backend) => backend.up);
+    return state !== 'awake' || this.#backends.some((backend) => backend.up);
+  }
+
+  /** Why it did not wake, or workers that are missing did not start. Undefined: nothing is known. */
+  get failure(): string | undefined {
+    const failure = this.#managed?.part?.failure;
+    return failure === undefined ? this.#managed?.lastFailure?.detail : operatorDetail(failure);
   }
 
   get status(): PoolStatus {
@@ -229,7 +234,7 @@ export class Pool {
       maxWorkers: maxWorkers * addresses,
       steps: managed?.steps ?? [],
       coldStartMs: managed?.coldStartMs,
-      lastFailure: managed?.lastFailure,
+      lastFailure: this.failure,
       phpVersion: this.#facts?.phpVersion,
       phpLimits: this.#facts?.limits,
       masterPid: part?.masterPid,

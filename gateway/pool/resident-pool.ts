@@ -123,6 +123,10 @@ export class ResidentPool implements SleeperPart {
     return this.#supply.starting;
   }
 
+  get failure(): unknown {
+    return this.#supply.failure;
+  }
+
   get isBusy(): boolean {
     return this.#backend.status.calls > 0 || (this.reserve?.status.calls ?? 0) > 0;
   }

@@ -14,6 +14,8 @@ export interface Scalable {
   readonly workers: number;
   /** Of them those that are being started. */
   readonly starting: number;
+  /** Why the last worker that was to start did not, while one is missing; undefined: none is, or has failed. */
+  readonly failure: unknown;
   /** Calls have workers. */
   readonly isBusy: boolean;
   /** Undefined: none is idle. */
@@ -74,7 +76,7 @@ export class ScalingWatch {
   }
 
   #load(): Load {
-    const { workers, starting, isBusy, idleSince } = this.#options.part;
+    const { workers, starting, failure, isBusy, idleSince } = this.#options.part;
     const nowMs = performance.now();
     this.#usedMs = isBusy ? nowMs : Math.max(this.#usedMs, idleSince?.lastMs ?? 0);
     // One that is neither idle nor busy is not there: it is missed by nobody.
@@ -82,6 +84,7 @@ export class ScalingWatch {
     return {
       workers,
       starting,
+      fails: failure !== undefined,
       waiting: this.#waiting,
       waitedMs: nowMs - this.#waitingSinceMs,
       isBusy,

@@ -9,6 +9,8 @@ export interface Load {
   readonly workers: number;
   /** Of them those that are being started. */
   readonly starting: number;
+  /** No worker can be started: another try would be one more that fails. */
+  readonly fails: boolean;
   /** Calls that wait for a worker. */
   readonly waiting: number;
   /** For how long there have been some, or since the last step that was for them. */
@@ -40,13 +42,14 @@ export type Verdict =
 export const GROW_AFTER_MS = 5;
 /** One by one, at most so fast: a pause between two bursts keeps most workers. */
 const SHRINK_EVERY_MS = 1000;
+const FAILS_AGAIN_MS = 100;
 
 export const decide = (load: Load, pace: Pace): Verdict => (load.waiting > 0 ? grow(load, pace) : shrink(load, pace));
 
-const grow = ({ workers, starting, waiting, waitedMs }: Load, { size, idleMs, startsAtOnce }: Pace): Verdict => {
+const grow = ({ workers, starting, fails, waiting, waitedMs }: Load, { size, idleMs, startsAtOnce }: Pace): Verdict => {
   if (workers >= size.maxWorkers) return { kind: 'stay', againMs: idleMs };
-  // Without any worker nothing will be free soon.
-  if (workers > 0 && waitedMs < GROW_AFTER_MS) return { kind: 'stay', againMs: GROW_AFTER_MS - waitedMs };
+  if (fails) return { kind: 'stay', againMs: FAILS_AGAIN_MS };
+  if (waitedMs < GROW_AFTER_MS) return { kind: 'stay', againMs: GROW_AFTER_MS - waitedMs };
   const more = Math.min(waiting - starting, size.maxWorkers - workers, startsAtOnce - starting);
   if (more <= 0) return { kind: 'stay', againMs: GROW_AFTER_MS };
   return { kind: 'resize', workers: workers + more, reason: `${waiting} ${waiting === 1 ? 'call' : 'calls'} waited` };
@@ -58,8 +61,11 @@ const shrink = (load: Load, { size, idleMs, sleepAfterMs }: Pace): Verdict => {
   if (sleeps && !isBusy && unusedMs >= sleepAfterMs)
     return { kind: 'sleep', reason: `asleep: no call for ${duration(sleepAfterMs)}` };
   const everyMs = Math.min(SHRINK_EVERY_MS, idleMs / 10);
+  // The last one goes with the pool: one that is awake without any may find that it can start none.
   const shrinkInMs =
-    workers > size.minWorkers ? Math.max(idleMs - spareMs, everyMs - sinceStepMs) : Number.POSITIVE_INFINITY;
+    workers > Math.max(1, size.minWorkers)
+      ? Math.max(idleMs - spareMs, everyMs - sinceStepMs)
+      : Number.POSITIVE_INFINITY;
   if (shrinkInMs <= 0) return { kind: 'resize', workers: workers - 1, reason: `idle for ${duration(spareMs)}` };
   const sleepInMs = !sleeps ? Number.POSITIVE_INFINITY : isBusy ? sleepAfterMs : sleepAfterMs - unusedMs;
   return { kind: 'stay', againMs: Math.min(shrinkInMs, sleepInMs) };

@@ -61,6 +61,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   #settled: number;
   #starting = 0;
   #retryMs = RETRY_FIRST_MS;
+  #failure: unknown;
   #retry: NodeJS.Timeout | undefined;
   #stopped = false;
   #ages: NodeJS.Timeout | undefined;
@@ -92,6 +93,11 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   /** A spare is one more only until the one that is due has gone. */
   get #isSurplus(): boolean {
     return this.#lines.size > this.#workers + this.#due.size && this.#wanted.length === 0;
+  }
+
+  /** Why one that is missing did not start. */
+  get failure(): unknown {
+    return this.#lines.size < this.#workers ? this.#failure : undefined;
   }
 
   get idleSince(): IdleSince | undefined {
@@ -252,6 +258,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
 
   #add(line: L): void {
     this.#retryMs = RETRY_FIRST_MS;
+    this.#failure = undefined;
     this.#lines.add(line);
     this.#settled = Math.max(this.#settled, Math.min(this.#lines.size, this.#workers));
     void line.worker.connection.closed.then(() => this.#ended(line));
@@ -288,6 +295,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   #failed(error: unknown): void {
     const refusal = isGatewayError(error) ? error : unavailable(error);
     for (const { reject } of this.#wanted.splice(0)) reject(refusal);
+    this.#failure = error;
     if (this.#stopped || this.#retry !== undefined) return;
     this.#options.log.error({ err: error }, 'a resident worker did not start: trying again');
     this.#retry = setTimeout(() => {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { resolveSettings } from '../../gateway/settings.ts';
 import { StartupError, type StartupProblem } from '../../gateway/startup.ts';
@@ -175,6 +176,26 @@ describe('how many workers', () => {
     const settings = resolve({ pools: { default: pool } });
     expect(settings.pools.default).toMatchObject({ minWorkers, maxWorkers });
     expect(settings.pools.default).not.toHaveProperty('pm');
+  });
+
+  test.each<[object, number, number]>([
+    [{ minWorkers: 0, maxWorkers: 3 }, 0, 3],
+    [{ minWorkers: 0, maxWorkers: 3, resident: { concurrentWorkers: 1 } }, 0, 3],
+    [{ minWorkers: 0, maxWorkers: 3, resident: { workers: 2 } }, 2, 2],
+    [{ minWorkers: 0, maxWorkers: 3, resident: { minWorkers: 1 } }, 1, Math.max(4, 2 * availableParallelism())],
+  ])('%j says it for resident workers, too: %i to %i', (pool, minWorkers, maxWorkers) => {
+    expect(resolve({ pools: { default: pool } }).pools.default).toMatchObject({ resident: { minWorkers, maxWorkers } });
+  });
+
+  test.each<[object, Record<string, string>, number, number]>([
+    [{ workers: 4 }, { FPMG_POOLS__DEFAULT__MIN_WORKERS: '0' }, 0, Math.max(4, 2 * availableParallelism())],
+    [{ workers: 4, pm: 'dynamic' }, { FPMG_POOLS__DEFAULT__MAX_WORKERS: '9' }, 1, 9],
+    [{ minWorkers: 0, maxWorkers: 9 }, { FPMG_POOLS__DEFAULT__WORKERS: '4' }, 4, 4],
+  ])('%j is replaced as a whole by the environment, %j', (pool, env, minWorkers, maxWorkers) => {
+    expect(resolveSettings({ pools: { default: pool } }, env, 'config').pools.default).toMatchObject({
+      minWorkers,
+      maxWorkers,
+    });
   });
 
   test('of both engines, each its own', () => {

@@ -8,10 +8,11 @@ import type { Pool } from '../../gateway/pool/pool.ts';
 
 /** Workers without PHP: what admission sees of a pool. */
 class Workers
-  implements Pick<Pool, 'name' | 'available' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'>
+  implements Pick<Pool, 'name' | 'available' | 'failure' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'>
 {
   readonly name = 'test';
   available = true;
+  failure: string | undefined;
   onFree = (): void => {};
   onFailed = (): void => {};
   readonly state = 'awake';
@@ -146,9 +147,11 @@ describe('the queue', () => {
   test('says that the pool is away when that is why nobody was served', async () => {
     const { pool, admission } = make(0);
     pool.available = false;
+    pool.failure = 'php-fpm is broken.';
     await expect(admission.enter(entry({ queueTimeoutMs: 5 }))).rejects.toMatchObject({
       code: 'pool-unavailable',
       executed: 'no',
+      privateDetail: 'php-fpm is broken.',
     });
   });
 

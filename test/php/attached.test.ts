@@ -3,6 +3,7 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
+import { ask } from '../support/call.ts';
 import { freePort } from '../support/free-port.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
@@ -43,12 +44,19 @@ test('a pool that goes down makes calls fail as pool-unavailable, and comes back
   const listen = [`${folder}/a.sock`];
   const first = await rawFpm(folder, listen, 2);
   const gateway = await startGateway(
-    { pools: { default: { address: `unix:${folder}/a.sock`, workers: 2, root: project, runtime } } },
+    {
+      pools: { default: { address: `unix:${folder}/a.sock`, workers: 2, root: project, runtime } },
+      functions: { pid: { queueTimeoutMs: 100, retry: { attempts: 5 } } },
+    },
     { project },
   );
   expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
   endGroup(first.pid);
   await until('it has ended', () => first.exitCode !== null || first.signalCode !== null);
+  await gateway.invoke('pid', null).catch(() => {});
+  // It has waited for as long as it may: a retry would wait as long again.
+  const { status, events } = await ask(gateway, 'pid');
+  expect([status, events.filter(({ name }) => name === 'retry')]).toEqual([503, []]);
   await expect(gateway.invoke('pid', null, { timeoutMs: 300 })).rejects.toMatchObject({
     code: 'pool-unavailable',
     status: 503,
@@ -57,7 +65,7 @@ test('a pool that goes down makes calls fail as pool-unavailable, and comes back
   });
   expect(gateway.pools()[0]?.backends[0]?.up).toBe(false);
   // Served by the new one, unless that takes longer than a call may wait.
-  const waiting = gateway.invoke('pid', null, { timeoutMs: 10_000 }).catch((error: unknown) => {
+  const waiting = gateway.invoke('pid', null).catch((error: unknown) => {
     expect(error).toMatchObject({ code: 'pool-unavailable' });
   });
   await rawFpm(folder, listen, 2);

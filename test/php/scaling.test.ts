@@ -1,6 +1,9 @@
 /** Workers that follow load, real ones: no call fails for it, and there are never more connections than workers. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Gateway, GatewayPoolStatus } from '../../gateway/gateway.ts';
+import { findPhpFpm } from '../../gateway/pool/fpm-master.ts';
 import { startGateway } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
 import { functionsProject } from '../support/project.ts';
@@ -84,4 +87,27 @@ test('a call that all workers wait for gets one in reserve, although more could 
   await until('it has one in reserve', () => statusOf(gateway).reserve?.taken === 1);
   gate.open();
   expect(await called).toBe('bottom');
+});
+
+test('while php-fpm cannot be started nothing grows, callers get a reason, and the status tells it', async () => {
+  const folder = openFolder();
+  const broken = `${folder}/broken`;
+  const program = join(folder, 'php-fpm');
+  writeFileSync(program, `#!/bin/sh\n[ -e ${broken} ] && exit 3\nexec ${findPhpFpm(undefined)} "$@"\n`, {
+    mode: 0o755,
+  });
+  const project = functionsProject({ echo: ['return $input;', 'queueTimeoutMs: 50'] });
+  const pool = { minWorkers: 1, maxWorkers: 3 };
+  const gateway = await startGateway({ phpFpm: program, pools: { default: pool } }, { project });
+  expect(statusOf(gateway).lastFailure).toBeUndefined();
+  writeFileSync(broken, '');
+  process.kill(statusOf(gateway).masterPid ?? 0, 'SIGKILL');
+  await until('its end is noticed', () => statusOf(gateway).masterPid === undefined);
+  await expect(gateway.invoke('echo', 1)).rejects.toMatchObject({ code: 'pool-unavailable', executed: 'no' });
+  expect(statusOf(gateway)).toMatchObject({ workers: 1, lastFailure: expect.stringMatching(/./) });
+  expect(statusOf(gateway).steps.map(({ to }) => to)).toEqual([1]);
+  rmSync(broken);
+  await until('it is back', () => statusOf(gateway).masterPid !== undefined);
+  expect(await gateway.invoke('echo', 1)).toBe(1);
+  expect(statusOf(gateway).lastFailure).toBeUndefined();
 });

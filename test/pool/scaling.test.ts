@@ -5,6 +5,7 @@ import { decide, GROW_AFTER_MS, type Load, type Pace } from '../../gateway/pool/
 const REST: Load = {
   workers: 2,
   starting: 0,
+  fails: false,
   waiting: 0,
   waitedMs: 0,
   isBusy: false,
@@ -34,24 +35,20 @@ test.each<[string, Partial<Load>, unknown]>([
   ['who waits for one that is being started needs no other', { waiting: 2, waitedMs: 9, starting: 2 }, stay(5)],
   ['there are no more than maxWorkers', { waiting: 9, waitedMs: 9, workers: 7 }, resize(8, '9 calls waited')],
   ['at maxWorkers all wait', { waiting: 9, waitedMs: 9, workers: 8 }, stay(30_000)],
-  [
-    'without any worker nobody waits for another to become free',
-    { waiting: 1, workers: 0 },
-    resize(1, '1 call waited'),
-  ],
+  ['while none can be started there is nothing to do', { waiting: 9, waitedMs: 9, fails: true }, stay(100)],
   ['a worker that idles stays for a time', { isBusy: true, spareMs: 29_000 }, stay(1000)],
   ['then it goes', { isBusy: true, spareMs: 30_400 }, resize(1, 'idle for 30 s')],
   ['one by one', { isBusy: true, spareMs: 90_000, sinceStepMs: 400 }, stay(600)],
-  ['the last one, too', { workers: 1, spareMs: 30_000, unusedMs: 30_000 }, resize(0, 'idle for 30 s')],
+  ['the last one stays until the pool sleeps', { workers: 1, spareMs: 30_000, unusedMs: 30_000 }, stay(30_000)],
   ['a busy pool has no idle worker', { isBusy: true }, stay(30_000)],
   [
     'without a call for long it sleeps',
-    { workers: 0, unusedMs: 60_000 },
+    { workers: 1, unusedMs: 60_000 },
     { kind: 'sleep', reason: 'asleep: no call for 60 s' },
   ],
-  ['not before', { workers: 0, unusedMs: 59_000 }, stay(1000)],
-  ['nor while a call runs', { workers: 0, unusedMs: 61_000, isBusy: true }, stay(60_000)],
-  ['nor while one waits', { workers: 0, unusedMs: 61_000, waiting: 1 }, resize(1, '1 call waited')],
+  ['not before', { workers: 1, unusedMs: 59_000 }, stay(1000)],
+  ['nor while a call runs', { workers: 1, unusedMs: 61_000, isBusy: true }, stay(60_000)],
+  ['nor while one waits', { workers: 1, unusedMs: 61_000, waiting: 1 }, stay(GROW_AFTER_MS)],
 ])('%s', (_what, load, expected) => {
   expect(verdict(load)).toEqual(expected);
 });

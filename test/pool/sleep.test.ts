@@ -11,6 +11,7 @@ class Part implements SleeperPart {
   workers = 1;
   isStarting = false;
   readonly starting = 0;
+  readonly failure = undefined;
   isBusy = false;
   readonly idleSince = undefined;
   readonly started = Promise.withResolvers<Worker>();

@@ -165,9 +165,11 @@ describe('workers that cannot be started', () => {
     const obtained = shop.supply.obtain();
     shop.asked.shift()?.reject(new GatewayError('pool-unavailable', 'There is no memory.'));
     await expect(obtained).rejects.toThrow('no memory');
+    expect(shop.supply.failure).toMatchObject({ message: 'There is no memory.' });
     shop.letGo();
     shop.onUp.mockClear();
     await until('it stands again, and that is told', () => shop.supply.up && shop.onUp.mock.calls.length > 0);
+    expect(shop.supply.failure).toBeUndefined();
   });
 
   test('a start that fails says so', async () => {
