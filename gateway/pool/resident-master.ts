@@ -22,6 +22,8 @@ export interface ResidentMasterOptions {
   /** The master was killed: the next may load other code than its workers have. */
   readonly onLost: () => void;
   readonly bootstrapTimeoutMs: number;
+  /** Of all processes the pool ever has: those of the time before it slept may still end in the same folder. */
+  readonly nextNumber: () => number;
 }
 
 /** The application does not load; `exception` where PHP says so. */
@@ -58,7 +60,6 @@ export class ResidentMaster {
   #how: How = { kind: 'unknown' };
   #starting: Promise<How> | undefined;
   #stopped = false;
-  #lastId = 0;
   readonly #forks = new Map<number, (answer: number | string) => void>();
   readonly #workers = new OwnedProcesses();
   /** All that run: the master, or each worker. */
@@ -148,8 +149,7 @@ export class ResidentMaster {
   }
 
   async #fork({ process, bootstrapIn }: Extract<How, { kind: 'forked' }>): Promise<StartedWorker> {
-    this.#lastId += 1;
-    const id = this.#lastId;
+    const id = this.#options.nextNumber();
     const path = this.#socketPath(id);
     const forked = new Promise<number | string>((resolve) => this.#forks.set(id, resolve));
     process.fork(id, path);
@@ -171,8 +171,7 @@ export class ResidentMaster {
   }
 
   async #startAlone(): Promise<StartedWorker> {
-    this.#lastId += 1;
-    const path = this.#socketPath(this.#lastId);
+    const path = this.#socketPath(this.#options.nextNumber());
     const { process } = await this.#launch('worker', path);
     return { pid: process.pid, address: { kind: 'unix', path }, loads: false };
   }

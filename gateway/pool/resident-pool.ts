@@ -1,5 +1,5 @@
 /** The resident part of a pool of our own: its master, its workers, and a few in reserve. */
-import { chownSync, mkdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ManagedPoolSettings, PoolSize, ResidentSettings } from '../config.ts';
@@ -51,6 +51,8 @@ export interface ResidentPoolOptions {
   readonly nested: ConcurrentPeer;
   readonly searchLeaks: 'sampled' | 'often';
   readonly cores: Cores;
+  /** Of all processes the pool ever has. */
+  readonly nextNumber: () => number;
   readonly log: Log;
   readonly onFree: () => void;
 }
@@ -65,6 +67,7 @@ export class ResidentPool implements SleeperPart {
   readonly #backend: Backend;
   readonly reserve: Backend | undefined;
   readonly #uploadDir: UploadDir;
+  readonly #sockets: string;
   /** As the latest worker took them. */
   #handlers: readonly LoadedHandler[] = [];
   #hasStarted = false;
@@ -78,6 +81,7 @@ export class ResidentPool implements SleeperPart {
     };
     this.#options = options;
     this.#uploadDir = new UploadDir(options.instance.spool, `${name}.${options.workerKind}`, options.user);
+    this.#sockets = join(options.instance.path, `${options.workerKind === 'concurrent' ? 'c' : 'r'}-${name}`);
     this.#master = new ResidentMaster(this.#masterOptions());
     const supplied = { open: () => this.#open(), connectTimeoutMs, log, onUp: onFree };
     const common = { address: `resident:${name}`, connectTimeoutMs, log, onFree };
@@ -150,6 +154,7 @@ export class ResidentPool implements SleeperPart {
   /** Resolves when all workers stand ready; rejects with StartupError. */
   async start(): Promise<Worker> {
     try {
+      this.#makeSocketFolder();
       await this.#supply.start();
       const { stray } = this.#master;
       if (stray !== '')
@@ -158,6 +163,7 @@ export class ResidentPool implements SleeperPart {
       return await this.#supply.probe();
     } catch (error) {
       await this.destroy();
+      if (error instanceof StartupError) throw error;
       throw new StartupError([this.#problemOf(error)], { cause: error });
     }
   }
@@ -177,6 +183,20 @@ export class ResidentPool implements SleeperPart {
     await this.#master.kill();
   }
 
+  /** Of all times awake; workers remove their sockets themselves. */
+  #makeSocketFolder(): void {
+    const { user } = this.#options;
+    if (existsSync(this.#sockets)) return;
+    try {
+      mkdirSync(this.#sockets, { mode: 0o700 });
+      if (user !== undefined) chownSync(this.#sockets, user.uid, user.gid);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const detail = `${this.#sockets} cannot be made: ${why}. Make room there, or set runtimeDir (FPMG_RUNTIME_DIR) to another folder.`;
+      throw new StartupError([{ file: 'runtimeDir', detail }], { cause: error });
+    }
+  }
+
   #masterOptions(): ConstructorParameters<typeof ResidentMaster>[0] {
     const {
       name,
@@ -190,14 +210,10 @@ export class ResidentPool implements SleeperPart {
       codeCache,
       sockets: ours,
       searchLeaks,
+      nextNumber,
       log,
     } = this.#options;
     const user = this.#options.user;
-    const sockets = join(instance.path, `${workerKind === 'concurrent' ? 'c' : 'r'}-${name}`);
-    // Of the time before it slept.
-    rmSync(sockets, { recursive: true, force: true });
-    mkdirSync(sockets, { mode: 0o700 });
-    if (user !== undefined) chownSync(sockets, user.uid, user.gid);
     const ini = residentIni({ settings, uploads, uploadDir: this.#uploadDir.path, codeCache });
     const { leaks, bootstrapTimeoutMs, callMemoryBytes } = settings.resident;
     return {
@@ -218,9 +234,10 @@ export class ResidentPool implements SleeperPart {
         concurrent: workerKind === 'concurrent' ? { callMemoryBytes } : null,
         title: `fpm-gateway: pool ${name}@${instance.id}`,
       },
-      sockets,
+      sockets: this.#sockets,
       onLost: () => this.#supply.renew(),
       bootstrapTimeoutMs,
+      nextNumber,
     };
   }
 

@@ -33,7 +33,7 @@ type State<P> =
       readonly retries: boolean;
     }
   | { readonly kind: 'awake'; readonly part: P; readonly watch: ScalingWatch | undefined }
-  | { readonly kind: 'falling asleep'; wantedBy: string | undefined }
+  | { readonly kind: 'falling asleep' }
   | { readonly kind: 'closed' };
 
 export type SleepState = State<unknown>['kind'];
@@ -153,13 +153,10 @@ export class Sleeper<P extends SleeperPart> {
     if (state.kind === 'awake') state.watch?.lack(calls);
     if (calls === 0) return false;
     this.#calledBy = calledBy;
-    if (state.kind === 'asleep') {
-      void this.#wake();
-      return true;
-    }
     if (state.kind === 'backing off' && !state.retries) this.#refuse(state.untilMs);
-    if (state.kind !== 'falling asleep' || state.wantedBy !== undefined) return false;
-    state.wantedBy = calledBy;
+    // What ends may take seconds (shutdown functions, a master that hangs): new processes do not wait for it.
+    if (state.kind !== 'asleep' && state.kind !== 'falling asleep') return false;
+    void this.#wake();
     return true;
   }
 
@@ -262,7 +259,7 @@ export class Sleeper<P extends SleeperPart> {
   }
 
   #backedOff(): void {
-    this.#state = { kind: 'asleep' };
+    this.#state = { kind: this.#alive.size > 0 ? 'falling asleep' : 'asleep' };
     if (this.#waiting > 0) void this.#wake();
   }
 
@@ -283,7 +280,7 @@ export class Sleeper<P extends SleeperPart> {
   }
 
   #letSleep(part: P): void {
-    this.#state = { kind: 'falling asleep', wantedBy: undefined };
+    this.#state = { kind: 'falling asleep' };
     void part
       .close(STOP_GRACE_MS)
       .catch((err: unknown) => {
@@ -295,12 +292,10 @@ export class Sleeper<P extends SleeperPart> {
 
   #fellAsleep(part: P): void {
     this.#alive.delete(part);
-    if (this.#state.kind !== 'falling asleep') return;
-    const { wantedBy } = this.#state;
+    // Called meanwhile; or others of it are ending, too.
+    if (this.#state.kind !== 'falling asleep' || this.#alive.size > 0) return;
     this.#state = { kind: 'asleep' };
-    // A call came while it ended.
-    if (wantedBy === undefined) this.#options.onAsleep();
-    else void this.#wake();
+    this.#options.onAsleep();
   }
 }
 

@@ -82,7 +82,7 @@ describe.each(ENGINES)('%s', (engine) => {
     await asleep(gateway);
   });
 
-  test('calls that come while it ends wait for that and wake it again', async () => {
+  test('calls that come while it ends wake it again', async () => {
     const gateway = await start(engine, { sleepAfterMs: 100 });
     for (let round = 0; round < 3; round += 1) {
       await gateway.invoke('pid', null);
@@ -253,6 +253,36 @@ test('no two times awake share a socket, and files of those that have ended are 
   expect(files()).toEqual(['default.2', 'default.2.conf', 'default.2r']);
   await asleep(gateway);
   expect(files()).toEqual([]);
+});
+
+test('a call does not wait for shutdown functions of before it slept', async () => {
+  const held = new Held(openFolder(), 'a');
+  const project = functionsProject({
+    pid: 'return getmypid();',
+    later: `register_shutdown_function(static function () use ($input): void { ${WAIT.replace(/return .*/, '')} }); return 1;`,
+  });
+  const functions = { pid: { engine: 'resident' }, later: { engine: 'resident' } } as const;
+  const gateway = await startGateway({ pools: { default: SLEEPS }, functions }, { project });
+  await asleep(gateway);
+  await gateway.invoke('later', held.file);
+  const old = await held.started();
+  expect(statusOf(gateway).state).toBe('falling asleep');
+  expect(await gateway.invoke('pid', null)).not.toBe(old);
+  held.go();
+});
+
+test('a call does not wait for a master that hangs in its end', async () => {
+  const gateway = await start('fpm');
+  await asleep(gateway);
+  await gateway.invoke('pid', null);
+  const { masterPid = 0 } = statusOf(gateway);
+  process.kill(masterPid, 'SIGSTOP');
+  await until('it falls asleep', () => statusOf(gateway).state === 'falling asleep');
+  expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+  // It is ended after 6 s.
+  expect(isRunning(masterPid)).toBe(true);
+  await gateway.destroy();
+  expect(isRunning(masterPid)).toBe(false);
 });
 
 test('the trace of a call that woke its pool says so', async () => {

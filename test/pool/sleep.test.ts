@@ -48,7 +48,7 @@ class Part implements SleeperPart {
 const make = (sleepAfterMs = 3_600_000, starts = new Gate(1)) => {
   const parts: Part[] = [];
   const refusals: GatewayError[] = [];
-  const onAwake = vi.fn();
+  const [onAwake, onAsleep] = [vi.fn(), vi.fn()];
   const sleeper = new Sleeper({
     pool: 'test.resident',
     name: 'test',
@@ -61,7 +61,7 @@ const make = (sleepAfterMs = 3_600_000, starts = new Gate(1)) => {
     },
     log: silentLog,
     onAwake,
-    onAsleep: () => {},
+    onAsleep,
     onFailed: (refusal) => refusals.push(refusal()),
   });
   onTestFinished(async () => await sleeper.destroy());
@@ -71,7 +71,7 @@ const make = (sleepAfterMs = 3_600_000, starts = new Gate(1)) => {
     if (found === undefined) throw new Error(`There is no part ${at}.`);
     return found;
   };
-  return { sleeper, parts, part, refusals, onAwake, is };
+  return { sleeper, parts, part, refusals, onAwake, onAsleep, is };
 };
 
 /** As a gateway leaves it after its start. */
@@ -214,8 +214,8 @@ describe('pools that wake at once', () => {
   });
 });
 
-test('a call that comes while it ends waits for that, and wakes it again', async () => {
-  const { sleeper, parts, part, is } = await asleep();
+test('a call that comes while it ends does not wait for that: new processes start beside', async () => {
+  const { sleeper, parts, part, onAsleep, is } = await asleep();
   sleeper.lack(1, 'echo');
   part(1).wake();
   await is('awake');
@@ -223,12 +223,18 @@ test('a call that comes while it ends waits for that, and wakes it again', async
   sleeper.settle();
   expect(sleeper.state).toBe('falling asleep');
   expect([1, 2].map((waiting) => sleeper.lack(waiting, 'pdf'))).toEqual([true, false]);
-  expect(parts).toHaveLength(2);
-  part(1).stopped.resolve();
-  await is('waking');
+  expect([sleeper.state, parts.length]).toEqual(['waking', 3]);
   part(2).wake();
   await is('awake');
   expect(sleeper.steps.at(-1)).toMatchObject({ reason: 'woken by a call of pdf' });
+  sleeper.lack(0, '');
+  sleeper.settle();
+  part(2).stopped.resolve();
+  await part(2).stopped.promise;
+  expect([sleeper.state, onAsleep.mock.calls.length]).toEqual(['falling asleep', 1]);
+  part(1).stopped.resolve();
+  await is('asleep');
+  expect(onAsleep).toHaveBeenCalledTimes(2);
 });
 
 test('nobody has called for long: it sleeps, unless a call runs', async () => {
@@ -275,7 +281,8 @@ describe.each(['close', 'destroy'] as const)('%s', (how) => {
     sleeper.settle();
     sleeper.lack(1, 'echo');
     await end(sleeper);
-    expect([sleeper.state, parts.length]).toEqual(['closed', 2]);
+    expect([sleeper.state, parts.length]).toEqual(['closed', 3]);
+    expect([1, 2].map((at) => part(at).destroyed.mock.calls.length > 0)).toEqual([true, true]);
   });
 
   test('of one that waits before its next try', async () => {
