@@ -1,5 +1,5 @@
 /** Pools that sleep: no process until a call comes, which waits for one; and none again when nobody calls. */
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
@@ -180,6 +180,17 @@ describe.each(ENGINES)('%s that does not wake', (engine) => {
     await asleep(gateway);
     expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
     expect(statusOf(gateway).lastFailure).toBeUndefined();
+  });
+
+  test('because its runtime folder is gone, it says so', async () => {
+    const gateway = await start(engine);
+    await asleep(gateway);
+    const folder = gateway.settings.runtimeDir ?? '';
+    renameSync(folder, `${folder}.moved`);
+    const call = gateway.invoke('pid', null);
+    await expect(call).rejects.toMatchObject({ privateDetail: expect.stringMatching(/ENOENT.*set runtimeDir/) });
+    expect(statusOf(gateway).lastFailure?.detail).toMatch(/^runtimeDir/);
+    renameSync(`${folder}.moved`, folder);
   });
 
   test('one failure costs nobody a call', async () => {
