@@ -3,7 +3,6 @@
  */
 import type { Meta } from './envelope.ts';
 import { Line } from './line.ts';
-import type { IdleSince } from './scaling-watch.ts';
 import type { Supply, SupplyOptions } from './supply.ts';
 import type { Worker } from './worker.ts';
 
@@ -27,6 +26,7 @@ export class ConnectedSupply implements Supply<Line> {
   readonly #options: ConnectedSupplyOptions;
   #health: Health = { kind: 'up' };
   #limit: number;
+  #usedMs = 0;
   readonly #lines = new Set<Line>();
   /** The most recently used last: the oldest can go. */
   readonly #idle: Line[] = [];
@@ -53,10 +53,13 @@ export class ConnectedSupply implements Supply<Line> {
     return this.#health.kind === 'down' ? this.#health.error : undefined;
   }
 
-  get idleSince(): IdleSince | undefined {
-    const [first] = this.#idle;
-    const last = this.#idle.at(-1);
-    return first === undefined || last === undefined ? undefined : { firstMs: first.sinceMs, lastMs: last.sinceMs };
+  get idleSinceMs(): number | undefined {
+    return this.#idle[0]?.sinceMs;
+  }
+
+  /** When a call on one of its workers ended last. */
+  get usedMs(): number {
+    return this.#usedMs;
   }
 
   /** Those that are too many are closed, the one idle for longest first, and then those that become idle. */
@@ -85,6 +88,7 @@ export class ConnectedSupply implements Supply<Line> {
   }
 
   park(line: Line): void {
+    this.#usedMs = line.sinceMs;
     // Of the resident engine: one in reserve that is due to go.
     const isDue = line.worker.life?.due(performance.now()) !== undefined;
     if (this.#health.kind === 'stopped' || isDue || this.#lines.size > this.#limit) {

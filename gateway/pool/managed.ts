@@ -22,7 +22,6 @@ import type { InstanceDir } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
 import type { poolUser } from './pool-user.ts';
 import type { PhpPaths } from './runtime.ts';
-import type { IdleSince } from './scaling-watch.ts';
 import type { SleeperPart } from './sleep.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
@@ -128,8 +127,12 @@ export class ManagedPool implements SleeperPart {
     return [...this.#alive].some((generation) => backendsOf(generation).some(({ status }) => status.calls > 0));
   }
 
-  get idleSince(): IdleSince | undefined {
-    return this.#state.kind === 'up' ? this.#state.generation.supply.idleSince : undefined;
+  get idleSinceMs(): number | undefined {
+    return this.#state.kind === 'up' ? this.#state.generation.supply.idleSinceMs : undefined;
+  }
+
+  get usedMs(): number {
+    return this.#state.kind === 'up' ? this.#state.generation.supply.usedMs : 0;
   }
 
   /** More connections: php-fpm forks a worker for each. Fewer: it ends whose are closed. */

@@ -22,7 +22,6 @@ import { ApplicationError, ResidentMaster } from './resident-master.ts';
 import type { StartOrder } from './resident-process.ts';
 import { type LoadedHandler, openResident, ResidentFailure } from './resident-worker.ts';
 import type { PhpPaths } from './runtime.ts';
-import type { IdleSince } from './scaling-watch.ts';
 import type { SleeperPart } from './sleep.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import { type WarmStatus, WarmSupply } from './warm-supply.ts';
@@ -135,8 +134,12 @@ export class ResidentPool implements SleeperPart {
     return this.#backend.status.calls > 0 || (this.reserve?.status.calls ?? 0) > 0;
   }
 
-  get idleSince(): IdleSince | undefined {
-    return this.#supply.idleSince;
+  get idleSinceMs(): number | undefined {
+    return this.#supply.idleSinceMs;
+  }
+
+  get usedMs(): number {
+    return this.#supply.usedMs;
   }
 
   resize(workers: number): void {

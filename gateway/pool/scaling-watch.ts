@@ -2,12 +2,6 @@
 import { decide, type Load, type Pace } from './scaling.ts';
 import type { ScalingSteps } from './scaling-steps.ts';
 
-/** When idle workers became so, on the `performance.now()` clock. */
-export interface IdleSince {
-  readonly firstMs: number;
-  readonly lastMs: number;
-}
-
 /** Workers that can be made more or fewer. */
 export interface Scalable {
   /** That there may be now. */
@@ -18,8 +12,10 @@ export interface Scalable {
   readonly failure: unknown;
   /** Calls have workers. */
   readonly isBusy: boolean;
-  /** Undefined: none is idle. */
-  readonly idleSince: IdleSince | undefined;
+  /** When the one became idle that is so for longest, on the `performance.now()` clock; undefined: none is. */
+  readonly idleSinceMs: number | undefined;
+  /** When the last call on one of its workers ended. */
+  readonly usedMs: number;
   resize(workers: number): void;
 }
 
@@ -46,10 +42,11 @@ export class ScalingWatch {
 
   /** So many calls wait for a worker: told whenever one more does, or a worker that became free was not enough. */
   lack(calls: number): void {
-    const begins = this.#waiting === 0 && calls > 0;
+    const changes = this.#waiting === 0 ? calls > 0 : calls === 0;
     this.#waiting = calls;
-    if (!begins) return;
+    if (!changes) return;
     this.#waitingSinceMs = performance.now();
+    // Also when the last has gone: the time for which it was not to look again was theirs.
     this.#look();
   }
 
@@ -76,11 +73,11 @@ export class ScalingWatch {
   }
 
   #load(): Load {
-    const { workers, starting, failure, isBusy, idleSince } = this.#options.part;
+    const { workers, starting, failure, isBusy, idleSinceMs, usedMs } = this.#options.part;
     const nowMs = performance.now();
-    this.#usedMs = isBusy ? nowMs : Math.max(this.#usedMs, idleSince?.lastMs ?? 0);
+    this.#usedMs = isBusy ? nowMs : Math.max(this.#usedMs, usedMs);
     // One that is neither idle nor busy is not there: it is missed by nobody.
-    const spareSinceMs = idleSince?.firstMs ?? (isBusy ? nowMs : this.#steppedMs);
+    const spareSinceMs = idleSinceMs ?? (isBusy ? nowMs : this.#steppedMs);
     return {
       workers,
       starting,

@@ -6,7 +6,6 @@ import { GatewayError, isGatewayError } from '../errors.ts';
 import type { Meta } from './envelope.ts';
 import type { WorkerLine } from './line.ts';
 import { ENDINGS, type Ending } from './recycling.ts';
-import type { IdleSince } from './scaling-watch.ts';
 import type { Supply, SupplyOptions } from './supply.ts';
 import type { Worker } from './worker.ts';
 
@@ -60,6 +59,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
    */
   #settled: number;
   #starting = 0;
+  #usedMs = 0;
   #retryMs = RETRY_FIRST_MS;
   #failure: unknown;
   #retry: NodeJS.Timeout | undefined;
@@ -100,10 +100,13 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
     return this.#lines.size < this.#workers ? this.#failure : undefined;
   }
 
-  get idleSince(): IdleSince | undefined {
-    const [first] = this.#idle;
-    const last = this.#idle.at(-1);
-    return first === undefined || last === undefined ? undefined : { firstMs: first.sinceMs, lastMs: last.sinceMs };
+  get idleSinceMs(): number | undefined {
+    return this.#idle[0]?.sinceMs;
+  }
+
+  /** When a call on one of its workers ended last. */
+  get usedMs(): number {
+    return this.#usedMs;
   }
 
   get idle(): number {
@@ -172,6 +175,7 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
   }
 
   park(line: L): void {
+    this.#usedMs = line.sinceMs;
     if (this.#stopped || this.#retiring.has(line)) {
       line.destroy();
       return;

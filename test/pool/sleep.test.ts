@@ -13,7 +13,8 @@ class Part implements SleeperPart {
   readonly starting = 0;
   readonly failure = undefined;
   isBusy = false;
-  readonly idleSince = undefined;
+  readonly idleSinceMs = undefined;
+  readonly usedMs = 0;
   readonly started = Promise.withResolvers<Worker>();
   readonly stopped = Promise.withResolvers<void>();
   readonly destroyed = vi.fn();
