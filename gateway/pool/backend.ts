@@ -51,6 +51,8 @@ export interface Backend {
   readonly free: number;
   /** It can be reached, and has no place even for a call that others wait for. */
   readonly isFull: boolean;
+  /** Calls that have a place here. */
+  readonly calls: number;
   readonly status: BackendStatus;
   /** What this call lacks to occupy a worker. */
   lacks(placed: Placed, quickCallsAround: boolean): Lacks;
@@ -94,6 +96,10 @@ export class SerialBackend implements Backend, SlotOwner {
 
   get isFull(): boolean {
     return this.free <= 0;
+  }
+
+  get calls(): number {
+    return this.#slots.size;
   }
 
   /** `late`: taken slots whose caller has given up and whose worker is not free yet. */

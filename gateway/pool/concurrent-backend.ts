@@ -54,6 +54,10 @@ export class ConcurrentBackend implements Backend, SlotOwner {
     return true;
   }
 
+  get calls(): number {
+    return this.#slots.size;
+  }
+
   get status(): BackendStatus {
     const { address, workers } = this.options;
     return {
@@ -172,6 +176,10 @@ export class ConcurrentReserve implements Backend {
 
   get isFull(): boolean {
     return this.free <= 0;
+  }
+
+  get calls(): number {
+    return this.#taken;
   }
 
   get status(): BackendStatus {

@@ -124,7 +124,7 @@ export class ManagedPool implements SleeperPart {
   }
 
   get isBusy(): boolean {
-    return [...this.#alive].some((generation) => backendsOf(generation).some(({ status }) => status.calls > 0));
+    return [...this.#alive].some((generation) => backendsOf(generation).some(({ calls }) => calls > 0));
   }
 
   get idleSinceMs(): number | undefined {

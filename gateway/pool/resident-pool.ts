@@ -131,7 +131,7 @@ export class ResidentPool implements SleeperPart {
   }
 
   get isBusy(): boolean {
-    return this.#backend.status.calls > 0 || (this.reserve?.status.calls ?? 0) > 0;
+    return this.#backend.calls > 0 || (this.reserve?.calls ?? 0) > 0;
   }
 
   get idleSinceMs(): number | undefined {
