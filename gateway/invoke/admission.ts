@@ -108,8 +108,16 @@ export class Admission {
     // Those before it may wait for what it does not need.
     this.#serve();
     if (waiter.row.waiters.has(waiter) && this.#waitingLike(waiter) > this.#queueMax)
-      this.giveUp(waiter, overloaded(this.#pool.name, this.#queueMax));
+      this.#turnAway(waiter, overloaded(this.#pool.name, this.#queueMax));
     return granted;
+  }
+
+  /** It could not wait for as long as a pool takes to have more workers. */
+  #turnAway(waiter: Waiter, error: GatewayError): void {
+    const { queue, awaited } = waiter.row;
+    const lacking = this.#pool.lacks({ workload: queue.workload, mayShare: false, awaited });
+    this.giveUp(waiter, error);
+    if (lacking === 'worker') this.#pool.turnedAway();
   }
 
   /** Each kind has its own bound: calls that came from outside must not turn away those that others wait for. */
@@ -214,7 +222,7 @@ export class Admission {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const { waiters } of this.#queued) {
       for (const waiter of waiters) {
-        if (waiter.dueMs <= nowMs) this.giveUp(waiter, tooLate(this.#pool, waiter));
+        if (waiter.dueMs <= nowMs) this.#turnAway(waiter, tooLate(this.#pool, waiter));
         else nextMs = Math.min(nextMs, waiter.dueMs);
       }
     }

@@ -255,6 +255,11 @@ export class Pool {
     return this.#managed?.lack(calls, calledBy) ?? false;
   }
 
+  /** A call that lacks a worker could not wait for it. */
+  turnedAway(): void {
+    this.#managed?.turnedAway();
+  }
+
   /** Its handlers were checked: it may sleep. */
   settle(): void {
     this.#managed?.settle();

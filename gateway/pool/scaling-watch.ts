@@ -1,5 +1,5 @@
 /** Watches the load of one pool that is awake, and gives it the workers it needs. At rest it is one timer, far away. */
-import { decide, type Load, type Pace } from './scaling.ts';
+import { decide, GROW_AFTER_MS, type Load, type Pace } from './scaling.ts';
 import type { ScalingSteps } from './scaling-steps.ts';
 
 /** Workers that can be made more or fewer. */
@@ -31,6 +31,7 @@ export class ScalingWatch {
   readonly #options: ScalingWatchOptions;
   #waiting = 0;
   #waitingSinceMs = 0;
+  #turnedAway = false;
   #steppedMs = performance.now();
   #usedMs = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -48,6 +49,16 @@ export class ScalingWatch {
     this.#waitingSinceMs = performance.now();
     // Also when the last has gone: the time for which it was not to look again was theirs.
     this.#look();
+  }
+
+  /** One that lacks a worker could not wait for it, if only for the time after which there would be more. */
+  turnedAway(): void {
+    const { part, pace } = this.#options;
+    // In an overload there are many of them.
+    if (part.workers >= pace.size.maxWorkers || performance.now() - this.#steppedMs < GROW_AFTER_MS) return;
+    this.#turnedAway = true;
+    this.#look();
+    this.#turnedAway = false;
   }
 
   stop(): void {
@@ -83,6 +94,7 @@ export class ScalingWatch {
       starting,
       fails: failure !== undefined,
       waiting: this.#waiting,
+      turnedAway: this.#turnedAway,
       waitedMs: nowMs - this.#waitingSinceMs,
       isBusy,
       spareMs: nowMs - spareSinceMs,

@@ -13,6 +13,8 @@ export interface Load {
   readonly fails: boolean;
   /** Calls that wait for a worker. */
   readonly waiting: number;
+  /** One more could not wait: its queue was full, or its time up. */
+  readonly turnedAway: boolean;
   /** For how long there have been some, or since the last step that was for them. */
   readonly waitedMs: number;
   /** Calls have workers. */
@@ -44,15 +46,22 @@ export const GROW_AFTER_MS = 5;
 const SHRINK_EVERY_MS = 1000;
 const FAILS_AGAIN_MS = 100;
 
-export const decide = (load: Load, pace: Pace): Verdict => (load.waiting > 0 ? grow(load, pace) : shrink(load, pace));
+export const decide = (load: Load, pace: Pace): Verdict =>
+  load.waiting > 0 || load.turnedAway ? grow(load, pace) : shrink(load, pace);
 
-const grow = ({ workers, starting, fails, waiting, waitedMs }: Load, { size, idleMs, startsAtOnce }: Pace): Verdict => {
+const grow = (load: Load, { size, idleMs, startsAtOnce }: Pace): Verdict => {
+  const { workers, starting, fails, waiting, turnedAway, waitedMs } = load;
   if (workers >= size.maxWorkers) return { kind: 'stay', againMs: idleMs };
   if (fails) return { kind: 'stay', againMs: FAILS_AGAIN_MS };
-  if (waitedMs < GROW_AFTER_MS) return { kind: 'stay', againMs: GROW_AFTER_MS - waitedMs };
-  const more = Math.min(waiting - starting, size.maxWorkers - workers, startsAtOnce - starting);
+  if (!turnedAway && waitedMs < GROW_AFTER_MS) return { kind: 'stay', againMs: GROW_AFTER_MS - waitedMs };
+  const wanted = waiting + (turnedAway ? 1 : 0);
+  const more = Math.min(wanted - starting, size.maxWorkers - workers, startsAtOnce - starting);
   if (more <= 0) return { kind: 'stay', againMs: GROW_AFTER_MS };
-  return { kind: 'resize', workers: workers + more, reason: `${waiting} ${waiting === 1 ? 'call' : 'calls'} waited` };
+  return {
+    kind: 'resize',
+    workers: workers + more,
+    reason: turnedAway ? 'a call was turned away' : `${waiting} ${waiting === 1 ? 'call' : 'calls'} waited`,
+  };
 };
 
 const shrink = (load: Load, { size, idleMs, sleepAfterMs }: Pace): Verdict => {

@@ -160,6 +160,11 @@ export class Sleeper<P extends SleeperPart> {
     return true;
   }
 
+  /** A call that lacks a worker could not wait for it. */
+  turnedAway(): void {
+    if (this.#state.kind === 'awake') this.#state.watch?.turnedAway();
+  }
+
   /** Idempotent. */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);

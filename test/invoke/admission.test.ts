@@ -8,7 +8,11 @@ import type { Pool } from '../../gateway/pool/pool.ts';
 
 /** Workers without PHP: what admission sees of a pool. */
 class Workers
-  implements Pick<Pool, 'name' | 'available' | 'failure' | 'take' | 'lacks' | 'lack' | 'onFree' | 'onFailed' | 'state'>
+  implements
+    Pick<
+      Pool,
+      'name' | 'available' | 'failure' | 'take' | 'lacks' | 'lack' | 'turnedAway' | 'onFree' | 'onFailed' | 'state'
+    >
 {
   readonly name = 'test';
   available = true;
@@ -25,6 +29,11 @@ class Workers
 
   readonly lacks = () => 'worker' as const;
   readonly lack = () => false;
+  turned = 0;
+
+  turnedAway(): void {
+    this.turned += 1;
+  }
 
   take(_placed: unknown, onFreed: () => void): Slot | undefined {
     if (this.free === 0) return undefined;
@@ -95,6 +104,17 @@ describe('the queue', () => {
       retryable: true,
       message: '1 calls wait for the pool test already; its queueMax is 1.',
     });
+  });
+
+  test('tells the pool whom it turns away, so that there may be more workers', async () => {
+    const { pool, admission } = make(0, 0);
+    await expect(admission.enter(entry())).rejects.toMatchObject({ code: 'overloaded' });
+    expect(pool.turned).toBe(1);
+    const patient = make(0);
+    await expect(patient.admission.enter(entry({ queueTimeoutMs: 1 }))).rejects.toMatchObject({
+      code: 'queue-timeout',
+    });
+    expect(patient.pool.turned).toBe(1);
   });
 
   test('gives up after queueTimeoutMs', async () => {

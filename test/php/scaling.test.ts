@@ -111,3 +111,31 @@ test('while php-fpm cannot be started nothing grows, callers get a reason, and t
   expect(await gateway.invoke('echo', 1)).toBe(1);
   expect(statusOf(gateway).lastFailure).toBeUndefined();
 });
+
+test.each(ENGINES)(
+  '%s: where nobody may wait, calls that are refused make it grow, and nested ones are served',
+  async (engine) => {
+    const deep = "return $input > 0 ? $call->invoke('deep', $input - 1) : 'bottom';";
+    const project = functionsProject({ deep: [deep, `engine: '${engine}'`], wait: [WAIT, `engine: '${engine}'`] });
+    const size = { minWorkers: 1, maxWorkers: 2 };
+    const gateway = await startGateway({ pools: { default: { ...size, resident: size, queueMax: 0 } } }, { project });
+    expect(await gateway.invoke('deep', 1)).toBe('bottom');
+    const held = new Held(openFolder(), 'held');
+    const first = gateway.invoke('wait', held.file);
+    await held.started();
+    let refused = 0;
+    await until('there is another worker', async () => {
+      try {
+        return (await gateway.invoke('deep', 0)) === 'bottom';
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'overloaded' });
+        refused += 1;
+        return false;
+      }
+    });
+    expect(refused).toBeGreaterThan(0);
+    expect(statusOf(gateway).steps.at(-1)).toMatchObject({ from: 1, to: 2, reason: 'a call was turned away' });
+    held.go();
+    await first;
+  },
+);

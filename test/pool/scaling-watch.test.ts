@@ -61,3 +61,19 @@ test('it sleeps after its last call, whatever became of its workers since', () =
   }
   expect(slept[0]).toBe(500);
 });
+
+test('calls that are turned away get more workers, one after another, and no more than may be', () => {
+  const { part, steps, watch } = make(3);
+  part.isBusy = true;
+  for (let ms = 0; ms < 100; ms += 1) {
+    vi.advanceTimersByTime(1);
+    // As admission does: it waits for a moment, and is refused.
+    watch.lack(1);
+    watch.lack(0);
+    watch.turnedAway();
+  }
+  expect(steps.last.map(({ from, to, reason }) => [from, to, reason])).toEqual([
+    [1, 2, 'a call was turned away'],
+    [2, 3, 'a call was turned away'],
+  ]);
+});

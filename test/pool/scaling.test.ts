@@ -7,6 +7,7 @@ const REST: Load = {
   starting: 0,
   fails: false,
   waiting: 0,
+  turnedAway: false,
   waitedMs: 0,
   isBusy: false,
   spareMs: 0,
@@ -28,6 +29,8 @@ const stay = (againMs: number) => ({ kind: 'stay', againMs });
 test.each<[string, Partial<Load>, unknown]>([
   ['a call that waits for a moment gets a worker that is there', { waiting: 1 }, stay(GROW_AFTER_MS)],
   ['one that has waited gets another', { waiting: 1, waitedMs: GROW_AFTER_MS }, resize(3, '1 call waited')],
+  ['one that cannot wait leaves a worker for the next', { turnedAway: true }, resize(3, 'a call was turned away')],
+  ['unless one is being started', { turnedAway: true, starting: 1 }, stay(GROW_AFTER_MS)],
   ['several get several', { waiting: 2, waitedMs: 9 }, resize(4, '2 calls waited')],
   ['many get as many as can be started at once', { waiting: 500, waitedMs: 9 }, resize(5, '500 calls waited')],
   ['those being started count', { waiting: 5, waitedMs: 9, starting: 2 }, resize(3, '5 calls waited')],
