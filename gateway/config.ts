@@ -132,44 +132,64 @@ const resolveSize = <T extends SizeMembers>(
   return { ...rest, ...size };
 };
 
-/** Workers of the resident engine. They are there when the pool has functions that say `engine: 'resident'`. */
-const residentMembers = z.strictObject({
-  ...size,
-  concurrentWorkers: z
-    .int()
-    .min(1)
-    .max(1000)
-    .default(() => availableParallelism())
-    .describe('PHP processes for functions with `concurrency`, each running many calls at once; default: the cores'),
-  callMemoryBytes: bytes(16_384, MAX_BYTES)
-    .default(262_144)
-    .describe(
-      'memory that must be left before a worker begins a call beside others; else it goes to another worker, or waits',
-    ),
-  callsMax: z
-    .int()
-    .min(1)
-    .max(1_000_000_000)
-    .default(100_000)
-    .describe('calls after which a worker is replaced, give or take a tenth'),
-  memoryMaxBytes: bytes(1_048_576, MAX_BYTES)
-    .default(96 * 1_048_576)
-    .describe(
-      'a worker that holds more than this between calls is replaced, or more than three quarters of `memory_limit`',
-    ),
-  ageMaxMs: ms(1000, 30 * MAX_MS)
-    .default(3_600_000)
-    .describe('age at which a worker is replaced, give or take a tenth'),
-  bootstrapTimeoutMs: ms(100, 600_000)
-    .default(30_000)
-    .describe('for the bootstrap and the handler files to load before the first call'),
-  leaks: z
-    .enum(['warn', 'recycle', 'fpm', 'off'])
-    .default('warn')
-    .describe(
-      'what becomes of state that a call leaves behind and that cannot be put back: `warn` tells of it, `recycle` replaces the worker, too, `fpm` moves the function to php-fpm until the next release; `off` looks for none',
-    ),
+/** For members that exist, but elsewhere: that they are not known here tells no way out. */
+const misplaced = (cures: Readonly<Record<string, string>>) => ({
+  error: ({ code, keys }: z.core.$ZodRawIssue): string | undefined => {
+    if (code !== 'unrecognized_keys' || !Array.isArray(keys)) return undefined;
+    const names = keys.map(String);
+    if (!names.some((name) => Object.hasOwn(cures, name))) return undefined;
+    return names.map((name) => `${name} ${cures[name] ?? 'is no member of it'}`).join('; ');
+  },
 });
+
+const NEVER_SCALES = 'is for pools the gateway runs itself, one with an address neither sleeps nor scales: say workers';
+const IN_THE_POOL = 'is one for all workers of a pool: say it beside resident, not in it';
+
+/** Workers of the resident engine. They are there when the pool has functions that say `engine: 'resident'`. */
+const residentMembers = z.strictObject(
+  {
+    ...size,
+    concurrentWorkers: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(() => availableParallelism())
+      .describe('PHP processes for functions with `concurrency`, each running many calls at once; default: the cores'),
+    callMemoryBytes: bytes(16_384, MAX_BYTES)
+      .default(262_144)
+      .describe(
+        'memory that must be left before a worker begins a call beside others; else it goes to another worker, or waits',
+      ),
+    callsMax: z
+      .int()
+      .min(1)
+      .max(1_000_000_000)
+      .default(100_000)
+      .describe('calls after which a worker is replaced, give or take a tenth'),
+    memoryMaxBytes: bytes(1_048_576, MAX_BYTES)
+      .default(96 * 1_048_576)
+      .describe(
+        'a worker that holds more than this between calls is replaced, or more than three quarters of `memory_limit`',
+      ),
+    ageMaxMs: ms(1000, 30 * MAX_MS)
+      .default(3_600_000)
+      .describe('age at which a worker is replaced, give or take a tenth'),
+    bootstrapTimeoutMs: ms(100, 600_000)
+      .default(30_000)
+      .describe('for the bootstrap and the handler files to load before the first call'),
+    leaks: z
+      .enum(['warn', 'recycle', 'fpm', 'off'])
+      .default('warn')
+      .describe(
+        'what becomes of state that a call leaves behind and that cannot be put back: `warn` tells of it, `recycle` replaces the worker, too, `fpm` moves the function to php-fpm until the next release; `off` looks for none',
+      ),
+  },
+  misplaced({
+    pm: 'is for php-fpm workers: say minWorkers and maxWorkers',
+    idleMs: IN_THE_POOL,
+    sleepAfterMs: IN_THE_POOL,
+  }),
+);
 
 const resident = residentMembers.transform((members, context) => resolveSize(members, context));
 
@@ -229,22 +249,25 @@ const addressText = z.string().refine((text) => parseAddress(text) !== undefined
 });
 
 /** A pool whose php-fpm somebody else runs. */
-const attachedPool = z.strictObject({
-  kind: z.literal('attached'),
-  ...poolCommon,
-  address: z
-    .union([addressText, z.array(addressText).min(1).max(100)])
-    .describe('where php-fpm listens: `unix:/run/php/fpm.sock`, `tcp://10.0.0.5:9000`, or several of them'),
-  workers: z
-    .int()
-    .min(1)
-    .max(1000)
-    .describe('workers behind each address that are ours alone: at most its pm.max_children'),
-  root: absolutePath.describe("this project's path as those workers see it"),
-  runtime: absolutePath
-    .optional()
-    .describe("the PHP runtime's folder as those workers see it; default: where it lies inside `root`"),
-});
+const attachedPool = z.strictObject(
+  {
+    kind: z.literal('attached'),
+    ...poolCommon,
+    address: z
+      .union([addressText, z.array(addressText).min(1).max(100)])
+      .describe('where php-fpm listens: `unix:/run/php/fpm.sock`, `tcp://10.0.0.5:9000`, or several of them'),
+    workers: z
+      .int()
+      .min(1)
+      .max(1000)
+      .describe('workers behind each address that are ours alone: at most its pm.max_children'),
+    root: absolutePath.describe("this project's path as those workers see it"),
+    runtime: absolutePath
+      .optional()
+      .describe("the PHP runtime's folder as those workers see it; default: where it lies inside `root`"),
+  },
+  misplaced({ minWorkers: NEVER_SCALES, maxWorkers: NEVER_SCALES, sleepAfterMs: NEVER_SCALES, pm: NEVER_SCALES }),
+);
 
 /** An address makes a pool an attached one: the kind follows from it, so that mistakes are told of the right one. */
 const poolSchema = z.preprocess(

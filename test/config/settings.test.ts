@@ -106,6 +106,26 @@ describe('a config that cannot be used is refused, all mistakes at once', () => 
       /^is 5, more than maxWorkers, which is 4: lower it, or raise maxWorkers$/,
     ],
     [
+      'scaling of a pool that somebody else runs',
+      {
+        pools: { default: { address: 'tcp://127.0.0.1:9', workers: 1, root: '/x', minWorkers: 0, sleepAfterMs: 100 } },
+      },
+      'pools.default',
+      /^minWorkers is for pools the gateway runs itself, .* say workers; sleepAfterMs is for .* say workers$/,
+    ],
+    [
+      'what a resident part has from its pool, beside what nobody has',
+      { pools: { default: { resident: { sleepAfterMs: 1000, nonsense: 1 } } } },
+      'pools.default.resident',
+      /^sleepAfterMs is one for all workers of a pool: say it beside resident, not in it; nonsense is no member of it$/,
+    ],
+    [
+      'a process manager of resident workers',
+      { pools: { default: { resident: { pm: 'static' } } } },
+      'pools.default.resident',
+      /^pm is for php-fpm workers: say minWorkers and maxWorkers$/,
+    ],
+    [
       'the same of resident workers',
       { pools: { default: { resident: { minWorkers: 5, maxWorkers: 4 } } } },
       'pools.default.resident.minWorkers',
