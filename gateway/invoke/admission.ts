@@ -11,7 +11,7 @@ import type { Pool } from '../pool/pool.ts';
 import { Workload, type WorkloadStatus } from '../pool/workload.ts';
 import type { Nesting, OpenCall, PoolCalls } from './nesting.ts';
 import { aboveCap, overloaded, saturated, stopping, tooLate } from './refusals.ts';
-import { type Entry, type FunctionQueue, firstOf, type Row, rowOf, Waiter } from './rows.ts';
+import { type Entry, type FunctionQueue, firstOf, type Row, rowOf, Waiter, workersFor } from './rows.ts';
 
 /** How the calls of a function fare in their pool. */
 export interface FunctionStatus extends WorkloadStatus {
@@ -205,7 +205,7 @@ export class Admission {
     if (this.#waiting > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#pool.lack(0, '');
+    this.#pool.lack(0, '', 0);
   }
 
   /** The timer is set anew when it strikes, or when somebody's time is up earlier. */
@@ -260,7 +260,8 @@ export class Admission {
       const lacking = this.#pool.lacks({ workload, mayShare: false, awaited: row.awaited });
       // Whoever went behind others now would keep their worker from becoming free for it.
       if (lacking === 'worker') {
-        if (this.#pool.lack(this.#waiting, waiter.entry.fn.name)) waiter.entry.call.wokePool = true;
+        const wakes = this.#pool.lack(this.#waiting, waiter.entry.fn.name, workersFor(this.#queued));
+        if (wakes) waiter.entry.call.wokePool = true;
         lacksWorker = true;
         // Of concurrent workers calls that others wait for have places of their own.
         if (this.#pool.workerKind !== 'concurrent') return;
@@ -269,7 +270,7 @@ export class Admission {
       if (lacking === 'cores') mayCompute = false;
     }
     // More workers would be of no use.
-    if (!lacksWorker) this.#pool.lack(0, '');
+    if (!lacksWorker) this.#pool.lack(0, '', 0);
   }
 }
 

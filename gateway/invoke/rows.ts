@@ -18,6 +18,9 @@ export interface Entry {
   readonly call: OpenCall;
 }
 
+/** Sums of shares, such as thirds, do not come out even. */
+const ROUNDING = 1e-9;
+
 /** Who lets them wait. */
 interface WaiterOwner {
   giveUp(waiter: Waiter, error: GatewayError): void;
@@ -97,6 +100,13 @@ export const firstOf = (
       first = { row, waiter };
   }
   return first;
+};
+
+/** Workers that those who wait would fill: of concurrent ones each takes many. */
+export const workersFor = (queued: ReadonlySet<Row>): number => {
+  let workers = 0;
+  for (const { queue, waiters } of queued) workers += waiters.size / queue.workload.concurrency;
+  return Math.ceil(workers - ROUNDING);
 };
 
 export const rowOf = (queue: FunctionQueue, call: OpenCall): Row => {

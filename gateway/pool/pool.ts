@@ -250,9 +250,9 @@ export class Pool {
     return this.available && this.#backends.every((backend) => backend.isFull);
   }
 
-  /** So many calls wait for a worker of it. True: it slept, and wakes for this one. */
-  lack(calls: number, calledBy: string): boolean {
-    return this.#managed?.lack(calls, calledBy) ?? false;
+  /** So many calls wait for a worker of it, and would fill so many. True: it slept, and wakes for this one. */
+  lack(calls: number, calledBy: string, workers: number): boolean {
+    return this.#managed?.lack(calls, calledBy, workers) ?? false;
   }
 
   /** A call that lacks a worker could not wait for it. */

@@ -30,6 +30,7 @@ export interface ScalingWatchOptions {
 export class ScalingWatch {
   readonly #options: ScalingWatchOptions;
   #waiting = 0;
+  #wanted = 0;
   #waitingSinceMs = 0;
   #turnedAway = false;
   #steppedMs = performance.now();
@@ -41,8 +42,12 @@ export class ScalingWatch {
     this.#look();
   }
 
-  /** So many calls wait for a worker: told whenever one more does, or a worker that became free was not enough. */
-  lack(calls: number): void {
+  /**
+   * So many calls wait, and would fill so many workers: told whenever one more does, or a worker that became free was
+   * not enough.
+   */
+  lack(calls: number, workers: number): void {
+    this.#wanted = workers;
     const changes = this.#waiting === 0 ? calls > 0 : calls === 0;
     this.#waiting = calls;
     if (!changes) return;
@@ -94,6 +99,7 @@ export class ScalingWatch {
       starting,
       fails: failure !== undefined,
       waiting: this.#waiting,
+      wanted: this.#wanted,
       turnedAway: this.#turnedAway,
       waitedMs: nowMs - this.#waitingSinceMs,
       isBusy,

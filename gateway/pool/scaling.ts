@@ -13,6 +13,8 @@ export interface Load {
   readonly fails: boolean;
   /** Calls that wait for a worker. */
   readonly waiting: number;
+  /** Workers that these would fill: of concurrent ones each takes many. */
+  readonly wanted: number;
   /** One more could not wait: its queue was full, or its time up. */
   readonly turnedAway: boolean;
   /** For how long there have been some, or since the last step that was for them. */
@@ -50,12 +52,11 @@ export const decide = (load: Load, pace: Pace): Verdict =>
   load.waiting > 0 || load.turnedAway ? grow(load, pace) : shrink(load, pace);
 
 const grow = (load: Load, { size, idleMs, startsAtOnce }: Pace): Verdict => {
-  const { workers, starting, fails, waiting, turnedAway, waitedMs } = load;
+  const { workers, starting, fails, waiting, wanted, turnedAway, waitedMs } = load;
   if (workers >= size.maxWorkers) return { kind: 'stay', againMs: idleMs };
   if (fails) return { kind: 'stay', againMs: FAILS_AGAIN_MS };
   if (!turnedAway && waitedMs < GROW_AFTER_MS) return { kind: 'stay', againMs: GROW_AFTER_MS - waitedMs };
-  const wanted = waiting + (turnedAway ? 1 : 0);
-  const more = Math.min(wanted - starting, size.maxWorkers - workers, startsAtOnce - starting);
+  const more = Math.min(wanted + (turnedAway ? 1 : 0) - starting, size.maxWorkers - workers, startsAtOnce - starting);
   if (more <= 0) return { kind: 'stay', againMs: GROW_AFTER_MS };
   return {
     kind: 'resize',

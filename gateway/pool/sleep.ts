@@ -146,11 +146,11 @@ export class Sleeper<P extends SleeperPart> {
     this.#letSleep(part);
   }
 
-  /** So many calls wait for a worker. True: this one of them wakes it. */
-  lack(calls: number, calledBy: string): boolean {
+  /** So many calls wait for a worker, and would fill so many. True: this one of them wakes it. */
+  lack(calls: number, calledBy: string, workers: number): boolean {
     this.#waiting = calls;
     const state = this.#state;
-    if (state.kind === 'awake') state.watch?.lack(calls);
+    if (state.kind === 'awake') state.watch?.lack(calls, workers);
     if (calls === 0) return false;
     this.#calledBy = calledBy;
     if (state.kind === 'backing off' && !state.retries) this.#refuse(state.untilMs);

@@ -28,8 +28,14 @@ class Workers
   }
 
   readonly lacks = () => 'worker' as const;
-  readonly lack = () => false;
+  /** What it was told last. */
+  lacking: readonly [calls: number, workers: number] = [0, 0];
   turned = 0;
+
+  lack(calls: number, _calledBy: string, workers: number): boolean {
+    this.lacking = [calls, workers];
+    return false;
+  }
 
   turnedAway(): void {
     this.turned += 1;
@@ -115,6 +121,18 @@ describe('the queue', () => {
       code: 'queue-timeout',
     });
     expect(patient.pool.turned).toBe(1);
+  });
+
+  test('tells the pool how many workers those who wait would fill', () => {
+    const { pool, admission } = make(0, 1000);
+    admission.workload('light').concurrency = 3;
+    const wait = (name: string): void => void admission.enter(entry({ name }));
+    for (let n = 0; n < 9; n += 1) wait('light');
+    expect(pool.lacking).toEqual([9, 3]);
+    wait('light');
+    expect(pool.lacking).toEqual([10, 4]);
+    wait('heavy');
+    expect(pool.lacking).toEqual([11, 5]);
   });
 
   test('gives up after queueTimeoutMs', async () => {

@@ -41,9 +41,9 @@ const make = (maxWorkers: number) => {
 test('calls that have waited at the maximum do not keep it awake', () => {
   const { part, slept, watch } = make(1);
   part.isBusy = true;
-  watch.lack(1);
+  watch.lack(1, 1);
   vi.advanceTimersByTime(100);
-  watch.lack(0);
+  watch.lack(0, 0);
   part.isBusy = false;
   part.usedMs = performance.now();
   vi.advanceTimersByTime(1000);
@@ -68,8 +68,8 @@ test('calls that are turned away get more workers, one after another, and no mor
   for (let ms = 0; ms < 100; ms += 1) {
     vi.advanceTimersByTime(1);
     // As admission does: it waits for a moment, and is refused.
-    watch.lack(1);
-    watch.lack(0);
+    watch.lack(1, 1);
+    watch.lack(0, 0);
     watch.turnedAway();
   }
   expect(steps.last.map(({ from, to, reason }) => [from, to, reason])).toEqual([

@@ -7,6 +7,7 @@ const REST: Load = {
   starting: 0,
   fails: false,
   waiting: 0,
+  wanted: 0,
   turnedAway: false,
   waitedMs: 0,
   isBusy: false,
@@ -22,7 +23,7 @@ const PACE: Pace = {
 };
 
 const verdict = (load: Partial<Load>, size: Partial<Pace['size']> = {}): unknown =>
-  decide({ ...REST, ...load }, { ...PACE, size: { ...PACE.size, ...size } });
+  decide({ ...REST, wanted: load.waiting ?? 0, ...load }, { ...PACE, size: { ...PACE.size, ...size } });
 const resize = (workers: number, reason: string) => ({ kind: 'resize', workers, reason });
 const stay = (againMs: number) => ({ kind: 'stay', againMs });
 
@@ -33,6 +34,7 @@ test.each<[string, Partial<Load>, unknown]>([
   ['unless one is being started', { turnedAway: true, starting: 1 }, stay(GROW_AFTER_MS)],
   ['several get several', { waiting: 2, waitedMs: 9 }, resize(4, '2 calls waited')],
   ['many get as many as can be started at once', { waiting: 500, waitedMs: 9 }, resize(5, '500 calls waited')],
+  ['many that fit in one get one', { waiting: 9, wanted: 1, waitedMs: 9 }, resize(3, '9 calls waited')],
   ['those being started count', { waiting: 5, waitedMs: 9, starting: 2 }, resize(3, '5 calls waited')],
   ['and are waited for', { waiting: 5, waitedMs: 9, starting: 3 }, stay(GROW_AFTER_MS)],
   ['who waits for one that is being started needs no other', { waiting: 2, waitedMs: 9, starting: 2 }, stay(5)],

@@ -90,7 +90,7 @@ const asleep = async (starts = new Gate(1)) => {
 
 test('the first of many calls wakes it, once', async () => {
   const { sleeper, parts, part, onAwake, is } = await asleep();
-  expect([1, 2, 3].map((waiting) => sleeper.lack(waiting, 'echo'))).toEqual([true, false, false]);
+  expect([1, 2, 3].map((waiting) => sleeper.lack(waiting, 'echo', waiting))).toEqual([true, false, false]);
   expect([sleeper.state, parts.length]).toEqual(['waking', 2]);
   part(1).wake();
   await is('awake');
@@ -102,7 +102,7 @@ test('the first of many calls wakes it, once', async () => {
 const failing = async () => {
   const made = await asleep();
   const { sleeper, parts, part, is } = made;
-  sleeper.lack(2, 'echo');
+  sleeper.lack(2, 'echo', 2);
   part(1).started.reject(new Error('once'));
   await until('the other try', () => parts.length === 3);
   part(2).started.reject(new Error('php-fpm ended with status 78'));
@@ -113,12 +113,12 @@ const failing = async () => {
 describe('one that does not wake', () => {
   test('is tried once more for those who wait, who are told nothing of the first failure', async () => {
     const { sleeper, parts, part, refusals, onAwake, is } = await asleep();
-    sleeper.lack(2, 'echo');
+    sleeper.lack(2, 'echo', 2);
     part(1).started.reject(new Error('it was killed'));
     await is('backing off');
     expect(part(1).destroyed).toHaveBeenCalled();
     expect(sleeper.lastFailure?.detail).toBe('it was killed');
-    expect(sleeper.lack(3, 'echo')).toBe(false);
+    expect(sleeper.lack(3, 'echo', 3)).toBe(false);
     await until('the other try', () => parts.length === 3);
     part(2).wake();
     await is('awake');
@@ -127,8 +127,8 @@ describe('one that does not wake', () => {
 
   test('is not, where nobody waits any more', async () => {
     const { sleeper, parts, part, is } = await asleep();
-    sleeper.lack(1, 'echo');
-    sleeper.lack(0, '');
+    sleeper.lack(1, 'echo', 1);
+    sleeper.lack(0, '', 0);
     part(1).started.reject(new Error('no'));
     await is('backing off');
     await is('asleep');
@@ -153,13 +153,13 @@ describe('one that does not wake', () => {
 
   test('tells those who come while it rests at once, and wakes for the first who comes then', async () => {
     const { sleeper, parts, part, refusals, is } = await failing();
-    expect([1, 2].map((waiting) => sleeper.lack(waiting, 'echo'))).toEqual([false, false]);
+    expect([1, 2].map((waiting) => sleeper.lack(waiting, 'echo', waiting))).toEqual([false, false]);
     expect([sleeper.state, parts.length, refusals.length]).toEqual(['backing off', 3, 3]);
     expect(refusals[2]).toMatchObject({ privateDetail: 'php-fpm ended with status 78' });
     expect(refusals[2]?.retryAfterMs).toBeGreaterThan(0);
-    sleeper.lack(0, '');
+    sleeper.lack(0, '', 0);
     await is('asleep');
-    expect(sleeper.lack(1, 'echo')).toBe(true);
+    expect(sleeper.lack(1, 'echo', 1)).toBe(true);
     part(3).wake();
     await is('awake');
   });
@@ -178,7 +178,7 @@ describe('pools that wake at once', () => {
   const two = async () => {
     const starts = new Gate(1);
     const [first, second] = [await asleep(starts), await asleep(starts)];
-    for (const { sleeper } of [first, second]) sleeper.lack(1, 'echo');
+    for (const { sleeper } of [first, second]) sleeper.lack(1, 'echo', 1);
     await until('the first starts', () => first.part(1).isStarting);
     expect([second.sleeper.state, second.part(1).isStarting]).toEqual(['waking', false]);
     return { first, second };
@@ -199,7 +199,7 @@ describe('pools that wake at once', () => {
     const starts = new Gate(1);
     const leave = await starts.enter();
     const { sleeper, part } = make(3_600_000, starts);
-    sleeper.lack(1, 'echo');
+    sleeper.lack(1, 'echo', 1);
     leave();
     await vi.advanceTimersByTimeAsync(2000);
     expect([part(0).isStarting, sleeper.state]).toEqual([true, 'waking']);
@@ -217,18 +217,18 @@ describe('pools that wake at once', () => {
 
 test('a call that comes while it ends does not wait for that: new processes start beside', async () => {
   const { sleeper, parts, part, onAsleep, is } = await asleep();
-  sleeper.lack(1, 'echo');
+  sleeper.lack(1, 'echo', 1);
   part(1).wake();
   await is('awake');
-  sleeper.lack(0, '');
+  sleeper.lack(0, '', 0);
   sleeper.settle();
   expect(sleeper.state).toBe('falling asleep');
-  expect([1, 2].map((waiting) => sleeper.lack(waiting, 'pdf'))).toEqual([true, false]);
+  expect([1, 2].map((waiting) => sleeper.lack(waiting, 'pdf', waiting))).toEqual([true, false]);
   expect([sleeper.state, parts.length]).toEqual(['waking', 3]);
   part(2).wake();
   await is('awake');
   expect(sleeper.steps.at(-1)).toMatchObject({ reason: 'woken by a call of pdf' });
-  sleeper.lack(0, '');
+  sleeper.lack(0, '', 0);
   sleeper.settle();
   part(2).stopped.resolve();
   await part(2).stopped.promise;
@@ -246,11 +246,11 @@ test('nobody has called for long: it sleeps, unless a call runs', async () => {
   sleeper.settle();
   part(0).stopped.resolve();
   await is('asleep');
-  sleeper.lack(1, 'echo');
+  sleeper.lack(1, 'echo', 1);
   part(1).isBusy = true;
   part(1).wake();
   await is('awake');
-  sleeper.lack(0, '');
+  sleeper.lack(0, '', 0);
   part(1).isBusy = false;
   await is('falling asleep');
   expect(sleeper.steps.at(-1)).toMatchObject({ to: 0, reason: 'asleep: no call for 5 ms' });
@@ -262,25 +262,25 @@ describe.each(['close', 'destroy'] as const)('%s', (how) => {
   test('of one that sleeps', async () => {
     const { sleeper, parts } = await asleep();
     await end(sleeper);
-    expect(sleeper.lack(1, 'echo')).toBe(false);
+    expect(sleeper.lack(1, 'echo', 1)).toBe(false);
     expect([sleeper.state, parts.length]).toEqual(['closed', 1]);
     await expect(sleeper.start()).rejects.toMatchObject({ code: 'shutting-down' });
   });
 
   test('of one that wakes: what is starting ends, and nobody is told that it failed', async () => {
     const { sleeper, part, refusals } = await asleep();
-    sleeper.lack(1, 'echo');
+    sleeper.lack(1, 'echo', 1);
     await end(sleeper);
     expect([part(1).destroyed.mock.calls.length > 0, sleeper.state, refusals]).toEqual([true, 'closed', []]);
   });
 
   test('of one that falls asleep, with a call waiting', async () => {
     const { sleeper, parts, part, is } = await asleep();
-    sleeper.lack(1, 'echo');
+    sleeper.lack(1, 'echo', 1);
     part(1).wake();
     await is('awake');
     sleeper.settle();
-    sleeper.lack(1, 'echo');
+    sleeper.lack(1, 'echo', 1);
     await end(sleeper);
     expect([sleeper.state, parts.length]).toEqual(['closed', 3]);
     expect([1, 2].map((at) => part(at).destroyed.mock.calls.length > 0)).toEqual([true, true]);
@@ -288,7 +288,7 @@ describe.each(['close', 'destroy'] as const)('%s', (how) => {
 
   test('of one that waits before its next try', async () => {
     const { sleeper, parts, part, is } = await asleep();
-    sleeper.lack(1, 'echo');
+    sleeper.lack(1, 'echo', 1);
     part(1).started.reject(new Error('no'));
     await is('backing off');
     await end(sleeper);
