@@ -213,7 +213,7 @@ export class Admission {
     if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = dueMs;
-    this.#timer = setTimeout(() => this.#strike(), dueMs - performance.now());
+    this.#timer = setTimeout(() => this.#strike(), Math.max(0, dueMs - performance.now()));
   }
 
   #strike(): void {

@@ -333,10 +333,13 @@ export class Pool {
   #lookAgain(): void {
     if (this.#again !== undefined) return;
     const sinceMs = performance.now() - this.#quickAtMs;
-    this.#again = setTimeout(() => {
-      this.#again = undefined;
-      this.onFree();
-    }, QUICK_AROUND_MS - sinceMs);
+    this.#again = setTimeout(
+      () => {
+        this.#again = undefined;
+        this.onFree();
+      },
+      Math.max(0, QUICK_AROUND_MS - sinceMs),
+    );
     this.#again.unref();
   }
 

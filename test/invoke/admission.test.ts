@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SignalCaller } from '../../gateway/caller.ts';
 import { Admission } from '../../gateway/invoke/admission.ts';
 import { Nesting, type OpenCall } from '../../gateway/invoke/nesting.ts';
@@ -142,6 +142,15 @@ describe('the queue', () => {
       executed: 'no',
     });
     expect(admission.waiting).toBe(0);
+  });
+
+  test('gives up at once where nobody may wait, and Node has nothing to say to that', async () => {
+    const { admission } = make(0);
+    const set = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => set.mockRestore());
+    await expect(admission.enter(entry({ queueTimeoutMs: 0 }))).rejects.toMatchObject({ code: 'queue-timeout' });
+    // A time below 0 makes Node warn.
+    expect(set.mock.calls.map(([, ms]) => ms)).toEqual([0]);
   });
 
   test('gives up at the deadline of the call, if that comes first', async () => {
