@@ -38,7 +38,9 @@ export const saturated = (
   { name, status }: Pick<Pool, 'name' | 'status'>,
   { outer, name: own }: OpenCall,
 ): GatewayError => {
-  const { workers, reserve } = status;
+  const { backends, reserve } = status;
+  // All that there are have calls: there may be more, one day.
+  const workers = backends.reduce((sum, { taken }) => sum + taken, 0);
   const reserved =
     reserve === undefined
       ? 'only pools that the gateway runs itself have some in reserve'

@@ -20,6 +20,7 @@ export type { Slot } from './slot.ts';
 export interface BackendOptions {
   /** For people. */
   readonly address: string;
+  /** At most. */
   readonly workers: number;
   /** Short calls may stand behind others on a worker: only on unix sockets of our own, where a worker's end is proof. */
   readonly pipelines: boolean;
@@ -34,6 +35,7 @@ export interface BackendOptions {
 export interface BackendStatus {
   readonly address: string;
   readonly up: boolean;
+  /** That there may be now. */
   readonly workers: number;
   readonly taken: number;
   /** Calls on its workers: those that run, and those that stand behind others. */
@@ -107,7 +109,7 @@ export class SerialBackend implements Backend, SlotOwner {
     return {
       address: this.options.address,
       up: this.up,
-      workers: this.options.workers,
+      workers: Math.min(this.options.workers, this.#supply.workers),
       taken: this.#taken,
       calls: this.#slots.size,
       behind: this.#slots.size - this.#taken,

@@ -16,7 +16,6 @@ import type { Worker } from './worker.ts';
 export interface ConcurrentBackendOptions {
   /** For people. */
   readonly address: string;
-  readonly workers: number;
   readonly connectTimeoutMs: number;
   readonly log: Log;
   readonly onFree: () => void;
@@ -59,11 +58,10 @@ export class ConcurrentBackend implements Backend, SlotOwner {
   }
 
   get status(): BackendStatus {
-    const { address, workers } = this.options;
     return {
-      address,
+      address: this.options.address,
       up: this.up,
-      workers,
+      workers: this.#supply.workers,
       taken: [...this.#supply.lines].filter(({ places }) => places > 0).length,
       calls: this.#slots.size,
       behind: 0,

@@ -44,6 +44,11 @@ export class ConnectedSupply implements Supply<Line> {
     return this.#health.kind === 'up';
   }
 
+  get workers(): number {
+    return this.#limit;
+  }
+
+  /** They come as they are needed. */
   get capacity(): number {
     return this.#limit;
   }

@@ -90,7 +90,7 @@ export class ResidentPool implements SleeperPart {
     if (options.workerKind === 'concurrent') {
       const makeLine = (worker: Worker): ConcurrentLine => new ConcurrentLine(worker, supplied);
       const supply = new WarmSupply({ ...supplied, workers: first, makeLine });
-      const backend = new ConcurrentBackend({ ...common, address: `concurrent:${name}`, workers: maxWorkers }, supply);
+      const backend = new ConcurrentBackend({ ...common, address: `concurrent:${name}` }, supply);
       this.#supply = supply;
       this.#backend = backend;
       this.reserve = reserveWorkers === 0 ? undefined : new ConcurrentReserve(backend, reserveWorkers);

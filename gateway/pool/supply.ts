@@ -7,6 +7,8 @@ import type { Worker } from './worker.ts';
 export interface Supply<L extends WorkerLine> {
   /** Workers can be had. */
   readonly up: boolean;
+  /** That there may be now; without an end where nobody has said. */
+  readonly workers: number;
   /** Workers that are there or on their way; without an end where they are connected as they are needed. */
   readonly capacity: number;
   /** How many stand idle. */

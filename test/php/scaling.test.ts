@@ -35,7 +35,10 @@ test.each(ENGINES)('%s: load goes from nothing to its peak and back, five times,
       sent += 1;
       expect(await gateway.invoke('work', sent)).toBeTypeOf('number');
       const { backends, workers } = statusOf(gateway);
-      for (const { taken, idleConnections } of backends) expect(taken + idleConnections).toBeLessThanOrEqual(workers);
+      for (const { taken, idleConnections, workers: same } of backends) {
+        expect(same).toBe(workers);
+        expect(taken + idleConnections).toBeLessThanOrEqual(workers);
+      }
     }
   };
   for (let round = 0; round < 5; round += 1) {
