@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { wholeFile } from '../support/lifetime.ts';
 import { startWorker } from '../support/resident-process.ts';
-import type { NestedCall } from '../support/resident-worker.ts';
 import { until } from '../support/until.ts';
+import { answers } from './answers.ts';
 
 const file = wholeFile();
 const told = (body: string): string =>
@@ -47,15 +47,7 @@ const { worker } = await startWorker({
   concurrent: { callMemoryBytes: 262_144 },
 });
 
-/** As the gateway answers. */
-const answer = (call: NestedCall, body: unknown, status = 200, headers: Record<string, string> = {}): void => {
-  const type = status < 400 ? 'application/json' : 'application/problem+json';
-  const head = { 'content-type': type, 'fpm-gateway-protocol': '1', 'trace-id': 'abc', ...headers };
-  const bytes = Buffer.from(`${JSON.stringify({ status, headers: head })}\n${JSON.stringify(body)}`);
-  const front = Buffer.alloc(5, 1);
-  front.writeUInt32BE(call.number);
-  worker.record(14, call.id, Buffer.concat([front, bytes]));
-};
+const answer = answers(worker);
 
 const BUSY = { code: 'queue-full', detail: 'no place', executed: 'no', retryable: true };
 

@@ -38,7 +38,7 @@ export const startPeer = async (lifetime: Lifetime, tls?: { cert: string; key: s
       if (end === -1) return;
       const path = text.split(' ')[1] ?? '';
       const known = ANSWERS[path];
-      if (path === '/never') return;
+      if (path === '/never' || path === '/functions/never') return;
       if (path === '/slow') setTimeout(() => socket.end(answer('slow')), 200);
       else if (known === undefined) socket.end(answer(text));
       else socket.end(known);

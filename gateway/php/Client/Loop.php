@@ -112,6 +112,10 @@ final class Loop
 
     private function look(float $waitMs): void
     {
+        if ($this->nested === null && $this->owner !== null) {
+            // Answers to calls of the same handler, which this loop has not made, would end this wait at once, again and again.
+            Nested::receive();
+        }
         try {
             $ready = Readiness::of($this->busy, $waitMs);
         } catch (Broken $cannotWait) {

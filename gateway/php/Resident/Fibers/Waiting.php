@@ -78,6 +78,9 @@ final class Waiting implements Scheduler
             return Readiness::select($read, $write, $waitMs);
         }
         if ($task->answers !== []) {
+            // Who asks again without taking them would never hear that its time is over.
+            $this->assertGoesOn($task);
+
             return [[], []];
         }
         if ($read !== [] || $write !== []) {
