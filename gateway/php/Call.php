@@ -17,6 +17,7 @@ use FpmGateway\Pooling\Loan;
 use FpmGateway\Pooling\Pool;
 use FpmGateway\Pooling\Sockets;
 use FpmGateway\Pooling\StillHeld;
+use FpmGateway\Resident\Fibers\Task;
 
 /** One invocation of a function, as its handler sees it. */
 final class Call
@@ -135,6 +136,8 @@ final class Call
      */
     public function client(): Client
     {
+        $this->assertOwn();
+
         return $this->client ??= Client::within(
             Surroundings::ofCall($this->id, $this->function, $this->outer, $this->traceparent, $this->remainingMs()),
         );
@@ -240,6 +243,7 @@ final class Call
             throw new \InvalidArgumentException("sleep() takes 0 to 86,400,000 ms, and this is $ms.");
         }
         if ($this->fakeFetch === null) {
+            $this->assertOwn();
             Wait::sleep((float) $ms);
         }
     }
@@ -339,6 +343,7 @@ final class Call
      */
     public function pool(string $name, callable $make, int $max = 8, int $idleMs = 60_000, ?callable $isGood = null): mixed
     {
+        $this->assertOwn();
         if (!isset($this->loans[$name])) {
             if ($this->loans === []) {
                 $this->atEnd(Wait::$scheduler?->owner() === null ? $this->giveBackOrTell(...) : $this->giveBack(...));
@@ -491,8 +496,21 @@ final class Call
         }
     }
 
+    /**
+     * One that is kept in a static is the call of before, or another that waits: answers, connections and time limits would
+     * be mixed up. Where no call runs nothing can be.
+     */
+    private function assertOwn(): void
+    {
+        $task = Wait::$scheduler?->owner();
+        if ($task instanceof Task && $task->call !== $this && $this->fakeFetch === null) {
+            throw new \LogicException('This $call is not of the call that uses it: it is of another one, or of one that has ended. In a worker that runs many calls at once each uses its own.');
+        }
+    }
+
     private function deadline(?int $timeoutMs): Deadline
     {
+        $this->assertOwn();
         $deadline = Deadline::in($this->remainingMs());
         if ($timeoutMs !== null) {
             Options::assertWithin('timeoutMs', $timeoutMs, 1, 86_400_000);

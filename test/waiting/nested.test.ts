@@ -39,6 +39,9 @@ const { worker } = await startWorker({
     ),
     shared: `final class Shared { public static ?Call $call = null; }
       ${handler('Shared::$call ??= $call; try { return Shared::$call->invoke("inner"); } catch (LogicException $e) { return $e->getMessage(); } finally { if ($input["ms"]) { $call->sleep($input["ms"]); } }')}`,
+    lends: `final class Lent { public static ?FpmGateway\\Client\\Client $client = null; }
+      ${handler('Lent::$client = $call->client(); Lent::$client->invoke("inner"); $call->sleep(30_000);')}`,
+    borrows: handler('try { Lent::$client->invoke("inner"); } catch (LogicException $e) { return $e->getMessage(); }'),
     // Answers to calls that nobody has asked for are there while it waits for something else.
     beside: handler(`[$a, $b] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0); $call->send("inner");
       try { $call->read($a, 1, 100); } catch (FpmGateway\\StreamFailed $late) { return $late->isLate; }`),
@@ -194,10 +197,17 @@ test('a client of the environment would be of no call', async () => {
 });
 
 test('a call cannot use another’s client', async () => {
+  const lends = worker.sendCall('lends', {});
+  answer(await worker.nested(), 'mine');
+  expect((await worker.call('borrows')).output).toMatch(/^This client is not of the call that uses it/);
+  worker.abort(lends);
+});
+
+test('a call cannot use another’s $call', async () => {
   const first = worker.sendCall('shared', { ms: 100 });
   answer(await worker.nested(), 'mine');
   await until('the first waits', () => worker.begun().includes(first));
   const second = await worker.call('shared', { ms: 0 });
-  expect(second.output).toMatch(/^This client is not of the call that uses it/);
+  expect(second.output).toMatch(/^This \$call is not of the call that uses it/);
   expect((await worker.answer(first)).output).toBe('mine');
 });
