@@ -12,8 +12,8 @@ import { assertSocketPath } from './internal-sockets.ts';
 import { isAttached } from './pool.ts';
 import { poolUser } from './pool-user.ts';
 
-/** As `MAX` in Cache/Links.php; a worker and the one that replaces it. */
-const LINKS_OF_WORKER = 32;
+/** As in Cache/Links.php, `ASKS` and `LEASES`; a worker and the one that replaces it. */
+const LINKS_OF_WORKER = 16 + 240;
 
 export interface CacheStatus extends CacheFigures {
   /** Of this release's workers. */
@@ -72,7 +72,7 @@ export class PoolCaches {
       const cache = caches.hold(pool, own.cache);
       const kept: PoolCache = { cache, listener: undefined };
       this.#pools.set(pool, kept);
-      // Workers in reserve, those of both engines, and those that are ending have one each; those of many calls up to 32.
+      // Workers in reserve, those of both engines, and those that are ending have one each; those of many calls up to 256.
       const connectionsMax =
         4 * (own.maxWorkers + own.resident.maxWorkers) +
         2 * LINKS_OF_WORKER * own.resident.concurrentWorkers +

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace FpmGateway\Cache;
 
 use FpmGateway\Client\Deadline;
+use FpmGateway\Pooling\Place;
 use FpmGateway\Pooling\Places;
 use FpmGateway\Wait;
 
@@ -16,7 +17,15 @@ use FpmGateway\Wait;
  */
 final class Links implements Way
 {
-    private const MAX = 32;
+    /** At once: each takes some 50 µs. */
+    private const ASKS = 16;
+    /**
+     * Calls that make a value, or wait for one that another worker makes. They may wait for calls of this worker that
+     * use the cache themselves, so that they never take the places of those, and none waits for a place here.
+     */
+    private const LEASES = 240;
+    /** Descriptors are scarce: see Sockets. */
+    private const IDLE = 32;
     private const GONE_NS = 1_000_000_000;
     private const LINE = 'all connections of this worker to the cache are in use by other calls.';
 
@@ -24,7 +33,8 @@ final class Links implements Way
 
     /** @var list<Link> */
     private array $idle = [];
-    private readonly Places $places;
+    private readonly Places $asks;
+    private readonly Places $leases;
     /** @var \WeakMap<object, Held> by call */
     private \WeakMap $held;
     /** @var array<string, Making> by key, with a letter in front, or PHP makes integers of them */
@@ -35,7 +45,8 @@ final class Links implements Way
 
     private function __construct(private readonly string $target)
     {
-        $this->places = new Places(self::MAX);
+        $this->asks = new Places(self::ASKS);
+        $this->leases = new Places(self::LEASES);
         $this->held = new \WeakMap();
         $this->watched = new \WeakMap();
     }
@@ -88,7 +99,7 @@ final class Links implements Way
         $this->makings[$key] ??= new Making($caller);
         $status = '';
         try {
-            $answer = $this->over($do, 1);
+            $answer = $this->mayLease($caller) ? $this->over($do, 1) : $this->unleased($key);
             $status = $answer[self::STATUS_AT];
 
             return $answer;
@@ -100,6 +111,30 @@ final class Links implements Way
                 $this->give($caller);
             }
         }
+    }
+
+    /** It makes values already, or has a place for that from now on. */
+    private function mayLease(object $caller): bool
+    {
+        if (isset($this->held[$caller])) {
+            return true;
+        }
+        $this->assertThere();
+        $place = $this->leases->now();
+        if ($place !== null) {
+            $this->hold($caller, $place);
+        }
+
+        return $place !== null;
+    }
+
+    /** Too many make values already: this one is made, and not stored, unless it is there. */
+    private function unleased(string $key): string
+    {
+        $key = substr($key, 1);
+        $answer = $this->over(static fn (Link $link): string => $link->ask(self::GET, \strlen($key), $key, true));
+
+        return $answer[self::STATUS_AT] === self::OK ? $answer : str_repeat("\0", self::STATUS_AT) . self::BUSY;
     }
 
     /** @param \Closure(Link): string $do */
@@ -159,22 +194,28 @@ final class Links implements Way
                 $held->link->close();
                 unset($this->held[$caller]);
             } elseif ($held->leases === 0) {
-                unset($this->held[$caller]);
-                $this->idle[] = $held->link;
+                $this->letGo($caller, $held);
             }
         }
     }
 
     private function take(object $caller): Held
     {
+        $this->assertThere();
+
+        return $this->hold($caller, $this->asks->take(Deadline::never(), self::LINE) ?? throw new Unavailable(ucfirst(self::LINE)));
+    }
+
+    private function hold(object $caller, Place $place): Held
+    {
+        return $this->held[$caller] = new Held(array_pop($this->idle) ?? new Link($this->target, true), $place);
+    }
+
+    private function assertThere(): void
+    {
         if (hrtime(true) < $this->goneUntilNs) {
             throw new Unavailable("The cache at $this->target could not be reached a moment ago.");
         }
-        $place = $this->places->take(Deadline::never(), self::LINE) ?? throw new Unavailable(ucfirst(self::LINE));
-        $held = new Held(array_pop($this->idle) ?? new Link($this->target, true), $place);
-        $this->held[$caller] = $held;
-
-        return $held;
     }
 
     /** It makes one value less. */
@@ -182,8 +223,17 @@ final class Links implements Way
     {
         $held = $this->held[$caller] ?? null;
         if ($held !== null && --$held->leases === 0) {
-            unset($this->held[$caller]);
+            $this->letGo($caller, $held);
+        }
+    }
+
+    private function letGo(object $caller, Held $held): void
+    {
+        unset($this->held[$caller]);
+        if (\count($this->idle) < self::IDLE) {
             $this->idle[] = $held->link;
+        } else {
+            $held->link->close();
         }
     }
 

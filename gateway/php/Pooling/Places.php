@@ -51,6 +51,12 @@ final class Places
         return $place;
     }
 
+    /** One that is free; null: none is. */
+    public function now(): ?Place
+    {
+        return $this->taken < $this->max && $this->line->isEmpty() ? $this->ask() : null;
+    }
+
     /**
      * Waits in line.
      *
