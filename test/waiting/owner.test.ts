@@ -31,6 +31,9 @@ const { worker } = await startWorker({
     ),
     mixes: handler(`$own = $call->send("inner"); $other = null;
       try { $other = Keeps::$call->send("inner"); } catch (LogicException) {} $other?->wait(); return $own->wait();`),
+    sends: `final class Sent { public static ?FpmGateway\\Client\\Pending $pending = null; }
+      ${handler('Sent::$pending = $call->send("inner"); return Sent::$pending->wait();')}`,
+    cancels: handler('try { Sent::$pending->cancel(); } catch (LogicException $e) { return $e->getMessage(); }'),
     fake: handler('return Call::fake(answers: ["inner" => "canned"])->invoke("inner");'),
   },
   env: { FPMG_GATEWAY: 'unix:/nowhere.sock' },
@@ -56,6 +59,15 @@ test('answers stay with the call that asked, whatever it tries with an old one',
   const id = worker.sendCall('mixes', {});
   answers(worker)(await worker.nested(), 'own');
   expect((await worker.answer(id)).output).toBe('own');
+});
+
+test('what one call has sent no other can cancel', async () => {
+  const sends = worker.sendCall('sends', {});
+  const inner = await worker.nested();
+  expect((await worker.call('cancels')).output).toMatch(/^This client is not of the call that uses it/);
+  answers(worker)(inner, 'waited for');
+  expect((await worker.answer(sends)).output).toBe('waited for');
+  expect(worker.cancelled()).not.toContain(inner.number);
 });
 
 test('a fake is of whoever uses it', async () => {

@@ -463,7 +463,7 @@ final class Loop
     }
 
     /** Two calls that wait for one client would take each other's answers away. */
-    private function assertOwn(): void
+    public function assertOwn(): void
     {
         if (self::isAmongMany() && Wait::$scheduler?->owner() !== $this->owner?->get()) {
             throw new \LogicException('This client is not of the call that uses it. In a worker that runs many calls at once each has its own: use $call->client(), or Client::connect() in the handler.');

@@ -79,9 +79,14 @@ final class Pending
         return $this;
     }
 
-    /** Nobody wants it any more: it fails with `cancelled`. The gateway drops it if it has not begun. */
+    /**
+     * Nobody wants it any more: it fails with `cancelled`. The gateway drops it if it has not begun.
+     *
+     * @throws \LogicException in another call than the one that sent it: that would wait in vain
+     */
     public function cancel(): void
     {
+        $this->loop?->assertOwn();
         $transfer = $this->transfer;
         if ($this->result === null && $transfer !== null) {
             $transfer->fail($transfer->failure('cancelled', 'The caller cancelled it.'));
