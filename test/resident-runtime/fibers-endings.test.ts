@@ -25,7 +25,7 @@ const HANDLERS = {
     `if (pcntl_fork() === 0) { ${wait(1)} file_put_contents("child", ""); } ${wait(20)} return getmypid();`,
   ),
   destructor: handler(
-    `$o = new class { public string $said = ""; public function __destruct() { try { ${wait(5)} } catch (FiberError $e) { error_log("refused"); } error_log("gone"); } }; unset($o); ${wait(5)} return 1;`,
+    `$o = new class { public string $said = ""; public function __destruct() { try { ${wait(5)} } catch (LogicException $e) { error_log("refused"); } error_log("gone"); } }; unset($o); ${wait(5)} return 1;`,
   ),
   forksStream: `return static function () { yield "a"; if (pcntl_fork() === 0) { while (true) { yield str_repeat("child", 100_000); } } ${wait(20)} yield "b"; };`,
   failing: handler('throw new Failure("none", ["a" => 1]);'),

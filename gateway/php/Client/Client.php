@@ -377,18 +377,30 @@ final class Client
         return $timeoutMs;
     }
 
-    /** Calls that are fired wait for nobody, so that their connections have a limit of their own. */
+    /**
+     * Calls that are fired wait for nobody, so that their connections have a limit of their own. Over the worker's own
+     * connection fewer need no look at what comes: that would suspend the call, which a destructor cannot.
+     */
     private function makeRoomToFire(): void
     {
-        $this->loop?->turn(0.0);
-        $this->fired = array_values(array_filter($this->fired, static fn (CallTransfer $transfer): bool => !$transfer->isOver()));
         $most = $this->options?->concurrency ?? 0;
+        $this->loop?->glance();
+        $this->forgetFired();
+        if (count($this->fired) >= $most || $this->loop?->isNested() === false) {
+            $this->loop?->turn(0.0);
+            $this->forgetFired();
+        }
         while (count($this->fired) >= $most) {
             $oldest = array_shift($this->fired);
             if ($oldest !== null) {
                 $this->loop?->drop($oldest);
             }
         }
+    }
+
+    private function forgetFired(): void
+    {
+        $this->fired = array_values(array_filter($this->fired, static fn (CallTransfer $transfer): bool => !$transfer->isOver()));
     }
 
     private function pretend(string $function, mixed $input): Pending

@@ -110,6 +110,19 @@ final class Loop
         }
     }
 
+    /** Takes what has come already. It suspends nobody. */
+    public function glance(): void
+    {
+        $this->leaveToParent();
+        $this->assertOwn();
+        $this->receive();
+    }
+
+    public function isNested(): bool
+    {
+        return $this->nested !== null;
+    }
+
     private function look(float $waitMs): void
     {
         if ($this->nested === null && $this->owner !== null) {

@@ -35,7 +35,7 @@ final class Readiness
         }
         // Callers in other applications have this folder only; who has no such class has no scheduler.
         [$readable, $writable] = class_exists(Wait::class, false) && Wait::$scheduler !== null
-            ? Wait::$scheduler->select($read, $write, max(0.0, min($waitMs, self::LONGEST_WAIT_MS)))
+            ? Wait::ready(Wait::$scheduler, $read, $write, max(0.0, min($waitMs, self::LONGEST_WAIT_MS)))
             : self::select($read, $write, $waitMs);
         if ($readable === [] && $writable === []) {
             return [];

@@ -76,7 +76,7 @@ final class Places
                 if ($leftMs <= 0 || Wait::$scheduler === null) {
                     return null;
                 }
-                Wait::$scheduler->sleep($this->sweep === null ? $leftMs : min($leftMs, self::LOOK_MS));
+                Wait::sleep($this->sweep === null ? $leftMs : min($leftMs, self::LOOK_MS));
                 $this->sweep();
             }
         } catch (DeadlineExceeded $late) {
