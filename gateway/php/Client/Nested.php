@@ -88,11 +88,6 @@ final class Nested
         return array_values($this->calls);
     }
 
-    public function has(Transfer $transfer): bool
-    {
-        return in_array($transfer, $this->calls, true);
-    }
-
     /** Nobody wants its answer any more: the gateway hears of it. */
     public function drop(Transfer $transfer): void
     {
