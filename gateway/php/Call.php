@@ -26,13 +26,14 @@ final class Call
     private const MAX_MESSAGE_BYTES = 8192;
     private const MAX_CONTEXT_BYTES = 4096;
     private const FETCH_MAX_BYTES = 8_388_608;
+    /** For a failure to be the caller's before its own time is over. */
+    private const LAST_WORD_MS = 100.0;
     private const LEVELS = ['debug', 'info', 'warn', 'error'];
 
     private static int $begun = 0;
     private static int $running = 0;
     /** @var \WeakMap<object, int>|null of calls that run at once */
     private static ?\WeakMap $numbers = null;
-
 
     /** @var list<array{level: string, message: string, context: array<mixed>, atMs: float}> */
     private array $logs = [];
@@ -348,7 +349,7 @@ final class Call
             if ($this->loans === []) {
                 $this->atEnd(Wait::$scheduler?->owner() === null ? $this->giveBackOrTell(...) : $this->giveBack(...));
             }
-            $loan = Pool::of($name, $this->fakeFetch !== null)->lend($make, $max, $idleMs, $isGood, $this->deadline(null));
+            $loan = Pool::of($name, $this->fakeFetch !== null)->lend($make, $max, $idleMs, $isGood, $this->deadlineInLine());
             $this->loans[$name] = $loan;
             if (is_resource($loan->connection())) {
                 // One of `connect()` is the pool's from now on.
@@ -518,6 +519,17 @@ final class Call
         }
 
         return $deadline;
+    }
+
+    /**
+     * Of a nested call a little less: its caller may hold what it waits for, and has no time left to hear why, where both
+     * are over at the same moment.
+     */
+    private function deadlineInLine(): Deadline
+    {
+        $leftMs = $this->remainingMs();
+
+        return Deadline::in($this->outer === '' ? $leftMs : $leftMs - min(self::LAST_WORD_MS, $leftMs / 4));
     }
 
     /** Entries not kept because the call had written 100 already. */

@@ -77,9 +77,12 @@ const { worker } = await startWorker({
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 let late = 0;
 /** A call with so much time. */
-const within = (to: StartedWorker, budgetMs: number, name: string): number => {
+const within = (to: StartedWorker, budgetMs: number, name: string, outer = ''): number => {
   const attemptId = `01900000-0000-7000-9000-${String(++late).padStart(12, '0')}.1`;
-  return to.send([['FPMG_CALL', `${name} ${attemptId} ${budgetMs} ${TRACEPARENT}`]], Buffer.from('{}'));
+  return to.send(
+    [['FPMG_CALL', `${name} ${attemptId} ${budgetMs} ${TRACEPARENT}${outer === '' ? '' : ` ${outer}`}`]],
+    Buffer.from('{}'),
+  );
 };
 
 test('forty calls share four connections, and each gets the answers to its own questions', async () => {
@@ -114,6 +117,21 @@ test('a call whose time is over gives its connection back, and those in line are
   expect(told).toContain('while it waited in line: all 1 connections of the pool held are in use by other calls');
   expect((await worker.raw(holder)).stdout.toString()).toContain('"outcome":"deadline"');
   expect((await worker.answer(next)).output).toBe('mine');
+});
+
+test('a nested call that waits in line says so while its caller can still hear it', async () => {
+  const holder = worker.sendCall('holds', {});
+  await until('it has begun', () => worker.begun().includes(holder));
+  const { meta } = await worker.answer(within(worker, 400, 'takes', 'holds'));
+  expect(meta).toMatchObject({
+    outcome: 'exception',
+    exception: {
+      class: 'FpmGateway\\StreamFailed',
+      message: expect.stringContaining('waited in line: all 1 connections of the pool held are in use by other calls'),
+    },
+  });
+  worker.abort(holder);
+  await worker.raw(holder);
 });
 
 test('a call that nobody wants any more gives its connection back', async () => {
