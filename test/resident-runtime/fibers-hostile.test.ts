@@ -62,6 +62,52 @@ test('a memory limit that many calls would exceed refuses some, and loses none',
   expect((await worker.call('holds')).output).toBe(1_000_000);
 });
 
+test('inputs that are large only when decoded are refused beside others where they would exceed the memory limit', async () => {
+  const { worker } = await startWorker({
+    handlers: { holds: handler('FpmGateway\\Wait::sleep(100); return count($input["rows"]);') },
+    ini: ['memory_limit=48M'],
+    concurrent,
+  });
+  // 200 kB, of which PHP makes 12 MB: four calls exceed the limit.
+  const input = { rows: Array.from({ length: 50_000 }, () => [1]) };
+  const ids = Array.from({ length: 8 }, () => worker.sendCall('holds', input));
+  const answers = await Promise.all(ids.map((id) => worker.raw(id)));
+  const refused = ids.filter((_, at) => answers[at]?.protocolStatus === 2);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(ids.length - refused.length).toBeGreaterThan(1);
+  for (const id of ids.filter((one) => !refused.includes(one))) expect((await worker.answer(id)).output).toBe(50_000);
+});
+
+test('a text is not taken for what it is not: of the same length many are begun', async () => {
+  const { worker } = await startWorker({
+    handlers: { holds: handler('FpmGateway\\Wait::sleep(100); return strlen($input["text"]);') },
+    ini: ['memory_limit=32M'],
+    concurrent,
+  });
+  const text = 'A text, as long as others. '.repeat(2_200);
+  const ids = Array.from({ length: 30 }, () => worker.sendCall('holds', { text }));
+  for (const id of ids) expect((await worker.answer(id)).output).toBe(text.length);
+});
+
+test('what a call of a function took until its first wait is asked for before the next of it, not of others', async () => {
+  const { worker } = await startWorker({
+    handlers: {
+      takes: handler(
+        '$held = str_repeat("x", 5_000_000); FpmGateway\\Wait::sleep($input["ms"]); return strlen($held);',
+      ),
+      short: SHORT,
+    },
+    ini: ['memory_limit=32M'],
+    concurrent,
+  });
+  const ids = Array.from({ length: 20 }, () => worker.sendCall('takes', { ms: 20_000 }));
+  await until('some are refused', () => ids.some((id) => worker.isAnswered(id)));
+  expect((await worker.call('short', { n: 1 })).output).toBe(1);
+  const begun = worker.begun().filter((id) => ids.includes(id));
+  expect(begun.length).toBeGreaterThan(3);
+  for (const id of ids.filter((one) => !begun.includes(one))) expect((await worker.raw(id)).protocolStatus).toBe(2);
+});
+
 test('files of calls that are cut are removed with their worker', async () => {
   const { resident, worker } = await startWorker({ handlers: { wait: WAIT }, concurrent });
   const files = [{ path: ['file'], name: 'a.txt', mediaType: 'text/plain', size: 5 }];

@@ -51,7 +51,7 @@ final class Calls
         if (!isset($parts[3])) {
             throw new Malformed('an FPMG_CALL that does not say function, attempt, budget and traceparent');
         }
-        $fiber = $this->fiber();
+        $fiber = $this->fiber($parts[0], $request->input);
         if ($fiber === null) {
             $request->uploads?->remove();
             $this->output->write(Requests::neverBegan($request->id));
@@ -103,13 +103,13 @@ final class Calls
     }
 
     /** Null where there is no memory for a call beside the others. One alone is begun in any case. */
-    private function fiber(): ?\Fiber
+    private function fiber(string $function, string $input): ?\Fiber
     {
         $isAlone = $this->waiting->live->count() === 0;
-        if (!$this->memory->hasRoom()) {
+        if (!$this->memory->hasRoom($function, $input)) {
             $this->runners->drop();
             $this->memory->collect();
-            if (!$isAlone && !$this->memory->hasRoom()) {
+            if (!$isAlone && !$this->memory->hasRoom($function, $input)) {
                 return null;
             }
         }

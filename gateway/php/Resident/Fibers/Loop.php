@@ -36,6 +36,7 @@ final class Loop
         private readonly Requests $requests,
         private readonly Waiting $waiting,
         private readonly Calls $calls,
+        private readonly Memory $memory,
         private readonly Slices $slices,
         private readonly Answers $answers,
         private readonly Output $output,
@@ -101,13 +102,24 @@ final class Loop
             return $this->prime($request, $parts[1] ?? '');
         }
         $task = $this->calls->begin($request);
+        if ($task === null) {
+            return true;
+        }
+        $this->slices->run($task);
+        $this->memory->began($task->function);
 
-        return $task === null || $this->goOn($task);
+        return $this->ran($task);
     }
 
     private function goOn(Task $task): bool
     {
         $this->slices->run($task);
+
+        return $this->ran($task);
+    }
+
+    private function ran(Task $task): bool
+    {
         if (!$task->ended) {
             return !$this->output->isMuch() || $this->output->flush();
         }

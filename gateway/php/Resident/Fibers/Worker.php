@@ -80,7 +80,7 @@ final class Worker
         $this->slices = new Slices($this->waiting, $this->surroundings, $this->output, $this->behind, $this->pid);
         $this->answers = new Answers($this->behind, $this->surroundings, $this->waiting->live, $this->pid);
         $priming = new Priming($application, $bornNs);
-        $this->loop = new Loop($connection, $this->requests, $this->waiting, $calls, $this->slices, $this->answers, $this->output, $priming, $this->loaded(...));
+        $this->loop = new Loop($connection, $this->requests, $this->waiting, $calls, $memory, $this->slices, $this->answers, $this->output, $priming, $this->loaded(...));
     }
 
     private function loaded(?Signals $signals): void
