@@ -223,3 +223,33 @@ test('a worker whose gateway leaves ends at once, whatever waits in it', async (
   worker.socket.destroy();
   expect(await resident.exit(worker.pid)).toMatchObject({ status: 0 });
 });
+
+test.each([
+  ['ob_end_clean', '0', 'ob_start(); echo "inner"; ob_end_flush(); ob_end_clean();'],
+  ['ob_get_flush', '0', 'echo "x"; ob_get_flush();'],
+  ['a full one, by echo', '4', 'echo "x"; echo "xyz"; ob_end_clean();'],
+])('a wait in the callback of an output buffer is refused, and costs nobody else: %s', async (_by, chunk, body) => {
+  const start = `ob_start(function (string $b) { ${wait(5)} return $b; }, ${chunk});`;
+  const { worker } = await startWorker({
+    handlers: { ...HANDLERS, callback: handler(`${start} ${body} return 1;`) },
+    concurrent: { callMemoryBytes: 262_144 },
+  });
+  const beside = worker.sendCall('holds', { bytes: 1 });
+  expect((await worker.call('callback')).meta).toMatchObject({
+    outcome: 'exception',
+    exception: { class: 'LogicException', message: expect.stringContaining('callback of an output buffer') },
+  });
+  expect((await worker.answer(beside)).output).toBe(1);
+});
+
+test('a buffer with a callback that is open while its call waits is no callback that runs', async () => {
+  const { worker } = await startWorker({
+    handlers: {
+      page: handler(
+        `ob_start(fn (string $b) => strtoupper($b)); ob_start(null, 4); echo "abc"; ${wait(1)} echo "defg"; ${wait(1)} ob_end_flush(); return ob_get_clean();`,
+      ),
+    },
+    concurrent: { callMemoryBytes: 262_144 },
+  });
+  expect((await worker.call('page')).output).toBe('abcdefg');
+});

@@ -15,6 +15,8 @@ final class Buffers
     /** More are a call that opens them without end. */
     private const MAX = 256;
     private const PLAIN = 'default output handler';
+    /** What has callbacks run. */
+    private const RUN = ['ob_clean', 'ob_flush', 'ob_end_clean', 'ob_end_flush', 'ob_get_clean', 'ob_get_flush'];
 
     /** @var list<array{string, int, int}> from the lowest on: what is in it, its chunk size, what may be done with it */
     private array $kept = [];
@@ -42,6 +44,27 @@ final class Buffers
         $self->kept = array_reverse($self->kept);
 
         return $self;
+    }
+
+    /**
+     * Whether the callback of one runs. PHP runs one at a time: meanwhile no other call could open a buffer, and to set
+     * this one aside frees what PHP still uses, which ended the process by SIGSEGV.
+     */
+    public static function areInCallback(): bool
+    {
+        foreach (ob_get_status(true) as $status) {
+            // A full one is emptied behind its callback.
+            if ($status['chunk_size'] > 0 && $status['buffer_used'] >= $status['chunk_size']) {
+                return true;
+            }
+        }
+        foreach (debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS) as $frame) {
+            if (!isset($frame['class']) && in_array($frame['function'], self::RUN, true)) {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /** When it goes on. */

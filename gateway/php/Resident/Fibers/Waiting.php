@@ -6,6 +6,7 @@ namespace FpmGateway\Resident\Fibers;
 
 use FpmGateway\Cancelled;
 use FpmGateway\Client\Readiness;
+use FpmGateway\Resident\Printed;
 use FpmGateway\Scheduler;
 
 use function ceil;
@@ -182,6 +183,9 @@ final class Waiting implements Scheduler
     private function suspend(Task $task, int $for, float $waitMs, array $read = [], array $write = []): void
     {
         $this->assertGoesOn($task);
+        if (Printed::isHeld() && Buffers::areInCallback()) {
+            throw new \LogicException('A call of a concurrent worker cannot wait in the callback of an output buffer, for PHP runs one at a time: wait before it, or behind it.');
+        }
         if ($read !== [] || $write !== []) {
             $this->streams->watch($task, $read, $write);
         }
