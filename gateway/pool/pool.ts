@@ -214,7 +214,7 @@ export class Pool {
   /** Why it did not wake, or workers that are missing did not start. Undefined: nothing is known. */
   get failure(): string | undefined {
     const failure = this.#managed?.part?.failure;
-    return failure === undefined ? this.#managed?.lastFailure?.detail : operatorDetail(failure);
+    return failure === undefined ? this.#managed?.lastFailure : operatorDetail(failure);
   }
 
   get status(): PoolStatus {

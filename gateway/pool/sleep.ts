@@ -38,13 +38,6 @@ type State<P> =
 
 export type SleepState = State<unknown>['kind'];
 
-/** Why it did not wake, the last time somebody wanted it. */
-export interface WakeFailure {
-  readonly at: string;
-  /** For operators. */
-  readonly detail: string;
-}
-
 export interface SleeperOptions<P> {
   /** As operators know it. */
   readonly pool: string;
@@ -81,7 +74,7 @@ export class Sleeper<P extends SleeperPart> {
   readonly #alive = new Set<P>();
   #hasSettled = false;
   #failures = 0;
-  #lastFailure: WakeFailure | undefined;
+  #lastFailure: string | undefined;
   /** Calls that wait for it, and the function of the last of them. */
   #waiting = 0;
   #calledBy = '';
@@ -111,8 +104,8 @@ export class Sleeper<P extends SleeperPart> {
     return this.#coldStartMs;
   }
 
-  /** Undefined: it woke. */
-  get lastFailure(): WakeFailure | undefined {
+  /** Why it did not wake when it was wanted last, for operators; undefined: it did. */
+  get lastFailure(): string | undefined {
     return this.#lastFailure;
   }
 
@@ -253,7 +246,7 @@ export class Sleeper<P extends SleeperPart> {
     const backoffMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures);
     this.#failures += 1;
     const detail = operatorDetail(error);
-    this.#lastFailure = { at: new Date().toISOString(), detail };
+    this.#lastFailure = detail;
     this.#steps.addQuietly(0, 0, `did not wake: ${detail.replaceAll(/\s+/g, ' ').slice(0, REASON_MAX_CHARS)}`);
     log.error({ pool, err: error, backoffMs }, 'a sleeping pool did not wake');
     // What goes wrong once may be gone: those who wait lose a moment by another try, and their calls without.
@@ -271,7 +264,7 @@ export class Sleeper<P extends SleeperPart> {
   /** Those who wait could only be told the same later. */
   #refuse(untilMs: number): void {
     const { name, onFailed } = this.#options;
-    const detail = this.#lastFailure?.detail ?? '';
+    const detail = this.#lastFailure ?? '';
     const retryAfterMs = Math.max(1, Math.ceil(untilMs - performance.now()));
     onFailed(() => didNotWake(name, detail, retryAfterMs));
   }

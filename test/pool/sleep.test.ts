@@ -117,7 +117,7 @@ describe('one that does not wake', () => {
     part(1).started.reject(new Error('it was killed'));
     await is('backing off');
     expect(part(1).destroyed).toHaveBeenCalled();
-    expect(sleeper.lastFailure?.detail).toBe('it was killed');
+    expect(sleeper.lastFailure).toBe('it was killed');
     expect(sleeper.lack(3, 'echo', 3)).toBe(false);
     await until('the other try', () => parts.length === 3);
     part(2).wake();
@@ -147,7 +147,7 @@ describe('one that does not wake', () => {
       },
     ]);
     expect(part(2).destroyed).toHaveBeenCalled();
-    expect(sleeper.lastFailure?.detail).toBe('php-fpm ended with status 78');
+    expect(sleeper.lastFailure).toBe('php-fpm ended with status 78');
     expect(sleeper.steps.at(-1)).toMatchObject({ to: 0, reason: 'did not wake: php-fpm ended with status 78' });
   });
 
