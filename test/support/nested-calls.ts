@@ -53,7 +53,7 @@ class Workers implements Pick<Pool, Asked> {
   }
 
   get status(): Pool['status'] {
-    return { workers: this.#plan.workers, reserve: undefined } as Pool['status'];
+    return { backends: [{ taken: this.#taken }], reserve: undefined } as unknown as Pool['status'];
   }
 
   lacks({ workload, awaited }: Placed): Lacks {
