@@ -12,7 +12,7 @@ const PID = 'return getmypid();';
 
 const start = async (pm: 'dynamic' | 'ondemand', workers: number) =>
   await startGateway(
-    { pools: { default: { pm, workers, idleMs: 1000 } } },
+    { pools: { default: { pm, workers, idleMs: 1000, sleepAfterMs: 5000 } } },
     { project: functionsProject({ pid: PID, wait: WAIT }) },
   );
 
@@ -27,12 +27,14 @@ const allAtOnce = async (gateway: Gateway, count: number): Promise<number[]> => 
   return pids;
 };
 
-test('ondemand: workers come with calls and go when nobody calls', async () => {
+test('ondemand: workers come with calls and go when nobody calls, the last with the pool, which sleeps', async () => {
   const gateway = await start('ondemand', 3);
   const pids = await allAtOnce(gateway, 3);
   expect(new Set(pids).size).toBe(3);
-  await until('unused connections are closed', () => backendOf(gateway).idleConnections === 0);
-  await until('idle workers are gone', () => workersOf(masterOf(gateway)).length === 0);
+  const master = masterOf(gateway);
+  await until('unused connections are closed', () => backendOf(gateway).idleConnections === 1);
+  await until('idle workers are gone', () => workersOf(master).length === 1);
+  await until('it sleeps', () => gateway.pools()[0]?.state === 'asleep' && workersOf(master).length === 0);
   expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
 });
 
