@@ -2,6 +2,7 @@
  * One concurrent worker and its calls, which run beside each other and end in any order. What is late is told so, and
  * ends at its next wait; a worker that does not come back to its loop is blocked, and is ended with all of them.
  */
+import { DueTimer } from './due-timer.ts';
 import type { LineCall, LineOptions, Place, WorkerLine } from './line.ts';
 import { stopWorker, type Worker } from './worker.ts';
 
@@ -29,8 +30,7 @@ export class ConcurrentLine implements WorkerLine {
   #retired = false;
   /** It has refused a call for want of memory, and none has ended since. */
   #full = false;
-  #timer: NodeJS.Timeout | undefined;
-  #timerAtMs = 0;
+  readonly #due = new DueTimer(() => this.#enforce());
   #checking = false;
 
   constructor(worker: Worker, options: LineOptions) {
@@ -84,7 +84,7 @@ export class ConcurrentLine implements WorkerLine {
   begin(call: LineCall): void {
     const endsAtMs = Math.min(performance.now() + call.timeLimitMs, call.givesUpAtMs) + LAST_WORD_MS;
     this.#calls.set(call, endsAtMs);
-    this.#watch(endsAtMs);
+    this.#due.watch(endsAtMs);
   }
 
   end(call: LineCall, refused: boolean): void {
@@ -98,26 +98,8 @@ export class ConcurrentLine implements WorkerLine {
   }
 
   destroy(): void {
-    clearTimeout(this.#timer);
+    this.#due.stop();
     this.worker.connection.destroy();
-  }
-
-  /** One timer for all calls: it is set anew when it strikes, or when something is due earlier. */
-  #watch(dueMs: number): void {
-    if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (dueMs === Number.POSITIVE_INFINITY) return;
-    this.#timerAtMs = dueMs;
-    this.#timer = setTimeout(() => this.#strike(), Math.max(0, dueMs - performance.now())).unref();
-  }
-
-  #strike(): void {
-    // Behind a blocked event loop answers may have come: they are read before immediates run.
-    setImmediate(() => {
-      this.#timer = undefined;
-      this.#enforce();
-    });
   }
 
   #enforce(): void {
@@ -133,7 +115,7 @@ export class ConcurrentLine implements WorkerLine {
       if (blockedAtMs > nowMs) nextMs = Math.min(nextMs, blockedAtMs);
       else if (!this.#checking) void this.#check();
     }
-    this.#watch(nextMs);
+    this.#due.watch(nextMs);
   }
 
   /** Alive, it answers between two waits of its calls. */
@@ -145,7 +127,7 @@ export class ConcurrentLine implements WorkerLine {
     if (answer !== undefined || !this.isServing) clearTimeout(timer);
     this.#checking = false;
     // Its calls may be ending just now; what is late still is looked at again.
-    if (this.isServing) this.#watch(performance.now() + BLOCKED_AFTER_MS);
+    if (this.isServing) this.#due.watch(performance.now() + BLOCKED_AFTER_MS);
   }
 
   #end(): void {

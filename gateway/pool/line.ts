@@ -4,6 +4,7 @@
  */
 import type { Exchange } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
+import { DueTimer } from './due-timer.ts';
 import { holdWorker, letGo, stopWorker, type Worker } from './worker.ts';
 import { LINE_MAX_CALLS, LINE_MAX_MS } from './workload.ts';
 
@@ -94,8 +95,7 @@ export class Line implements WorkerLine {
   /** Its first call only waits for another one: what it took of the CPU is given back meanwhile. */
   #rests = false;
   #stopping = false;
-  #timer: NodeJS.Timeout | undefined;
-  #timerAtMs = 0;
+  readonly #due = new DueTimer(() => this.#strike());
 
   constructor(worker: Worker, options: LineOptions) {
     this.worker = worker;
@@ -182,7 +182,7 @@ export class Line implements WorkerLine {
   begin(call: LineCall): void {
     this.#calls.push(call);
     if (this.#calls.length === 1) this.sinceMs = performance.now();
-    this.#watch(this.#dueOf(call, this.#calls.length === 1));
+    this.#due.watch(this.#dueOf(call, this.#calls.length === 1));
   }
 
   /** Its answer is in, or the connection has ended. */
@@ -195,32 +195,17 @@ export class Line implements WorkerLine {
     const [next] = this.#calls;
     if (next === undefined) return;
     this.sinceMs = performance.now();
-    this.#watch(this.#dueOf(next, true));
+    this.#due.watch(this.#dueOf(next, true));
   }
 
   destroy(): void {
-    clearTimeout(this.#timer);
+    this.#due.stop();
     this.worker.connection.destroy();
   }
 
-  /** One timer for all calls that pass: it is set anew when it strikes, or when something is due earlier. */
-  #watch(dueMs: number): void {
-    if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (dueMs === Number.POSITIVE_INFINITY) return;
-    this.#timerAtMs = dueMs;
-    // Its socket keeps the process alive while a call runs; the timer outlasts it.
-    this.#timer = setTimeout(() => this.#strike(), Math.max(0, dueMs - performance.now())).unref();
-  }
-
   #strike(): void {
-    // Behind a blocked event loop answers may have come: they are read before immediates run.
-    setImmediate(() => {
-      this.#timer = undefined;
-      if (this.#nextDueMs() <= performance.now()) this.#enforce();
-      this.#watch(this.#nextDueMs());
-    });
+    if (this.#nextDueMs() <= performance.now()) this.#enforce();
+    this.#due.watch(this.#nextDueMs());
   }
 
   #beginLimitMs(): number {
@@ -283,7 +268,7 @@ export class Line implements WorkerLine {
         this.#stopping = false;
         if (isStillSo()) this.#end(why);
         letGo(this.worker);
-        this.#watch(this.#nextDueMs());
+        this.#due.watch(this.#nextDueMs());
       }),
     );
   }
