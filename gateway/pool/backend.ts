@@ -12,6 +12,7 @@ import type { Meta } from './envelope.ts';
 import type { Line } from './line.ts';
 import { type Lacks, lacks } from './places.ts';
 import { type Placed, type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
+import { Slots } from './slots.ts';
 import type { Supply } from './supply.ts';
 import { openWorker, type Worker, type WorkerSource } from './worker.ts';
 
@@ -75,13 +76,11 @@ export class SerialBackend implements Backend, SlotOwner {
   readonly options: BackendOptions;
   readonly #supply: Supply<Line>;
   readonly #busy = new Set<Line>();
-  readonly #slots = new Set<WorkerSlot>();
+  readonly #slots = new Slots();
   /** Workers with calls, and those that are being connected for one. */
   #taken = 0;
   /** Of them those taken by slow calls. */
   #slowWorkers = 0;
-  #drained: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(options: BackendOptions, supply: Supply<Line>) {
     this.options = options;
@@ -113,7 +112,7 @@ export class SerialBackend implements Backend, SlotOwner {
       taken: this.#taken,
       calls: this.#slots.size,
       behind: this.#slots.size - this.#taken,
-      late: [...this.#slots].filter((slot) => slot.late).length,
+      late: this.#slots.late,
       idleConnections: this.#supply.idle,
     };
   }
@@ -154,16 +153,12 @@ export class SerialBackend implements Backend, SlotOwner {
 
   close(): Promise<void> {
     this.#supply.stop();
-    this.#closing ??= new Promise((resolve) => {
-      if (this.#slots.size === 0) resolve();
-      else this.#drained = resolve;
-    });
-    return this.#closing;
+    return this.#slots.emptied();
   }
 
   destroy(): void {
     this.#supply.stop();
-    for (const slot of this.#slots) slot.destroy();
+    this.#slots.destroy();
   }
 
   async obtain(): Promise<Line> {
@@ -194,7 +189,6 @@ export class SerialBackend implements Backend, SlotOwner {
       }
       this.options.cores?.give(taken);
     }
-    if (this.#slots.size === 0) this.#drained?.();
     this.options.onFree();
   }
 

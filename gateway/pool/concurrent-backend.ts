@@ -10,6 +10,7 @@ import type { ConcurrentLine } from './concurrent-line.ts';
 import type { Meta } from './envelope.ts';
 import type { Lacks } from './places.ts';
 import { type Placed, type Slot, type SlotOwner, WorkerSlot } from './slot.ts';
+import { Slots } from './slots.ts';
 import type { WarmSupply } from './warm-supply.ts';
 import type { Worker } from './worker.ts';
 
@@ -25,11 +26,9 @@ const FROM_OUTSIDE = { workerShare: 0, awaited: false };
 export class ConcurrentBackend implements Backend, SlotOwner {
   readonly options: ConcurrentBackendOptions;
   readonly #supply: WarmSupply<ConcurrentLine>;
-  readonly #slots = new Set<WorkerSlot>();
+  readonly #slots = new Slots();
   /** What a call was refused that others wait for. */
   #largestShare = 0;
-  #drained: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(options: ConcurrentBackendOptions, supply: WarmSupply<ConcurrentLine>) {
     this.options = options;
@@ -65,7 +64,7 @@ export class ConcurrentBackend implements Backend, SlotOwner {
       taken: [...this.#supply.lines].filter(({ places }) => places > 0).length,
       calls: this.#slots.size,
       behind: 0,
-      late: [...this.#slots].filter(({ late }) => late).length,
+      late: this.#slots.late,
       idleConnections: this.#supply.idle,
     };
   }
@@ -99,16 +98,12 @@ export class ConcurrentBackend implements Backend, SlotOwner {
 
   close(): Promise<void> {
     this.#supply.stop();
-    this.#closing ??= new Promise((resolve) => {
-      if (this.#slots.size === 0) resolve();
-      else this.#drained = resolve;
-    });
-    return this.#closing;
+    return this.#slots.emptied();
   }
 
   destroy(): void {
     this.#supply.stop();
-    for (const slot of this.#slots) slot.destroy();
+    this.#slots.destroy();
   }
 
   obtain(): Promise<ConcurrentLine> {
@@ -123,7 +118,6 @@ export class ConcurrentBackend implements Backend, SlotOwner {
   freed(slot: WorkerSlot, line: ConcurrentLine | undefined): void {
     this.#slots.delete(slot);
     if (line?.leave(slot)) this.#supply.park(line);
-    if (this.#slots.size === 0) this.#drained?.();
     this.options.onFree();
   }
 
