@@ -10,6 +10,28 @@ export interface Caller {
   whenLeft(listener: LeaveListener | undefined): void;
 }
 
+/** One that whoever sees it leave says so of. */
+export class LeavingCaller implements Caller {
+  #hasLeft = false;
+  /** One call waits for one thing at a time. */
+  #listener: LeaveListener | undefined;
+
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  whenLeft(listener: LeaveListener | undefined): void {
+    this.#listener = listener;
+  }
+
+  /** Idempotent. */
+  leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#listener?.callerLeft();
+  }
+}
+
 /** A caller that leaves by aborting a signal. */
 export class SignalCaller implements Caller {
   readonly #signal: AbortSignal | undefined;

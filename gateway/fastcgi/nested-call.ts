@@ -1,5 +1,5 @@
 /** A call that PHP makes inside of one of its calls, over the connection of its own worker. Pure. */
-import type { Caller, LeaveListener } from '../caller.ts';
+import { LeavingCaller } from '../caller.ts';
 import type { GatewayError } from '../errors.ts';
 import { GatheredBytes } from './bytes.ts';
 
@@ -10,7 +10,7 @@ interface Answerer {
   answer(call: NestedCall, head: string, body: string | Uint8Array | null): boolean;
 }
 
-export class NestedCall implements Caller {
+export class NestedCall extends LeavingCaller {
   /** Of the call it was made in. */
   readonly requestId: number;
   /** Its own: no other open call of the connection has it. */
@@ -22,39 +22,25 @@ export class NestedCall implements Caller {
   readonly #answerer: Answerer;
   /** Bytes of pieces, or of the only one. */
   #message: GatheredBytes | Buffer | undefined;
-  #hasLeft = false;
-  #listener: LeaveListener | undefined;
 
   constructor(answerer: Answerer, requestId: number, number: number) {
+    super();
     this.#answerer = answerer;
     this.requestId = requestId;
     this.number = number;
   }
 
   /** Nobody waits for its answer any more. */
-  get hasLeft(): boolean {
-    return this.#hasLeft;
-  }
-
-  whenLeft(listener: LeaveListener | undefined): void {
-    this.#listener = listener;
-  }
-
-  leave(): void {
-    if (this.#hasLeft) return;
-    this.#hasLeft = true;
+  override leave(): void {
     this.#message = undefined;
-    this.#listener?.callerLeft();
+    super.leave();
   }
 
   /** One piece of several is copied; so is the only one, because the read buffer is used again. */
   append(piece: Buffer): void {
-    if (this.#message instanceof GatheredBytes) {
-      this.#message.append(piece);
-    } else {
-      this.#message = new GatheredBytes();
-      this.#message.append(piece);
-    }
+    const message = this.#message instanceof GatheredBytes ? this.#message : new GatheredBytes();
+    message.append(piece);
+    this.#message = message;
   }
 
   /** All of its message. */
@@ -82,6 +68,6 @@ export class NestedCall implements Caller {
    * waits for it already; a shorter answer is taken.
    */
   answer(head: string, body: string | Uint8Array | null): boolean {
-    return this.#hasLeft || this.#answerer.answer(this, head, body);
+    return this.hasLeft || this.#answerer.answer(this, head, body);
   }
 }

@@ -1,10 +1,10 @@
 /** What the listener knows of its callers: one request with its answer, and a connection with those not answered yet. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Caller, LeaveListener } from '../caller.ts';
+import { LeavingCaller } from '../caller.ts';
 import { cutOff } from './soft-close.ts';
 
 /** A request over a socket, and the answer to it. */
-export class Exchange implements Caller {
+export class Exchange extends LeavingCaller {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   /** Address of the peer as it was when it connected; undefined for unix sockets. */
@@ -13,34 +13,17 @@ export class Exchange implements Caller {
   readonly keepAlive: string | undefined;
   /** What it began runs on behind the head of its answer, until then. */
   lasts: Promise<void> | undefined = undefined;
-  #hasLeft = false;
-  /** One call waits for one thing at a time. */
-  #listener: LeaveListener | undefined;
 
   constructor(
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     { peer, keepAlive }: Pick<Exchange, 'peer' | 'keepAlive'>,
   ) {
+    super();
     this.incoming = incoming;
     this.outgoing = outgoing;
     this.peer = peer;
     this.keepAlive = keepAlive;
-  }
-
-  get hasLeft(): boolean {
-    return this.#hasLeft;
-  }
-
-  whenLeft(listener: LeaveListener | undefined): void {
-    this.#listener = listener;
-  }
-
-  /** The caller is gone. */
-  leave(): void {
-    if (this.#hasLeft) return;
-    this.#hasLeft = true;
-    this.#listener?.callerLeft();
   }
 
   /** Breaks the connection in the middle of an answer, which its reader cannot take for a whole one. */
