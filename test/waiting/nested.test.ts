@@ -66,7 +66,7 @@ test('a call says what it says over HTTP', async () => {
       accept: 'application/json, */*;q=0.5',
       'fpm-gateway-protocol': '1',
       'x-request-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
-      'x-request-timeout-ms': expect.stringMatching(/^29\d{3}$/),
+      'x-request-timeout-ms': expect.stringMatching(/^[123]\d{4}$/),
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       'fpm-gateway-caller': expect.stringMatching(/^01900000-0000-7000-8000-\d{12} one$/),
     },
@@ -204,7 +204,7 @@ test('a call cannot use another’s client', async () => {
 });
 
 test('a call cannot use another’s $call', async () => {
-  const first = worker.sendCall('shared', { ms: 100 });
+  const first = worker.sendCall('shared', { ms: 500 });
   answer(await worker.nested(), 'mine');
   await until('the first waits', () => worker.begun().includes(first));
   const second = await worker.call('shared', { ms: 0 });
