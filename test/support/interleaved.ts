@@ -1,13 +1,6 @@
 /** Calls of handlers that take turns in one PHP process, each in a Fiber, and what the sentinel says of each. */
-import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { temporaryFolder } from './lifetime.ts';
+import { runHandlers } from './handlers-in-php.ts';
 import type { Leak } from './sentinel.ts';
-
-const run = promisify(execFile);
-const PHP_FOLDER = join(import.meta.dirname, '..', '..', 'gateway', 'php');
 
 export interface Interleaved {
   /** Body of a handler that gets `$n` (the number of the call) and `$app`; `wait()` lets the others run. */
@@ -41,15 +34,7 @@ namespace Shop {
 }
 namespace {
 (static function (): void {
-    require '${PHP_FOLDER}/autoload.php';
-    chdir(__DIR__);
-    $options = json_decode((string) file_get_contents('options.json'), true);
-    $app = require __DIR__ . '/app.php';
-    $app = $app === 1 ? null : $app;
-    $handlers = [];
-    foreach ($options['functions'] as $name) {
-        $handlers[$name] = require __DIR__ . "/functions/$name.php";
-    }
+    [$options, $app, $handlers] = require __DIR__ . '/start.php';
     FpmGateway\\Resident\\Printed::begin();
     $sentinel = new FpmGateway\\Resident\\Sentinel(['first' => 20, 'dense' => false]);
     $sentinel->watchSettings($options['setting']);
@@ -108,31 +93,29 @@ namespace {
 }
 `;
 
-const fileOf = (body: string): string => `<?php\ndeclare(strict_types=1);\nnamespace Shop;\n${body}\n`;
+const handlerOf = (body: string): string =>
+  `return static function (int $n, mixed $app): mixed {\n${body}\nreturn null;\n};`;
 
 /** Rejects when PHP says anything on standard error. */
 export const interleave = async (interleaved: Interleaved): Promise<Turns> => {
-  const { others = {}, calls = 40, atOnce = 3, oneMoreEach = 1e9, setting = [], ini = [] } = interleaved;
-  const handlers = { echo: interleaved.handler, ...others };
-  const folder = temporaryFolder();
-  const all = {
-    'run.php': RUN,
-    'app.php': fileOf(interleaved.app ?? ''),
-    'options.json': JSON.stringify({ calls, atOnce, oneMoreEach, setting, functions: Object.keys(handlers) }),
-    ...Object.fromEntries(
-      Object.entries(handlers).map(([name, body]) => [
-        `functions/${name}.php`,
-        fileOf(`return static function (int $n, mixed $app): mixed {\n${body}\nreturn null;\n};`),
-      ]),
-    ),
-  };
-  for (const [path, text] of Object.entries(all)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
-  const settings = ['display_errors=stderr', 'error_reporting=-1', 'log_errors=0', ...ini];
-  const args = [...settings.flatMap((one) => ['-d', one]), join(folder, 'run.php')];
-  const { stdout, stderr } = await run('php', args, { env: { PATH: process.env.PATH } });
-  if (stderr !== '') throw new Error(stderr);
-  return JSON.parse(stdout) as Turns;
+  const {
+    handler,
+    others = {},
+    app = '',
+    calls = 40,
+    atOnce = 3,
+    oneMoreEach = 1e9,
+    setting = [],
+    ini = [],
+  } = interleaved;
+  const handlers = Object.entries({ echo: handler, ...others }).map(([name, body]) => [name, handlerOf(body)]);
+  return (await runHandlers({
+    script: RUN,
+    app,
+    handlers: Object.fromEntries(handlers),
+    options: { calls, atOnce, oneMoreEach, setting },
+    files: {},
+    ini,
+    env: {},
+  })) as Turns;
 };

@@ -1,12 +1,5 @@
 /** Handlers called in one PHP process, as a resident worker does, and what the sentinel says after each call. */
-import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { temporaryFolder } from './lifetime.ts';
-
-const run = promisify(execFile);
-const PHP_FOLDER = join(import.meta.dirname, '..', '..', 'gateway', 'php');
+import { inShop, runHandlers } from './handlers-in-php.ts';
 
 export interface Leak {
   /** Which call it was told after, from 1 on. */
@@ -42,15 +35,7 @@ export interface Report {
 const RUN = `<?php
 declare(strict_types=1);
 (static function (): void {
-    require '${PHP_FOLDER}/autoload.php';
-    chdir(__DIR__);
-    $options = json_decode((string) file_get_contents('options.json'), true);
-    $app = require __DIR__ . '/app.php';
-    $app = $app === 1 ? null : $app;
-    $handlers = [];
-    foreach ($options['functions'] as $name) {
-        $handlers[$name] = require __DIR__ . "/functions/$name.php";
-    }
+    [$options, $app, $handlers] = require __DIR__ . '/start.php';
     $see = require __DIR__ . '/see.php';
     $sentinel = new FpmGateway\\Resident\\Sentinel(['first' => $options['first'], 'dense' => $options['dense']]);
     $sentinel->begin($app, $handlers);
@@ -73,35 +58,32 @@ declare(strict_types=1);
 })();
 `;
 
-const fileOf = (body: string): string => `<?php\ndeclare(strict_types=1);\nnamespace Shop;\n${body}\n`;
+const handlerOf = (body: string): string => `return static function (int $n, mixed $app): void {\n${body}\n};`;
 
 /** Rejects when PHP says anything on standard error. */
 export const watch = async (watched: Watched): Promise<Report> => {
-  const { others = {}, files = {}, calls = 40, first = 20, dense = false, ini = [], env = {} } = watched;
-  const handlers = { echo: watched.handler, ...others };
-  const folder = temporaryFolder();
-  const all = {
-    'run.php': RUN,
-    'app.php': fileOf(watched.app ?? ''),
-    'see.php': fileOf(watched.seen === undefined ? 'return null;' : `return static fn (): mixed => ${watched.seen};`),
-    'options.json': JSON.stringify({ calls, first, dense, functions: Object.keys(handlers) }),
-    ...Object.fromEntries(
-      Object.entries(handlers).map(([name, body]) => [
-        `functions/${name}.php`,
-        fileOf(`return static function (int $n, mixed $app): void {\n${body}\n};`),
-      ]),
-    ),
-    ...files,
-  };
-  for (const [path, text] of Object.entries(all)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
-  const settings = ['display_errors=stderr', 'error_reporting=-1', 'log_errors=0', ...ini];
-  const args = [...settings.flatMap((setting) => ['-d', setting]), join(folder, 'run.php')];
-  const { stdout, stderr } = await run('php', args, { env: { PATH: process.env.PATH, ...env } });
-  if (stderr !== '') throw new Error(stderr);
-  return JSON.parse(stdout) as Report;
+  const {
+    handler,
+    others = {},
+    app = '',
+    files = {},
+    calls = 40,
+    first = 20,
+    dense = false,
+    ini = [],
+    env = {},
+  } = watched;
+  const handlers = Object.entries({ echo: handler, ...others }).map(([name, body]) => [name, handlerOf(body)]);
+  const seen = watched.seen === undefined ? 'return null;' : `return static fn (): mixed => ${watched.seen};`;
+  return (await runHandlers({
+    script: RUN,
+    app,
+    handlers: Object.fromEntries(handlers),
+    options: { calls, first, dense },
+    files: { 'see.php': inShop(seen), ...files },
+    ini,
+    env,
+  })) as Report;
 };
 
 /** Leaks without their numbers and details. */
