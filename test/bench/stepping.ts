@@ -1,4 +1,5 @@
 /** One turn of the section `load-steps`: a pool whose workers follow the load, and what is seen of it. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../support/until.ts';
 import type { Bench } from './bench.ts';
 import { configOf, contractOf, generateProject } from './generated.ts';
@@ -66,7 +67,7 @@ const watch = (gateway: GatewayPeer, startedMs: number): (() => Promise<Moment[]
   const watching = (async (): Promise<number> => {
     const workers = await look();
     while (!isOver) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await delay(LOOK_EVERY_MS);
       await look();
     }
     return workers;

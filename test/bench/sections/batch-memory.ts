@@ -1,5 +1,7 @@
 /** Memory of the gateway for a long batch: read at once, and by a caller that sends all of it before it reads. */
+
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { type Counted, parseCounted } from '../counted.ts';
 import { forgetPeakRss, peakRssMb, rssMb, watchRss } from '../cpu.ts';
@@ -67,7 +69,7 @@ const turnOf = async (bench: Bench, { reads, warm }: Variant): Promise<Record<st
   try {
     await proveAnswer(gateway, ECHO);
     if (warm) await send(bench, gateway, WARMUP_ITEMS, reads);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    await delay(SETTLE_MS);
     const idleMb = rssMb(gateway.pid);
     forgetPeakRss(gateway.pid);
     const stopWatch = watchRss(gateway.pid, SAMPLE_MS);

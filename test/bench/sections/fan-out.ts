@@ -1,5 +1,7 @@
 /** Many calls at once from PHP with the gateway's client: from a script, and from inside of a function. */
+
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { parseCounted } from '../counted.ts';
 import { CONNECTIONS } from '../load.ts';
@@ -99,7 +101,7 @@ export const runFanOut = async (bench: Bench): Promise<SectionResult> => {
   for (const caller of CALLERS) contestants.push(await contestantFor(bench, caller));
   contestants.push(await bareContestant(bench));
   bench.progress.step(`${fanOutSection.name} · until no quick calls are around`, QUICK_GONE_MS / 1000);
-  await new Promise((resolve) => setTimeout(resolve, QUICK_GONE_MS));
+  await delay(QUICK_GONE_MS);
   const rows = await takeTurns(contestants, rounds, announcing(bench, fanOutSection.name, rounds, TURN_SECONDS));
   const table: Table = {
     name: fanOutSection.name,

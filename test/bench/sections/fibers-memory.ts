@@ -1,4 +1,5 @@
 /** What a call that waits takes of memory, in PHP and in the gateway, with up to 5,000 of them. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { type Memory, memoryOf, treeOf } from '../cpu.ts';
@@ -65,8 +66,6 @@ const taken = ({ pid }: GatewayPeer): Taken => ({
   gateway: memoryOf([pid]),
 });
 
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-
 const measure = async (gateway: GatewayPeer, waiting: number): Promise<Record<string, number>> => {
   const idle = taken(gateway);
   const held = await hold(gateway.target(nap(HELD_MS)), waiting);
@@ -76,7 +75,7 @@ const measure = async (gateway: GatewayPeer, waiting: number): Promise<Record<st
       return (await runningOf(gateway, 'nap')) === waiting;
     };
     await until(`${waiting} calls wait`, begun, BEGUN_MAX_MS);
-    await settle();
+    await delay(SETTLE_MS);
     const full = taken(gateway);
     held.check();
     const kbEach = (mb: number): number => (mb * 1024) / waiting;
@@ -105,7 +104,7 @@ const turnOf = async (bench: Bench, load: Load): Promise<Record<string, number>>
     // Code that is loaded and compiled with the first calls is no memory of those that wait. Shorter ones would count as
     // short, and the next stand behind others.
     await bench.load.generate(gateway.target(nap(WARM_MS)), { connections: CONNECTIONS, durationMs: 1000 });
-    await settle();
+    await delay(SETTLE_MS);
     return await measure(gateway, load.waiting);
   } finally {
     await gateway.stop();

@@ -1,4 +1,5 @@
 /** What a gateway takes whose pools all sleep: the memory of its whole tree of processes. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { announcing, type Bench, type Section } from '../bench.ts';
 import { type Built, build } from '../built.ts';
 import { memoryOf, treeOf } from '../cpu.ts';
@@ -85,8 +86,6 @@ const taken = (pid: number): Record<string, number> => {
   return { ...memoryOf(pids), gatewayMb: memoryOf([pid]).rssMb, processes: pids.length };
 };
 
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-
 const callEach = async (gateway: GatewayPeer): Promise<void> => {
   for (const name of each(nameAt)) {
     const workload: Workload = { name, title: '', body: '{"name":"Ada"}', answer: { json: { hello: 'Ada' } } };
@@ -103,7 +102,7 @@ const turnOf = async (bench: Bench, variant: Variant, built: Built): Promise<Rec
   try {
     if (use !== 'asleep') await callEach(gateway);
     if (use !== 'awake') await untilAsleep(gateway);
-    await settle();
+    await delay(SETTLE_MS);
     return { ...taken(gateway.pid), startMs: gateway.startMs };
   } finally {
     await gateway.stop();
@@ -113,7 +112,7 @@ const turnOf = async (bench: Bench, variant: Variant, built: Built): Promise<Rec
 const bareTurn = async ({ life }: Bench): Promise<Record<string, number>> => {
   const running = life.start({ command: process.execPath, args: ['--max-semi-space-size=16', '-e', BARE_SERVER] });
   try {
-    await settle();
+    await delay(SETTLE_MS);
     return taken(running.pid);
   } finally {
     await running.stop();
