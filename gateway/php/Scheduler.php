@@ -72,7 +72,7 @@ interface Scheduler
     /**
      * Runs it at any end of the running call, also when its Fiber is dropped. It runs in the loop: it must not wait.
      *
-     * @param callable(): void $hook
+     * @param callable(): mixed $hook a list that it returns is told as leaks
      */
     public function atEnd(callable $hook): void;
 }

@@ -191,7 +191,7 @@ final class Link implements Way
             $more = $this->isOfMany ? $this->readSome($socket, $atMost) : @fread($socket, $atMost);
             if ($more === false || $more === '') {
                 $this->isLate = $this->isLate || stream_get_meta_data($socket)['timed_out'];
-                $this->why = $this->isLate ? sprintf('it did not answer within %d ms', self::ANSWER_TIMEOUT_MS) : 'the connection ended before the answer';
+                $this->why = $this->isLate ? sprintf('it did not answer within %d ms', $this->timeoutMs) : 'the connection ended before the answer';
 
                 return null;
             }

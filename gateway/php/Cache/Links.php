@@ -59,11 +59,10 @@ final class Links implements Way
     public function ask(int $command, int $keyBytes, string $behind, bool $repeats, float $patienceMs = 0.0): string
     {
         $do = static fn (Link $link): string => $link->ask($command, $keyBytes, $behind, $repeats, $patienceMs);
-        $key = 'k' . substr($behind, 16, $keyBytes);
 
         return match ($command) {
-            self::LEASE => $this->lease($key, $do, $patienceMs),
-            self::FILL => $this->fill($key, $do, substr($behind, 16 + $keyBytes)),
+            self::LEASE => $this->lease('k' . substr($behind, 16, $keyBytes), $do, $patienceMs),
+            self::FILL => $this->fill('k' . substr($behind, 16, $keyBytes), $do, substr($behind, 16 + $keyBytes)),
             self::RELEASE => $this->release('k' . substr($behind, 8, $keyBytes), $do),
             default => $this->over($do),
         };
@@ -87,11 +86,11 @@ final class Links implements Way
         while (($making = $this->makings[$key] ?? null) !== null && $deadline->leftMs() > 0) {
             if ($making->maker === $caller) {
                 // It would wait for itself.
-                return str_repeat("\0", self::STATUS_AT) . self::BUSY;
+                return self::answer(self::BUSY);
             }
             $place = $making->places->take($deadline, 'another call of this worker makes the value that it wants from the cache.');
             if ($making->value !== null) {
-                return str_repeat("\0", self::STATUS_AT) . self::OK . $making->value;
+                return self::answer(self::OK, $making->value);
             }
             // The next in line sees for itself.
             unset($place);
@@ -128,13 +127,19 @@ final class Links implements Way
         return $place !== null;
     }
 
+    /** As the gateway would send it. */
+    private static function answer(string $status, string $value = ''): string
+    {
+        return str_repeat("\0", self::STATUS_AT) . $status . $value;
+    }
+
     /** Too many make values already: this one is made, and not stored, unless it is there. */
     private function unleased(string $key): string
     {
         $key = substr($key, 1);
         $answer = $this->over(static fn (Link $link): string => $link->ask(self::GET, \strlen($key), $key, true));
 
-        return $answer[self::STATUS_AT] === self::OK ? $answer : str_repeat("\0", self::STATUS_AT) . self::BUSY;
+        return $answer[self::STATUS_AT] === self::OK ? $answer : self::answer(self::BUSY);
     }
 
     /** @param \Closure(Link): string $do */

@@ -14,6 +14,7 @@ final class Options
     /** `stream_select` fails at descriptor 1,024, and the application has files and sockets of its own. */
     public const MAX_CONCURRENCY = 256;
 
+    private const CONNECT_MAX_MS = 600_000;
     private const OWN_HEADERS = [
         'host', 'content-type', 'content-length', 'transfer-encoding', 'connection', 'accept', 'accept-encoding', 'expect',
         'x-request-id', 'x-request-timeout-ms', 'traceparent', 'fpm-gateway-protocol', 'fpm-gateway-caller', 'on-disconnect',
@@ -43,7 +44,7 @@ final class Options
         public readonly Deadline $deadline,
     ) {
         self::assertWithin('timeoutMs', $timeoutMs, 0, 86_400_000);
-        self::assertWithin('connectTimeoutMs', $connectTimeoutMs, 1, 600_000);
+        self::assertWithin('connectTimeoutMs', $connectTimeoutMs, 1, self::CONNECT_MAX_MS);
         self::assertWithin('attempts', $attempts, 1, 100);
         self::assertWithin('maxResponseBytes', $maxResponseBytes, 1, PHP_INT_MAX);
         self::assertWithin(
@@ -61,6 +62,20 @@ final class Options
                 throw new \InvalidArgumentException(sprintf('The header %s is the client\'s own: leave it out.', $name));
             }
         }
+    }
+
+    /**
+     * Of one connection to any server, for as long as there is time.
+     *
+     * @param array<string, mixed> $tls
+     *
+     * @throws \InvalidArgumentException
+     */
+    public static function once(string $address, array $tls, int $maxBytes, Deadline $deadline): self
+    {
+        $connectMs = (int) max(1, min(self::CONNECT_MAX_MS, ceil(max(0.0, $deadline->leftMs()))));
+
+        return new self(Address::parse($address), 0, $connectMs, 1, 1, $maxBytes, [], $tls, null, null, $deadline);
     }
 
     /** @throws \InvalidArgumentException */

@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace FpmGateway\Net;
 
-use FpmGateway\Client\Address;
 use FpmGateway\Client\Body;
 use FpmGateway\Client\CallFailed;
 use FpmGateway\Client\Deadline;
@@ -23,7 +22,6 @@ final class Fetch
 {
     /** What says where a message ends is not the caller's. */
     private const OWN_HEADERS = ['content-length', 'transfer-encoding', 'connection', 'expect', 'upgrade', 'te', 'trailer'];
-    private const CONNECT_MAX_MS = 600_000;
 
     /**
      * @param array<string, string> $headers
@@ -36,9 +34,11 @@ final class Fetch
         $to = Url::parse($url);
         $head = self::head($to, $method, $headers, $body);
         Options::assertWithin('maxBytes', $maxBytes, 1, PHP_INT_MAX);
+        $scheme = $to->isSecure ? 'https' : 'http';
+        $tls = $to->isSecure ? ['peer_name' => $to->host] : [];
         $failure = null;
         foreach (Names::addresses($to->host) as $address) {
-            $options = self::options($to, $address, $maxBytes, $deadline);
+            $options = Options::once("$scheme://$address:$to->port", $tls, $maxBytes, $deadline);
             $request = new Request($options, $to->path, Body::of('', $body), []);
             $transfer = new FetchTransfer($request, $deadline, $method, $head, $maxBytes);
             $loop = new Loop($options, null, true);
@@ -62,14 +62,6 @@ final class Fetch
             $failure?->failureCode === 'client-timeout',
             $failure,
         );
-    }
-
-    private static function options(Url $to, string $address, int $maxBytes, Deadline $deadline): Options
-    {
-        $connectMs = (int) max(1, min(self::CONNECT_MAX_MS, ceil(max(0.0, $deadline->leftMs()))));
-        $scheme = $to->isSecure ? 'https' : 'http';
-
-        return new Options(Address::parse("$scheme://$address:$to->port"), 0, $connectMs, 1, 1, $maxBytes, [], $to->isSecure ? ['peer_name' => $to->host] : [], null, null, $deadline);
     }
 
     /**

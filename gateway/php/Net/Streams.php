@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace FpmGateway\Net;
 
-use FpmGateway\Client\Address;
 use FpmGateway\Client\Broken;
 use FpmGateway\Client\Connection;
 use FpmGateway\Client\Deadline;
@@ -23,7 +22,6 @@ final class Streams
 {
     private const BUSY_MS = 5.0;
     private const WRITE_BYTES = 262_144;
-    private const CONNECT_MAX_MS = 600_000;
 
     /**
      * @return resource
@@ -98,8 +96,7 @@ final class Streams
     /** @param array<string, mixed> $tls @return resource */
     private static function open(string $target, string $address, array $tls, Deadline $deadline, ?Place $place)
     {
-        $connectMs = (int) max(1, min(self::CONNECT_MAX_MS, ceil(max(0.0, $deadline->leftMs()))));
-        $options = new Options(Address::parse($address), 0, $connectMs, 1, 1, 1, [], $tls, null, null, $deadline);
+        $options = Options::once($address, $tls, 1, $deadline);
         while (($connection = Connection::open($options, $deadline->leftMs())) === null) {
             if ($deadline->leftMs() <= 0) {
                 throw new Broken('it takes no more connections at this moment.');

@@ -93,7 +93,7 @@ final class Places
         $this->grant();
     }
 
-    public function sweep(): void
+    private function sweep(): void
     {
         if ($this->sweep !== null) {
             ($this->sweep)();

@@ -250,7 +250,6 @@ final class Attempts implements Pieces
             $leaks = Resets::leaks($hooks);
         } catch (\Throwable $thrown) {
             $this->behind->tell($thrown);
-            $this->behind->release($thrown);
         }
         if (Resets::$ran) {
             Resets::$ran = false;

@@ -77,7 +77,6 @@ final class Behind
             // Of a destructor that the collection of garbage ran: the answer is known, and is not changed.
             $found = [];
             $this->tell($thrown);
-            $this->release($thrown);
         }
 
         return $this->late === [] ? $found : [...$found, ...$this->sentinel->news($this->takeLate())];
@@ -93,15 +92,21 @@ final class Behind
             try {
                 $held = null;
             } catch (\Throwable $thrown) {
-                $this->tell($thrown);
+                $this->note($thrown);
                 $held = $thrown;
                 unset($thrown);
             }
         }
     }
 
-    /** Of what threw behind the handler. */
-    public function tell(\Throwable $thrown): void
+    /** Of what was thrown behind the handler; then it goes, with what it holds. */
+    public function tell(\Throwable &$thrown): void
+    {
+        $this->note($thrown);
+        $this->release($thrown);
+    }
+
+    private function note(\Throwable $thrown): void
     {
         $this->late[] = [
             'kind' => 'destructor',

@@ -76,6 +76,22 @@ final class Requests
         return "\x01\x03" . $id . self::OVERLOADED;
     }
 
+    /** At the worker's end: what is still to be written, and that those which have not begun never will. */
+    public function last(Connection $connection): string
+    {
+        try {
+            $this->push($connection->look());
+        } catch (\Throwable) {
+            // It is the end in any case.
+        }
+        $bytes = $this->replies;
+        foreach ($this->queue as $request) {
+            $bytes .= self::neverBegan($request->id);
+        }
+
+        return $bytes;
+    }
+
     /** What came of requests that will not be served: their files are removed. */
     public function drop(): void
     {

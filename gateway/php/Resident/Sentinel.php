@@ -33,7 +33,7 @@ final class Sentinel
     private const CLASSES = [
         Resets::class, Leak::class, Quiet::class, Detail::class, Transactions::class, ProcessState::class, FreshRandom::class,
         MemoryTrend::class, Settings::class, Statics::class, Symbols::class, Changes::class, Counts::class, Walk::class, Comparison::class,
-        Interleaving::class, Aside::class, FirstSlices::class, MemoryAtOnce::class,
+        Interleaving::class, Aside::class, FirstSlices::class, MemoryAtOnce::class, MemoryLimit::class,
     ];
     /** A leak that goes on is told every so many calls, not with each. */
     private const SILENT_CALLS = 100;

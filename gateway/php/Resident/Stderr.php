@@ -97,6 +97,19 @@ final class Stderr
         return $text;
     }
 
+    /** What a worker cannot go on after. */
+    public function tellEnd(\Throwable $broken): void
+    {
+        // The second: as of streams that a handler found and closed.
+        $this->tell(sprintf(
+            $broken instanceof Malformed
+                ? 'Worker %d ends: the gateway, or a handler in its name, sent %s.'
+                : 'Worker %d ends: what it works with was closed or changed by a handler: %s.',
+            getmypid(),
+            $broken->getMessage(),
+        ));
+    }
+
     /** For the gateway's log: of no call. */
     public function tell(string $line): void
     {

@@ -46,12 +46,8 @@ final class Worker
         try {
             while ($this->next()) {
             }
-        } catch (Malformed $malformed) {
-            $this->stderr->tell(sprintf('Worker %d ends: the gateway, or a handler in its name, sent %s.', getmypid(), $malformed->getMessage()));
-            $status = Process::BROKEN;
         } catch (\Throwable $broken) {
-            // As of streams that a handler found and closed.
-            $this->stderr->tell(sprintf('Worker %d ends: what it works with was closed or changed by a handler: %s.', getmypid(), $broken->getMessage()));
+            $this->stderr->tellEnd($broken);
             $status = Process::BROKEN;
         }
         $this->attempts->drop();
@@ -96,17 +92,9 @@ final class Worker
     private function afterEnd(): void
     {
         $this->attempts->afterEnd();
-        try {
-            $this->requests->push($this->connection->look());
-        } catch (\Throwable) {
-            // It is the end in any case.
-        }
-        $confirmations = $this->requests->replies;
-        foreach ($this->requests->queue as $request) {
-            $confirmations .= Requests::neverBegan($request->id);
-        }
-        if ($confirmations !== '') {
-            $this->connection->write($confirmations);
+        $last = $this->requests->last($this->connection);
+        if ($last !== '') {
+            $this->connection->write($last);
         }
         $this->attempts->drop();
         $this->requests->drop();

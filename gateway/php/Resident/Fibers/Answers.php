@@ -59,7 +59,7 @@ final class Answers
             array_push($task->leaks, ...$this->behind->takeLate());
         }
         if ($task->longestNs > 0) {
-            array_push($task->leaks, ...Slices::long($task));
+            $task->leaks[] = Slices::long($task);
         }
         if (Printed::wentPast()) {
             $task->stray = substr($task->stderr, 0, Runtime::MAX_STRAY_BYTES);
@@ -91,7 +91,7 @@ final class Answers
         return $this->send($task, $meta . $this->logs($task) . ($printed === [] ? '' : ',' . Handling::members($printed)), $this->live->count());
     }
 
-    /** @param string $payload of a priming */
+    /** Of a priming. */
     public function prime(Task $task): bool
     {
         return $this->send($task, $task->meta, 0);
@@ -131,7 +131,6 @@ final class Answers
             array_push($task->leaks, ...Resets::leaks([]));
         } catch (\Throwable $thrown) {
             $this->behind->tell($thrown);
-            $this->behind->release($thrown);
         }
         array_push($task->leaks, ...Printed::leaks());
     }
@@ -148,7 +147,6 @@ final class Answers
                 }
             } catch (\Throwable $thrown) {
                 $this->behind->tell($thrown);
-                $this->behind->release($thrown);
             }
         }
     }

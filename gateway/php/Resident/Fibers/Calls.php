@@ -140,7 +140,6 @@ final class Calls
             $this->reset($task);
         } catch (\Throwable $thrown) {
             $this->behind->tell($thrown);
-            $this->behind->release($thrown);
         }
         array_push($task->leaks, ...$this->behind->takeLate());
         $task->ended = true;

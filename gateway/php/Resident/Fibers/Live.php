@@ -112,7 +112,12 @@ final class Live
         if ($task->request->id !== $id) {
             throw new Malformed(sprintf('a FastCGI ANSWER to %d with the id of another request', $number));
         }
-        $this->pieces[$number] = ($this->pieces[$number] ?? '') . substr($content, 5);
+        if (isset($this->pieces[$number])) {
+            // In place: put together anew, each piece would cost a copy of all before it, 1.8 s for 16 MB.
+            $this->pieces[$number] .= substr($content, 5);
+        } else {
+            $this->pieces[$number] = substr($content, 5);
+        }
         if ((ord($content[4]) & 1) === 0) {
             return;
         }

@@ -96,10 +96,12 @@ final class Loop
 
     private function begin(Request $request): bool
     {
-        $parts = explode(' ', $request->call, 3);
-        // A function may have this name: its calls say more.
-        if ($parts[0] === 'prime' && !isset($parts[2])) {
-            return $this->prime($request, $parts[1] ?? '');
+        if (str_starts_with($request->call, 'prime')) {
+            $parts = explode(' ', $request->call, 3);
+            // A function may have this name: its calls say more.
+            if ($parts[0] === 'prime' && !isset($parts[2])) {
+                return $this->prime($request, $parts[1] ?? '');
+            }
         }
         $task = $this->calls->begin($request);
         if ($task === null) {
@@ -120,14 +122,16 @@ final class Loop
 
     private function ran(Task $task): bool
     {
-        if (!$task->ended) {
-            return !$this->output->isMuch() || $this->output->flush();
+        if ($task->ended) {
+            $sent = $this->answers->end($task);
+            $this->calls->end($task);
+            if (!$sent) {
+                return false;
+            }
         }
-        $sent = $this->answers->end($task);
-        $this->calls->end($task);
 
         // As of streams: what all of them say in a turn may be much.
-        return $sent && (!$this->output->isMuch() || $this->output->flush());
+        return !$this->output->isMuch() || $this->output->flush();
     }
 
     private function prime(Request $request, string $attemptId): bool

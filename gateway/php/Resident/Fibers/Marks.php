@@ -26,7 +26,7 @@ final class Marks
         $file = Quiet::run(static fn (): mixed => fopen($path, 'w'));
         umask($umask);
         if (!is_resource($file)) {
-            throw new \RuntimeException("The worker cannot write to $path.");
+            throw new \RuntimeException("The worker cannot write to $path: make room on its disk, and let the pool's user write to its folder.");
         }
         stream_set_write_buffer($file, 0);
 
@@ -37,7 +37,7 @@ final class Marks
     public function begun(string $id): void
     {
         if (@fwrite($this->file, $id) !== 2) {
-            throw new \RuntimeException('the file of what has begun cannot be written');
+            throw new \RuntimeException('the file of what has begun cannot be written, make room on its disk');
         }
     }
 }

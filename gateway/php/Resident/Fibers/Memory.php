@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident\Fibers;
 
+use FpmGateway\Resident\MemoryLimit;
+
 use function hrtime;
 use function memory_get_usage;
 use function strlen;
@@ -38,8 +40,8 @@ final class Memory
     /** @param int $callBytes what must be left for a call */
     public function __construct(private readonly int $callBytes)
     {
-        $limitBytes = self::bytes((string) ini_get('memory_limit'));
-        $this->maxBytes = $limitBytes < 0 ? PHP_INT_MAX : (int) ($limitBytes * self::SHARE);
+        $limitBytes = MemoryLimit::bytes();
+        $this->maxBytes = $limitBytes === PHP_INT_MAX ? PHP_INT_MAX : (int) ($limitBytes * self::SHARE);
     }
 
     /** @param string $input not yet decoded: it may take a hundred times as much then */
@@ -96,12 +98,5 @@ final class Memory
             + self::MEMBER_BYTES * substr_count($json, ':')
             + self::ITEM_BYTES * substr_count($json, ',')
             + self::QUOTE_BYTES * substr_count($json, '"');
-    }
-
-    private static function bytes(string $setting): int
-    {
-        $unit = ['k' => 10, 'm' => 20, 'g' => 30][strtolower(substr(trim($setting), -1))] ?? 0;
-
-        return (int) $setting << $unit;
     }
 }

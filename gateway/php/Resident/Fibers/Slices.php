@@ -67,15 +67,12 @@ final class Slices
         }
     }
 
-    /** @return list<array{kind: string, name: string, detail: string, restored: bool}> */
+    /** @return array{kind: string, name: string, detail: string, restored: bool} */
     public static function long(Task $task): array
     {
-        if ($task->longestNs === 0) {
-            return [];
-        }
         $calls = $task->heldUp === 1 ? 'call' : 'calls';
 
-        return [Leak::of('blocks', $task->function, sprintf('ran %d ms without waiting: %d other %s waited', intdiv($task->longestNs, 1_000_000), $task->heldUp, $calls), true)];
+        return Leak::of('blocks', $task->function, sprintf('ran %d ms without waiting: %d other %s waited', intdiv($task->longestNs, 1_000_000), $task->heldUp, $calls), true);
     }
 
     /** The handler suspended the Fiber of its call by itself: nobody knows when it could go on. */
@@ -101,7 +98,6 @@ final class Slices
             $task->fiber = null;
         } catch (\Throwable $thrown) {
             $this->behind->tell($thrown);
-            $this->behind->release($thrown);
             array_push($task->leaks, ...$this->behind->takeLate());
         }
         $this->endedNs = hrtime(true);

@@ -61,7 +61,6 @@ final class Surroundings
             } catch (\Throwable $thrown) {
                 // Of a destructor.
                 $this->behind->tell($thrown);
-                $this->behind->release($thrown);
             }
         }
     }
@@ -79,7 +78,6 @@ final class Surroundings
             }
         } catch (\Throwable $thrown) {
             $this->behind->tell($thrown);
-            $this->behind->release($thrown);
         }
     }
 }

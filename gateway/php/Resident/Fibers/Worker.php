@@ -12,7 +12,6 @@ use FpmGateway\Resident\Connection;
 use FpmGateway\Resident\Fork;
 use FpmGateway\Resident\Handling;
 use FpmGateway\Resident\Listening;
-use FpmGateway\Resident\Malformed;
 use FpmGateway\Resident\Printed;
 use FpmGateway\Resident\Priming;
 use FpmGateway\Resident\Process;
@@ -99,12 +98,8 @@ final class Worker
         try {
             while ($this->loop->turn()) {
             }
-        } catch (Malformed $malformed) {
-            $this->stderr->tell(sprintf('Worker %d ends: the gateway, or a handler in its name, sent %s.', $this->pid, $malformed->getMessage()));
-            $status = Process::BROKEN;
         } catch (\Throwable $broken) {
-            // As of streams that a handler found and closed.
-            $this->stderr->tell(sprintf('Worker %d ends: what it works with was closed or changed by a handler: %s.', $this->pid, $broken->getMessage()));
+            $this->stderr->tellEnd($broken);
             $status = Process::BROKEN;
         }
         $this->drop();
@@ -130,7 +125,7 @@ final class Worker
             $this->surroundings->suspended($task);
             $this->answers->endAbruptly($task, Handling::members($fatal ?? ['outcome' => 'exit']));
         }
-        $this->confirm();
+        $this->output->write($this->requests->last($this->connection));
         $this->output->flush();
         $this->drop();
         $this->connection->end();
@@ -138,20 +133,6 @@ final class Worker
             foreach (Resets::own($task->call->takeResets()) as $leak) {
                 $this->stderr->tell("A reset hook threw behind a call that ended PHP: $leak[name], $leak[detail].");
             }
-        }
-    }
-
-    /** Those that have not begun never will. */
-    private function confirm(): void
-    {
-        try {
-            $this->requests->push($this->connection->look());
-        } catch (\Throwable) {
-            // It is the end in any case.
-        }
-        $this->output->write($this->requests->replies);
-        foreach ($this->requests->queue as $request) {
-            $this->output->write(Requests::neverBegan($request->id));
         }
     }
 

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace FpmGateway\Resident\Leaks;
 
+use FpmGateway\Resident\MemoryLimit;
+
 /**
  * The full comparison, and when it is made: after the first calls of each function, then so seldom that it takes 1 % of
  * the time that calls take. It needs two looks, before and after one call: so it knows what one call changes, and whose
@@ -50,7 +52,7 @@ final class Comparison
         $this->changes = new Changes(null);
         $this->walk = new Walk($symbols, $this->changes, false);
         $this->counts = new Counts($symbols, $this->changes);
-        $this->memoryMaxBytes = self::roomBytes((string) ini_get('memory_limit'));
+        $this->memoryMaxBytes = self::roomBytes();
         $this->armed = false;
         $this->quietly($this->arm(...));
         $this->armed = $first > 0;
@@ -97,11 +99,11 @@ final class Comparison
     }
 
     /** Three quarters of `128M`; all there is for `-1`. */
-    public static function roomBytes(string $limit): int
+    public static function roomBytes(): int
     {
-        $factor = ['k' => 1024, 'm' => 1024 ** 2, 'g' => 1024 ** 3][strtolower(substr($limit, -1))] ?? 1;
+        $limitBytes = MemoryLimit::bytes();
 
-        return (int) $limit > 0 ? intdiv((int) $limit * $factor * 3, 4) : PHP_INT_MAX;
+        return $limitBytes === PHP_INT_MAX ? PHP_INT_MAX : intdiv($limitBytes * 3, 4);
     }
 
     private function isFirst(string $function): bool

@@ -42,7 +42,7 @@ final class FirstSlices
     ) {
         $this->changes = new Changes($isRunning);
         $this->walk = new Walk($symbols, $this->changes, true);
-        $this->memoryMaxBytes = Comparison::roomBytes((string) ini_get('memory_limit'));
+        $this->memoryMaxBytes = Comparison::roomBytes();
         $this->bornNs = $this->nextNs = hrtime(true);
     }
 

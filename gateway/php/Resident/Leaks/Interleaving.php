@@ -154,7 +154,7 @@ final class Interleaving
     {
         array_push($aside->again, ...$again);
         foreach ($leaks as $leak) {
-            $isLimit = in_array($leak['name'], ['max_execution_time', 'memory_limit'], true);
+            $isLimit = in_array($leak['name'], Settings::OF_ALL, true);
             $why = match (true) {
                 !$leak['restored'] => self::STAYS,
                 $isLimit || in_array($leak['kind'], self::NOT_AGAIN, true) => self::FOR_GOOD,

@@ -14,7 +14,7 @@ final class Settings
     private const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGPIPE', 'SIGALRM', 'SIGTERM', 'SIGCHLD'];
 
     /** Limits of the whole process: not for one of several calls to set. */
-    private const OF_ALL = ['max_execution_time', 'memory_limit'];
+    public const OF_ALL = ['max_execution_time', 'memory_limit'];
 
     /** @var array<string, string|null> */
     private readonly array $ini;
