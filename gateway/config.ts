@@ -99,15 +99,17 @@ export interface PoolSize {
   readonly maxWorkers: number;
 }
 
+const usualWorkers = (): number => Math.max(4, 2 * availableParallelism());
+
 const ofShortForm = ({ workers, pm }: SizeMembers): PoolSize => {
-  const maxWorkers = workers ?? Math.max(4, 2 * availableParallelism());
+  const maxWorkers = workers ?? usualWorkers();
   if (pm === 'ondemand') return { minWorkers: 0, maxWorkers };
   return { minWorkers: pm === 'dynamic' ? Math.ceil(maxWorkers / 4) : maxWorkers, maxWorkers };
 };
 
 const ofBounds = ({ minWorkers, maxWorkers }: SizeMembers): PoolSize => ({
   minWorkers: minWorkers ?? 1,
-  maxWorkers: maxWorkers ?? Math.max(4, 2 * availableParallelism(), minWorkers ?? 0),
+  maxWorkers: maxWorkers ?? Math.max(usualWorkers(), minWorkers ?? 0),
 });
 
 /** Inner code knows two numbers, however they were said. */
@@ -149,10 +151,7 @@ const IN_THE_POOL = 'is one for all workers of a pool: say it beside resident, n
 const residentMembers = z.strictObject(
   {
     ...size,
-    concurrentWorkers: z
-      .int()
-      .min(1)
-      .max(1000)
+    concurrentWorkers: workersInAll
       .default(() => availableParallelism())
       .describe('PHP processes for functions with `concurrency`, each running many calls at once; default: the cores'),
     callMemoryBytes: bytes(16_384, MAX_BYTES)
@@ -256,11 +255,7 @@ const attachedPool = z.strictObject(
     address: z
       .union([addressText, z.array(addressText).min(1).max(100)])
       .describe('where php-fpm listens: `unix:/run/php/fpm.sock`, `tcp://10.0.0.5:9000`, or several of them'),
-    workers: z
-      .int()
-      .min(1)
-      .max(1000)
-      .describe('workers behind each address that are ours alone: at most its pm.max_children'),
+    workers: workersInAll.describe('workers behind each address that are ours alone: at most its pm.max_children'),
     root: absolutePath.describe("this project's path as those workers see it"),
     runtime: absolutePath
       .optional()

@@ -12,6 +12,11 @@ export interface HttpAnswer {
   readonly body: string | Uint8Array | StreamBody | BatchBody | null;
 }
 
+/** With all of its body at hand. */
+export interface WholeAnswer extends HttpAnswer {
+  readonly body: string | Uint8Array | null;
+}
+
 export const flatHeaders = (headers: Readonly<Record<string, string>>): string[] => {
   const flat: string[] = [];
   for (const name in headers) flat.push(name, headers[name] ?? '');

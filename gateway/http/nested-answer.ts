@@ -1,12 +1,9 @@
 /** An answer to a call of a concurrent worker: one line of JSON and the body, where HTTP has a status line and headers. */
 import { GatewayError } from '../errors.ts';
 import { giveBack, type NestedCall } from '../fastcgi/index.ts';
-import { BatchBody } from './batch-body.ts';
-import type { HttpAnswer } from './http-answer.ts';
+import type { BatchBody } from './batch-body.ts';
+import type { WholeAnswer } from './http-answer.ts';
 import { StreamBody } from './stream-body.ts';
-
-type Body = StreamBody | BatchBody;
-export type WholeAnswer = HttpAnswer & { readonly body: string | Uint8Array | null };
 
 /** One that came several times is joined, as clients do with what came over HTTP. */
 const headLine = (status: number, flat: readonly string[], hasBody: boolean): string => {
@@ -29,16 +26,13 @@ export const writeNestedAnswer = (call: NestedCall, { status, headers, body }: W
   return isTaken;
 };
 
-export const isWhole = (answer: HttpAnswer): answer is WholeAnswer =>
-  !(answer.body instanceof StreamBody || answer.body instanceof BatchBody);
-
 const tooLong = (maxBytes: number): GatewayError => {
   const detail = `The answer has more than ${maxBytes} bytes, and a call over the worker's connection gets its answer whole: limits.responseMaxBytes. Stream it over FPMG_GATEWAY instead.`;
   return new GatewayError('response-too-large', detail, { executed: 'yes' });
 };
 
 /** `stopsIt`: whoever makes it does not know that the caller has left. */
-export const readStreamBody = (body: Body, call: NestedCall, maxBytes: number): Promise<Buffer> =>
+export const readStreamBody = (body: StreamBody | BatchBody, call: NestedCall, maxBytes: number): Promise<Buffer> =>
   readToEnd(body.readable(), call, { maxBytes, stopsIt: body instanceof StreamBody });
 
 /** What comes bit by bit over HTTP, read to its end. Rejects with what cut it, or `response-too-large`. */

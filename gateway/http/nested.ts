@@ -7,13 +7,15 @@ import { GatewayError, toGatewayError } from '../errors.ts';
 import type { ConcurrentPeer, NestedCall } from '../fastcgi/index.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { BatchHandler } from './batch.ts';
+import { BatchBody } from './batch-body.ts';
 import { plainBatchPath, plainCallPath } from './call-path.ts';
 import type { FunctionsHandler } from './functions.ts';
 import { flatHeaders, type HttpAnswer } from './http-answer.ts';
-import { isWhole, readStreamBody, readToEnd, writeNestedAnswer } from './nested-answer.ts';
+import { readStreamBody, readToEnd, writeNestedAnswer } from './nested-answer.ts';
 import { type NestedHead, NestedRequest, readNestedHead } from './nested-request.ts';
 import { problemAnswer } from './problem.ts';
 import { assertRequest } from './request-rules.ts';
+import { StreamBody } from './stream-body.ts';
 
 export interface NestedParts {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -27,9 +29,11 @@ export interface NestedParts {
 const CONTEXT = { callId: undefined, traceId: undefined, expose: false };
 
 const unread = (): GatewayError =>
-  new GatewayError('slow-reader', 'The worker takes too little of the answers that wait for it already.', {
-    executed: 'yes',
-  });
+  new GatewayError(
+    'slow-reader',
+    'The worker takes too little of the answers that wait for it already: let it wait for some of its calls before it makes more, or ask for shorter answers.',
+    { executed: 'yes' },
+  );
 
 /** Throws `bad-request`, for what the router would not see any more. */
 const requestOf = ({ target, byName, body }: NestedHead, signal: AbortSignal): Request => {
@@ -58,8 +62,7 @@ export class NestedEntry implements ConcurrentPeer {
 }
 
 const fail = (call: NestedCall, thrown: unknown): void => {
-  const answer = problemAnswer(toGatewayError(thrown), CONTEXT, {});
-  if (isWhole(answer)) writeNestedAnswer(call, answer);
+  writeNestedAnswer(call, problemAnswer(toGatewayError(thrown), CONTEXT, {}));
 };
 
 export class NestedHandler {
@@ -103,16 +106,19 @@ export class NestedHandler {
     return { status, headers: [...headers].flat(), body: bytes };
   }
 
-  #give(call: NestedCall, answer: HttpAnswer): void {
-    if (!isWhole(answer)) void this.#giveStream(call, answer);
-    else if (!writeNestedAnswer(call, answer)) fail(call, unread());
+  #give(call: NestedCall, { status, headers, body }: HttpAnswer): void {
+    if (body instanceof StreamBody || body instanceof BatchBody) void this.#giveStream(call, body, { status, headers });
+    else if (!writeNestedAnswer(call, { status, headers, body })) fail(call, unread());
   }
 
-  async #giveStream(call: NestedCall, { status, headers, body }: HttpAnswer): Promise<void> {
+  async #giveStream(
+    call: NestedCall,
+    body: StreamBody | BatchBody,
+    head: Pick<HttpAnswer, 'status' | 'headers'>,
+  ): Promise<void> {
     try {
-      if (body === null || typeof body === 'string' || body instanceof Uint8Array) return;
       const { responseMaxBytes } = this.#parts.settings.limits;
-      this.#give(call, { status, headers, body: await readStreamBody(body, call, responseMaxBytes) });
+      this.#give(call, { ...head, body: await readStreamBody(body, call, responseMaxBytes) });
     } catch (thrown) {
       fail(call, thrown);
     }

@@ -1,7 +1,7 @@
 /** GatewayError → problem+json (RFC 9457): the only place that writes error bodies. */
 import type { GatewayError } from '../errors.ts';
 import { isCode } from '../errors.ts';
-import { flatHeaders, type HttpAnswer, toResponse } from './http-answer.ts';
+import { flatHeaders, toResponse, type WholeAnswer } from './http-answer.ts';
 
 export interface ProblemContext {
   readonly callId: string | undefined;
@@ -47,7 +47,7 @@ export const problemAnswer = (
   error: GatewayError,
   context: ProblemContext,
   headers: Readonly<Record<string, string>>,
-): HttpAnswer => ({
+): WholeAnswer => ({
   // 499 is for logs: nobody is there to read it.
   status: error.status,
   headers: flatHeaders({ ...problemHeaders(error), ...headers }),

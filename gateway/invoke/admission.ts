@@ -6,6 +6,7 @@
  */
 import type { GatewayError } from '../errors.ts';
 import type { Slot } from '../pool/backend.ts';
+import { DueTimer } from '../pool/due-timer.ts';
 import type { Lacks } from '../pool/places.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Workload, type WorkloadStatus } from '../pool/workload.ts';
@@ -43,8 +44,7 @@ export class Admission {
   #entered = 0;
   #closed = false;
   /** One for all that wait. */
-  #timer: NodeJS.Timeout | undefined;
-  #timerAtMs = 0;
+  readonly #due = new DueTimer(() => this.#strike());
 
   constructor(pool: Pool, queueMax: number, nesting: Nesting) {
     this.#pool = pool;
@@ -185,7 +185,7 @@ export class Admission {
     row.waiters.add(waiter);
     this.#queued.add(row);
     this.#nesting.waits(entry.call, this.#calls, waiter);
-    this.#watch(waiter.dueMs);
+    this.#due.watch(waiter.dueMs);
     entry.caller.whenLeft(waiter);
     if (entry.caller.hasLeft) waiter.callerLeft();
     return { waiter, granted };
@@ -203,21 +203,11 @@ export class Admission {
     row.waiters.delete(waiter);
     if (row.waiters.size === 0) this.#queued.delete(row);
     if (this.#waiting > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#due.stop();
     this.#pool.lack(0, '', 0);
   }
 
-  /** The timer is set anew when it strikes, or when somebody's time is up earlier. */
-  #watch(dueMs: number): void {
-    if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
-    clearTimeout(this.#timer);
-    this.#timerAtMs = dueMs;
-    this.#timer = setTimeout(() => this.#strike(), Math.max(0, dueMs - performance.now()));
-  }
-
   #strike(): void {
-    this.#timer = undefined;
     const nowMs = performance.now();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const { waiters } of this.#queued) {
@@ -226,7 +216,7 @@ export class Admission {
         else nextMs = Math.min(nextMs, waiter.dueMs);
       }
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#watch(nextMs);
+    this.#due.watch(nextMs);
   }
 
   #serve(): void {

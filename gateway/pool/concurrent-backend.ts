@@ -84,12 +84,14 @@ export class ConcurrentBackend implements Backend, SlotOwner {
     return undefined;
   }
 
-  /** A place beyond those there are, on the worker with the fewest calls; undefined: there is no worker. */
-  takeMore(placed: Placed, onFreed: () => void): Slot | undefined {
-    let best: ConcurrentLine | undefined;
-    for (const line of this.#supply.lines)
-      if (line.usable && (best === undefined || line.places < best.places)) best = line;
-    return best === undefined ? undefined : this.#takeOn(best, placed, onFreed);
+  /** There is a worker that takes calls, however many it has. */
+  get takesMore(): boolean {
+    return this.#emptiest() !== undefined;
+  }
+
+  /** A place beyond those there are: throws where there are none. */
+  takeMore(placed: Placed, onFreed: () => void): Slot {
+    return this.#takeOn(this.#emptiest(), placed, onFreed);
   }
 
   probe(): Promise<Worker> {
@@ -133,6 +135,13 @@ export class ConcurrentBackend implements Backend, SlotOwner {
     return slot;
   }
 
+  #emptiest(): ConcurrentLine | undefined {
+    let best: ConcurrentLine | undefined;
+    for (const line of this.#supply.lines)
+      if (line.usable && (best === undefined || line.places < best.places)) best = line;
+    return best;
+  }
+
   #roomiest({ workload, awaited }: Placed): ConcurrentLine | undefined {
     const share = { workerShare: 1 / workload.concurrency, awaited };
     let best: ConcurrentLine | undefined;
@@ -163,7 +172,7 @@ export class ConcurrentReserve implements Backend {
   }
 
   get free(): number {
-    return this.up ? this.#places - this.#taken : 0;
+    return this.#backend.takesMore ? this.#places - this.#taken : 0;
   }
 
   get isFull(): boolean {
@@ -185,15 +194,12 @@ export class ConcurrentReserve implements Backend {
   }
 
   take(placed: Placed, onFreed: () => void): Slot {
-    this.#taken += 1;
-    const freed = (): void => {
+    const slot = this.#backend.takeMore(placed, () => {
       this.#taken -= 1;
       onFreed();
-    };
-    const slot = this.#backend.takeMore(placed, freed);
-    if (slot !== undefined) return slot;
-    this.#taken -= 1;
-    throw new GatewayError('internal-error', 'There is no concurrent worker for a call in reserve.');
+    });
+    this.#taken += 1;
+    return slot;
   }
 
   takeBehind(): undefined {

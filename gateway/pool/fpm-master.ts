@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { GatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { LATE, within } from '../within.ts';
+import { stoppedError } from './stopped.ts';
 
 export interface FpmMasterOptions {
   readonly pool: string;
@@ -149,8 +149,6 @@ export class FpmMaster {
     return (await within(this.exited, timeoutMs)) !== LATE;
   }
 }
-
-const stoppedError = (): GatewayError => new GatewayError('shutting-down', 'The gateway has stopped.');
 
 /** Its group is its own, and the kernel keeps the number while one worker lives. */
 const killGroup = (pid: number | undefined): void => {

@@ -23,6 +23,7 @@ import { assertSocketPath } from './internal-sockets.ts';
 import type { poolUser } from './pool-user.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { SleeperPart } from './sleep.ts';
+import { stoppedError } from './stopped.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
 import type { Worker } from './worker.ts';
 
@@ -207,7 +208,7 @@ export class ManagedPool implements SleeperPart {
 
   /** Somebody may end it while it starts. */
   #assertOpen(): void {
-    if (this.#state.kind === 'closed') throw new GatewayError('shutting-down', 'The gateway has stopped.');
+    if (this.#state.kind === 'closed') throw stoppedError();
   }
 
   get #isFixed(): boolean {

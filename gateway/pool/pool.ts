@@ -3,7 +3,6 @@
  */
 
 import { chownSync, mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseAddress } from '../address.ts';
 import type { AttachedPoolSettings, ManagedPoolSettings, PoolSettings, PoolSize, Settings } from '../config.ts';
@@ -170,7 +169,7 @@ export class Pool {
         pool: this.id,
         name,
         starts: options.starts,
-        pace: { size, idleMs, sleepAfterMs, startsAtOnce: availableParallelism() + 1 },
+        pace: { size, idleMs, sleepAfterMs, startsAtOnce: options.cores.places },
         make: () =>
           workerKind === 'fpm' ? new ManagedPool(common) : new ResidentPool({ ...common, functions: options.handlers }),
         log,

@@ -62,7 +62,7 @@ export const makePools = (options: PoolsOptions): Pool[] => {
   const { settings, functions, instance, internal, nested, caches, log } = options;
   const pathsOf = phpPaths(options);
   const cores = new Cores(availableParallelism());
-  const starts = new Gate(availableParallelism() + 1);
+  const starts = new Gate(cores.places);
   return Object.entries(settings.pools).flatMap(([name, pool]) => {
     const own = functions.filter((fn) => fn.pool === name);
     if (own.length === 0) return [];

@@ -13,6 +13,7 @@ import type { PhpException } from './envelope.ts';
 import { assertSocketPath } from './internal-sockets.ts';
 import { ENDING_MAX_MS, OwnedProcesses } from './owned-processes.ts';
 import { type ResidentEvent, ResidentProcess, type ResidentProgram, type StartOrder } from './resident-process.ts';
+import { stoppedError } from './stopped.ts';
 
 export interface ResidentMasterOptions {
   readonly program: ResidentProgram;
@@ -185,7 +186,7 @@ export class ResidentMaster {
     bootstrapIn: 'master' | 'worker',
     socket: string | null,
   ): Promise<{ process: ResidentProcess; event: Extract<ResidentEvent, { event: 'ready' | 'unshared' }> }> {
-    if (this.#stopped) throw new GatewayError('shutting-down', 'The gateway has stopped.');
+    if (this.#stopped) throw stoppedError();
     const { program, order, bootstrapTimeoutMs } = this.#options;
     const first = Promise.withResolvers<ResidentEvent>();
     const process = new ResidentProcess(program, { op: 'start', ...order, bootstrapIn, socket }, (event) => {

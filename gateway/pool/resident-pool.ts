@@ -1,6 +1,5 @@
 /** The resident part of a pool of our own: its master, its workers, and a few in reserve. */
 import { chownSync, existsSync, mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ManagedPoolSettings, PoolSize, ResidentSettings } from '../config.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
@@ -71,7 +70,7 @@ export class ResidentPool implements SleeperPart {
   #handlers: readonly LoadedHandler[] = [];
   #hasStarted = false;
   /** Those that load the application compute: more at once would only make each of them late. */
-  readonly #starts = new Gate(availableParallelism() + 1);
+  readonly #starts: Gate;
 
   constructor(options: ResidentPoolOptions) {
     const { settings, reserveWorkers, cores, connectTimeoutMs, log, onFree, name } = {
@@ -79,6 +78,7 @@ export class ResidentPool implements SleeperPart {
       ...options.settings,
     };
     this.#options = options;
+    this.#starts = new Gate(cores.places);
     this.#uploadDir = new UploadDir(options.instance.spool, `${name}.${options.workerKind}`, options.user);
     this.#sockets = join(options.instance.path, `${options.workerKind === 'concurrent' ? 'c' : 'r'}-${name}`);
     this.#master = new ResidentMaster(this.#masterOptions());

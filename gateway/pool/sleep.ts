@@ -10,6 +10,7 @@ import type { Gate } from './gate.ts';
 import type { Pace } from './scaling.ts';
 import { ScalingSteps } from './scaling-steps.ts';
 import { type Scalable, ScalingWatch } from './scaling-watch.ts';
+import { stoppedError } from './stopped.ts';
 import type { Worker } from './worker.ts';
 
 /** The processes of one time awake: started once, ended once. */
@@ -259,6 +260,7 @@ export class Sleeper<P extends SleeperPart> {
   #backedOff(): void {
     this.#state = { kind: this.#alive.size > 0 ? 'falling asleep' : 'asleep' };
     if (this.#waiting > 0) void this.#wake();
+    else if (this.#alive.size === 0) this.#options.onAsleep();
   }
 
   /** Those who wait could only be told the same later. */
@@ -296,8 +298,6 @@ export class Sleeper<P extends SleeperPart> {
     this.#options.onAsleep();
   }
 }
-
-const stoppedError = (): GatewayError => new GatewayError('shutting-down', 'The gateway has stopped.');
 
 const didNotWake = (pool: string, privateDetail: string, retryAfterMs: number): GatewayError =>
   new GatewayError('pool-unavailable', `The pool ${pool} slept, and did not wake.`, {

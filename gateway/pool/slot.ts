@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { LATE, within } from '../within.ts';
 import type { Meta } from './envelope.ts';
 import type { LineCall, Place, WorkerLine } from './line.ts';
+import { stoppedError } from './stopped.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
 import type { Workload } from './workload.ts';
 
@@ -210,7 +211,7 @@ export class WorkerSlot implements Slot, Place {
     line.join(this, this.#mayShare);
     if (this.#destroyed) {
       line.destroy();
-      throw new GatewayError('shutting-down', 'The gateway has stopped.');
+      throw stoppedError();
     }
     return line;
   }

@@ -6,6 +6,7 @@ import { GatewayError, isGatewayError } from '../errors.ts';
 import type { Meta } from './envelope.ts';
 import type { WorkerLine } from './line.ts';
 import { ENDINGS, type Ending } from './recycling.ts';
+import { stoppedError } from './stopped.ts';
 import type { Supply, SupplyOptions } from './supply.ts';
 import type { Worker } from './worker.ts';
 
@@ -350,8 +351,6 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
     }
   }
 }
-
-const stoppedError = (): GatewayError => new GatewayError('shutting-down', 'The gateway has stopped.');
 
 /** Nothing was sent, whatever it was. */
 const unavailable = (cause: unknown): GatewayError =>

@@ -125,6 +125,16 @@ describe('one that does not wake', () => {
     expect([refusals.length, onAwake.mock.calls.length, sleeper.lastFailure]).toEqual([0, 1, undefined]);
   });
 
+  test('sleeps again when nobody has called by the end of its rest, and that is told', async () => {
+    const { sleeper, part, onAsleep, is } = await asleep();
+    sleeper.lack(1, 'echo', 1);
+    sleeper.lack(0, '', 0);
+    onAsleep.mockClear();
+    part(1).started.reject(new Error('once'));
+    await is('asleep');
+    expect(onAsleep).toHaveBeenCalledOnce();
+  });
+
   test('is not, where nobody waits any more', async () => {
     const { sleeper, parts, part, is } = await asleep();
     sleeper.lack(1, 'echo', 1);

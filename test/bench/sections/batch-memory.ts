@@ -1,5 +1,4 @@
 /** Memory of the gateway for a long batch: read at once, and by a caller that sends all of it before it reads. */
-
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { announcing, type Bench, type Section } from '../bench.ts';

@@ -1,5 +1,4 @@
 /** Many calls at once from PHP with the gateway's client: from a script, and from inside of a function. */
-
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { announcing, type Bench, type Section } from '../bench.ts';
