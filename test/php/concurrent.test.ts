@@ -1,5 +1,5 @@
 /** Many calls at once in one worker, through the whole gateway: who waits holds up nobody, who is late ends alone. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
@@ -227,14 +227,19 @@ describe('a stream', () => {
 });
 
 test('a gateway that closes lets all of them finish', async () => {
-  const gateway = await startConcurrent({ nap: NAP });
+  const gate = join(openFolder(), 'gate');
+  const gateway = await startConcurrent({
+    waits: `while (!is_file('${gate}')) { $call->sleep(1); clearstatcache(); } return getmypid();`,
+  });
   const naps = codesOf(
     gateway,
-    'nap',
-    times(20, () => 200),
+    'waits',
+    times(20, () => null),
   );
   await until('they run', () => residentOf(gateway).resident.workers[0]?.calls === 20);
-  await gateway.close();
+  const closed = gateway.close();
+  writeFileSync(gate, '');
+  await closed;
   expect(new Set(await naps).size).toBe(1);
 });
 

@@ -157,18 +157,21 @@ test('a worker that is killed from outside: those that ran are told, those that 
 });
 
 test('a buffer that cannot be removed costs the worker, which serves out what runs in it', async () => {
+  const gate = join(openFolder(), 'gate');
   const gateway = await startConcurrent({
     sticks: 'ob_start(null, 0, 0); echo "SECRET"; $call->sleep(20); return ob_get_level();',
-    nap: '$call->sleep($input); return getmypid();',
+    waits: `while (!is_file('${gate}')) { $call->sleep(1); clearstatcache(); } return getmypid();`,
+    pid: 'return getmypid();',
     prints: 'echo "SECRET"; return 1;',
   });
   const [pid] = residentPids(gateway);
-  const naps = [300, 310].map((ms) => codeOf(gateway, 'nap', ms));
+  const naps = times(2, () => codeOf(gateway, 'waits'));
   await until('they wait', () => residentOf(gateway).resident.workers[0]?.calls === 2);
   const { status, text } = await ask(gateway, 'sticks');
   expect([status, text]).toEqual([200, '2']);
+  writeFileSync(gate, '');
   expect(await Promise.all(naps)).toEqual([pid, pid]);
-  await until('another is there', async () => (await codeOf(gateway, 'nap', 0)) !== pid);
+  await until('another is there', async () => (await codeOf(gateway, 'pid')) !== pid);
   expect(await codeOf(gateway, 'prints')).toEqual(['function-stray-output', 'yes']);
   expect(restartsOf(gateway)).toEqual({ leak: 1 });
 });

@@ -1,8 +1,11 @@
 /** Handlers that misbehave among many calls in one worker: a clear error, the others get theirs or the truth, the pool recovers. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Ending } from '../../gateway/pool/recycling.ts';
 import { ask } from '../support/call.ts';
+import { openFolder } from '../support/lifetime.ts';
 import { isAlive } from '../support/php-processes.ts';
 import { residentOf, residentPids, restartsOf, startConcurrent } from '../support/resident-pool.ts';
 import { until } from '../support/until.ts';
@@ -125,7 +128,8 @@ const DEEDS: Readonly<Record<string, Deed>> = {
 /** What a call finds: nothing that another could have changed. */
 const CLEAN =
   'return [getcwd() === "/", umask(), date_default_timezone_get(), set_error_handler(null) === null, ini_get("precision"), error_reporting(), ob_get_level(), \\Fiber::getCurrent() !== null];';
-const NAP = '$call->sleep($input); return getmypid();';
+/** Until a file is there. */
+const WAITS = 'while (!is_file($input)) { $call->sleep(1); clearstatcache(); } return getmypid();';
 const nameOf = (deed: string): string => deed.replaceAll(/[^a-z]+/gi, '-').toLowerCase();
 
 const codeOf = async (gateway: Gateway, name: string, input: unknown): Promise<unknown> => {
@@ -139,14 +143,15 @@ describe('beside calls that wait in the same worker', () => {
     async ({ deed, body, contract = '', error, restart }) => {
       const gateway = await startConcurrent({
         [nameOf(deed)]: [body, contract],
-        nap: NAP,
-        repeats: [NAP, 'idempotent: true'],
+        waits: WAITS,
+        repeats: [WAITS, 'idempotent: true'],
         clean: CLEAN,
       });
       const before = await gateway.invoke('clean', null);
       const [pid = 0] = residentPids(gateway);
-      const naps = [600, 610].map((ms) => codeOf(gateway, 'nap', ms));
-      const repeats = codeOf(gateway, 'repeats', 300);
+      const gate = join(openFolder(), 'gate');
+      const waiting = [1, 2].map(() => codeOf(gateway, 'waits', gate));
+      const repeats = codeOf(gateway, 'repeats', gate);
       await until('they wait', () => residentOf(gateway).resident.workers[0]?.calls === 3);
 
       const answer = await ask(gateway, nameOf(deed));
@@ -155,11 +160,12 @@ describe('beside calls that wait in the same worker', () => {
       else expect([answer.status, answer.body]).toEqual([error.status, expect.objectContaining(error)]);
 
       for (let n = 0; n < 3; n += 1) expect(await gateway.invoke('clean', null)).toEqual(before);
+      writeFileSync(gate, '');
       if (restart === undefined) {
-        expect(await Promise.all([...naps, repeats])).toEqual([pid, pid, pid]);
+        expect(await Promise.all([...waiting, repeats])).toEqual([pid, pid, pid]);
         expect([residentPids(gateway), restartsOf(gateway)]).toEqual([[pid], {}]);
       } else {
-        expect(await Promise.all(naps)).toEqual([
+        expect(await Promise.all(waiting)).toEqual([
           ['worker-crashed', 'unknown'],
           ['worker-crashed', 'unknown'],
         ]);

@@ -64,8 +64,8 @@ test.each(ENGINES)('%s: a burst gets all workers at once; they go one by one, an
   await until('only those that stay are there', () => statusOf(gateway).workers === 2);
   const shrunk = statusOf(gateway).steps.filter(({ from, to }) => to < from);
   expect(shrunk.map(({ from, to, reason }) => [from, to, reason])).toEqual([
-    [6, 5, 'idle for 1 s'],
-    [5, 4, 'idle for 1 s'],
+    [6, 5, expect.stringMatching(/^idle for /)],
+    [5, 4, expect.stringMatching(/^idle for /)],
     [4, 3, expect.stringMatching(/^idle for /)],
     [3, 2, expect.stringMatching(/^idle for /)],
   ]);

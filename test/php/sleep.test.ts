@@ -74,8 +74,10 @@ describe.each(ENGINES)('%s', (engine) => {
     const held = new Held(openFolder(), 'a');
     const call = gateway.invoke('wait', held.file);
     const pid = await held.started();
-    await until('workers beyond it have gone', () => statusOf(gateway).workers <= 1);
-    expect(statusOf(gateway).state).toBe('awake');
+    const other = await start(engine);
+    await other.invoke('pid', null);
+    await asleep(other);
+    expect(statusOf(gateway)).toMatchObject({ state: 'awake', workers: 1 });
     held.go();
     await call;
     expect(pid).toBeGreaterThan(1);

@@ -173,9 +173,10 @@ test('hooks of a call that exits run behind its answer', async () => {
 
 test('a call for which there is no memory beside others is refused, not begun; alone it is begun in any case', async () => {
   const { worker } = await start(['memory_limit=64M']);
-  const large = worker.sendCall('holds', { bytes: 60_000_000 });
-  await until('it runs', () => worker.begun().length === 1);
-  const refused = worker.sendCall('short', {});
+  // In one write: the large one waits when the other is read.
+  worker.socket.cork();
+  const [large, refused] = [worker.sendCall('holds', { bytes: 60_000_000 }), worker.sendCall('short', {})];
+  worker.socket.uncork();
   expect(await worker.raw(refused)).toMatchObject({ protocolStatus: 2 });
   expect((await worker.answer(large)).output).toBe(60_000_000);
   expect((await worker.call('short', { n: 2 })).output).toBe(2);

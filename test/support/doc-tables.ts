@@ -40,7 +40,8 @@ const walk = (schema: JsonSchema, path: string): Setting[] => {
 export const settingRows = (): string[] => {
   const settings = walk(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema, '');
   const rows = settings.map(({ path, default: value, description = '' }) => {
-    const shown = value === undefined || path.endsWith('.workers') ? '' : `\`${JSON.stringify(value)}\``;
+    const isOfMachine = path.endsWith('.concurrentWorkers');
+    const shown = value === undefined || isOfMachine ? '' : `\`${JSON.stringify(value)}\``;
     return `| \`${path}\` | ${shown} | ${description.replaceAll('|', '\\|')} | \`FPMG_${path.split('.').map(shout).join('__')}\` |`;
   });
   return [...new Set(rows)];

@@ -44,12 +44,13 @@ test('twenty transactions at once come one after the other', async () => {
 });
 
 test('one begun by hand would have others in it: they are refused, and told what to use', async () => {
-  const first = worker.sendCall('byHand', { n: 5, ms: 100 });
+  const first = worker.sendCall('byHand', { n: 5, ms: 30_000 });
   await begun(first);
   expect((await worker.call('inserts', { n: 6 })).meta).toMatchObject({
     exception: { class: 'LogicException', message: expect.stringContaining('$call->pool()') },
   });
-  await worker.answer(first);
+  worker.abort(first);
+  await worker.raw(first);
   // It was left open, and is rolled back.
   expect((await worker.call('all')).output).not.toContain(5);
 });
