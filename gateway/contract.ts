@@ -88,6 +88,8 @@ export interface ScriptList {
 /** What runs a handler: a php-fpm worker that forgets everything behind each call, or one that stays. */
 export type Engine = 'fpm' | 'resident';
 
+export type Priority = 'high' | 'normal' | 'low';
+
 export type ContractOutput = z.ZodType | BinaryOutput | StreamOutput;
 
 type AnyOutput = AnySchema | BinaryOutput | StreamOutput<AnySchema | BinaryOutput>;
@@ -142,6 +144,18 @@ export interface Contract<
   readonly concurrency?: number;
   /** Calls of this function running or waiting at once; more get 429. Default: no cap but the pool's. */
   readonly inFlightMax?: number;
+  /** Whose calls wait for a worker first where there are too many. Default `normal`. */
+  readonly priority?: Priority;
+  /**
+   * What becomes of a call whose caller leaves while it runs: PHP is stopped, or runs to its end. Default: `cancel` where
+   * the function is `idempotent`, else `finish`. A stream that nobody reads is always stopped.
+   */
+  readonly onDisconnect?: 'cancel' | 'finish';
+  /**
+   * Callers name an operation by the header `Idempotency-Key`: repeated, it gets the first answer and does not run again.
+   * `required`: they must; `off`: the header has no meaning. Default `optional`.
+   */
+  readonly idempotencyKey?: 'required' | 'optional' | 'off';
 }
 
 /** Declares the contract of the function whose name is this file's name. */

@@ -3,7 +3,8 @@
  * Names are matched without case and underscores, so `TIMEOUT_MS` and `TIMEOUTMS` both mean `timeoutMs`.
  */
 import { z } from 'zod';
-import { configSchema, OTHER_FORMS } from './config.ts';
+import { configSchema } from './config.ts';
+import { OTHER_FORMS } from './config-pools.ts';
 import type { StartupProblem } from './startup.ts';
 
 export interface Override {

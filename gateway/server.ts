@@ -2,20 +2,16 @@
  * The composition root: settings → traces → one release of the gateway → listeners → signals → drain.
  * In `dev` a change of the project makes a new release beside the running one and takes over only if all of it loads.
  */
-import { chmodSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { Caches } from './cache/caches.ts';
 import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
-import { createAdminApp } from './http/admin.ts';
-import type { App } from './http/app.ts';
-import { longestArrivalMs } from './http/body.ts';
-import type { HttpEnv } from './http/context.ts';
-import type { Exchange } from './http/exchange.ts';
-import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
+import type { Listener } from './http/listener.ts';
+import { type Listeners, openListeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { CONFIG_FILE, loadProject, type Project } from './project.ts';
+import { Release } from './release.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
 import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type TraceSink } from './trace/tracer.ts';
@@ -46,98 +42,6 @@ export interface Server {
   /** Ends everything now. */
   destroy(): Promise<void>;
 }
-
-/** By which listener a request came. */
-type Way = 'public' | 'internal';
-
-/** One loaded version of the project, and the requests that entered it. */
-class Release {
-  readonly gateway: Gateway;
-  #inside = 0;
-  #left: () => void = () => {};
-
-  constructor(gateway: Gateway) {
-    this.gateway = gateway;
-  }
-
-  async fetch(way: Way, request: Request, env: HttpEnv['Bindings']): Promise<Response> {
-    this.#inside += 1;
-    try {
-      return await this.#app(way).fetch(request, env);
-    } finally {
-      if (env.lasts === undefined) this.#leave();
-      else void env.lasts.finally(this.#leave);
-    }
-  }
-
-  /** Undefined: not a request for this way. */
-  serve(way: Way, exchange: Exchange): Promise<void> | undefined {
-    const served = this.#app(way).serve(exchange);
-    if (served === undefined) return undefined;
-    this.#inside += 1;
-    // A call that waits holds what hangs on its promise: `finally` would be three closures more.
-    void served.then(this.#leave, this.#leave);
-    return served;
-  }
-
-  #app(way: Way): Pick<App, 'fetch' | 'serve'> {
-    return way === 'public' ? this.gateway : this.gateway.internal;
-  }
-
-  readonly #leave = (): void => {
-    this.#inside -= 1;
-    if (this.#inside === 0) this.#left();
-  };
-
-  /** For one that another has replaced: those inside are served to their end, also if their bodies still arrive. */
-  async retire(): Promise<void> {
-    if (this.#inside > 0) await new Promise<void>((resolve) => (this.#left = resolve));
-    await this.gateway.close();
-  }
-}
-
-interface Listeners {
-  readonly open: Listener;
-  readonly admin?: Listener;
-  /** For other services of this machine. */
-  readonly internal?: Listener;
-}
-
-const openListeners = async (
-  { options, settings, exporter }: RunningOptions,
-  release: () => Release,
-): Promise<Listeners> => {
-  const { log } = options;
-  const { http, admin, internal } = settings;
-  const at = http.socket === undefined ? { host: http.host, port: http.port } : { socket: http.socket };
-  const through = (way: Way): Pick<ListenerOptions, 'fetch' | 'serve'> => ({
-    fetch: (request, env) => release().fetch(way, request, env),
-    serve: (exchange) => release().serve(way, exchange),
-  });
-  const opened: { open?: Listener; admin?: Listener; internal?: Listener } = {};
-  const listener = { ...http, longestArrivalMs: longestArrivalMs(settings) };
-  try {
-    const open = await openListener({ ...listener, at, setting: 'http.port', log, ...through('public') });
-    opened.open = open;
-    if (internal.socket !== undefined) {
-      const common = { ...listener, at: { socket: internal.socket }, setting: 'internal.socket', log };
-      opened.internal = await openListener({ ...common, ...through('internal') });
-      // As on loopback, everybody here may call: its folder says who reaches it.
-      chmodSync(internal.socket, 0o666);
-    }
-    if (admin.enabled) {
-      const { tracer } = release().gateway;
-      const pools = () => release().gateway.pools();
-      const app = createAdminApp({ tracer, admin, log, pools, exported: () => exporter?.status });
-      const common = { ...listener, at: { host: admin.host, port: admin.port }, setting: 'admin.port', log };
-      opened.admin = await openListener({ ...common, fetch: (request, env) => app.fetch(request, env) });
-    }
-    return { ...opened, open };
-  } catch (error) {
-    for (const listener of Object.values(opened)) listener.destroy();
-    throw error;
-  }
-};
 
 /** Loaded on demand: the SDK costs 170 ms and 40 MB. */
 const openExport = async (enabled: boolean, env: ServerOptions['env'], log: Log): Promise<TraceExport | undefined> => {
@@ -209,7 +113,10 @@ class RunningServer implements Server {
   static async open(running: RunningOptions, first: Release): Promise<RunningServer> {
     let server: RunningServer | undefined;
     const current = (): Release => (server === undefined ? first : server.#release);
-    server = new RunningServer(running, first, await openListeners(running, current));
+    const { options, settings, tracer, exporter } = running;
+    const admin = { tracer, exported: () => exporter?.status };
+    const listeners = await openListeners({ settings, log: options.log, release: current, admin });
+    server = new RunningServer(running, first, listeners);
     return server;
   }
 

@@ -16,6 +16,8 @@ const LAYERS: readonly (readonly string[])[] = [
     'ijson',
     'deadline',
     'config',
+    'config-pools',
+    'config-values',
     'environment',
     'settings',
     'startup',
@@ -34,7 +36,19 @@ const LAYERS: readonly (readonly string[])[] = [
   ['invoke'],
   ['jobs', 'triggers'],
   ['http', 'console', 'codegen'],
-  ['project.ts', 'targets.ts', 'quiet.ts', 'gateway.ts', 'server.ts', 'watch.ts', 'index.ts', 'debug', 'cli'],
+  [
+    'project.ts',
+    'targets.ts',
+    'quiet.ts',
+    'gateway.ts',
+    'release.ts',
+    'listeners.ts',
+    'server.ts',
+    'watch.ts',
+    'index.ts',
+    'debug',
+    'cli',
+  ],
 ];
 
 /** The layer's member a file belongs to: `pool` for pool/worker.ts, `errors.ts` for itself. */

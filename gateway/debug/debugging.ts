@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { ManagedPoolSettings } from '../config.ts';
+import type { ManagedPoolSettings } from '../config-pools.ts';
 import { findPhpFpm } from '../pool/fpm-master.ts';
 import { findPhp } from '../pool/php-cli.ts';
 import { isAttached } from '../pool/pool.ts';

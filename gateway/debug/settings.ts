@@ -1,5 +1,6 @@
 /** A project as a debugger needs it: one worker for each pool, and nothing that ends a call while somebody looks at it. */
-import type { ManagedPoolSettings, PoolSettings, Settings } from '../config.ts';
+import type { Settings } from '../config.ts';
+import type { ManagedPoolSettings, PoolSettings } from '../config-pools.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import { isAttached } from '../pool/pool.ts';
 import type { Project } from '../project.ts';

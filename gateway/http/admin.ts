@@ -1,4 +1,4 @@
-/** The admin listener's routes: traces and pools. Never on the public one: behind a proxy every peer looks local. */
+/** The admin listener's routes: traces and pools, and in `actions` what operators do. Never on the public one: behind a proxy every peer looks local. */
 import { timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import type { Settings } from '../config.ts';
@@ -18,6 +18,8 @@ export interface AdminOptions {
   readonly pools: () => readonly PoolStatus[];
   /** Undefined while nothing is exported. */
   readonly exported: () => ExportStatus | undefined;
+  /** Routes that do something. */
+  readonly actions?: ((app: Hono<HttpEnv>) => void) | undefined;
   readonly log: Log;
 }
 
@@ -29,10 +31,16 @@ const sameText = (a: string, b: string): boolean => {
   return left.length === right.length && timingSafeEqual(left, right);
 };
 
+/** A page of another site may send a POST without asking; no page has business here. */
+const assertNotFromPage = (origin: string | undefined, site: string | undefined): void => {
+  if (origin === undefined && (site === undefined || site === 'none')) return;
+  throw new GatewayError('forbidden-origin', 'The admin listener takes no requests that change something from pages.');
+};
+
 const plainText = (accept: string | undefined): boolean =>
   accept !== undefined && isAcceptable(accept, 'text/plain') && !isAcceptable(accept, 'application/json');
 
-export const createAdminApp = ({ tracer, admin, pools, exported, log }: AdminOptions): Hono<HttpEnv> => {
+export const createAdminApp = ({ tracer, admin, pools, exported, actions, log }: AdminOptions): Hono<HttpEnv> => {
   const app = new Hono<HttpEnv>();
   const { ring, recording } = tracer;
   // Only these names: a page that rebinds its own DNS name to this machine gets nothing. It cannot know a token, so
@@ -41,7 +49,8 @@ export const createAdminApp = ({ tracer, admin, pools, exported, log }: AdminOpt
 
   app.use(async (c, next) => {
     assertRequest(requestHead(c), hosts);
-    assertMethod(c.req.method, ['GET', 'HEAD']);
+    if (c.req.method === 'POST') assertNotFromPage(c.req.header('origin'), c.req.header('sec-fetch-site'));
+    else assertMethod(c.req.method, ['GET', 'HEAD', 'POST']);
     const sent = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
     if (admin.token !== undefined && !sameText(sent, admin.token)) {
       throw new GatewayError('unauthenticated', 'The admin token is missing or wrong.', {
@@ -76,6 +85,7 @@ export const createAdminApp = ({ tracer, admin, pools, exported, log }: AdminOpt
       ? c.text(calls.map((record) => renderTrace(record, false)).join('\n'))
       : c.json({ traceId: c.req.param('id'), calls });
   });
+  actions?.(app);
   app.notFound((c) =>
     problem(new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`)),
   );

@@ -1,5 +1,6 @@
 /** What a contract file may say, member by member. Pure. */
 import { z } from 'zod';
+import { DISCONNECTS, KEY_RULES, PRIORITIES } from '../config.ts';
 import type { Contract } from '../contract.ts';
 import { isBinaryOutput, isStreamOutput } from '../contract.ts';
 
@@ -113,6 +114,9 @@ const members = z.strictObject({
     .optional(),
   concurrency: z.int().min(1).max(CONCURRENCY_MAX).optional(),
   inFlightMax: z.int().min(1).max(100_000).optional(),
+  priority: z.enum(PRIORITIES).optional(),
+  onDisconnect: z.enum(DISCONNECTS).optional(),
+  idempotencyKey: z.enum(KEY_RULES).optional(),
 });
 
 const SCRIPT_ONLY = ['requestHeaders', 'responseHeaders'] as const;

@@ -1,7 +1,7 @@
 /** One function of a release: its contract with every setting resolved. What calls, lists and OpenAPI read. */
 import { z } from 'zod';
 import type { Settings } from '../config.ts';
-import type { BinaryOutput, Content, Contract, DeclaredError, Engine, Method } from '../contract.ts';
+import type { BinaryOutput, Content, Contract, DeclaredError, Engine, Method, Priority } from '../contract.ts';
 import { isBinaryOutput, isStreamOutput } from '../contract.ts';
 import { isCode } from '../errors.ts';
 import type { FunctionCode } from '../pool/runtime.ts';
@@ -50,6 +50,10 @@ export interface GatewayFunction {
   readonly concurrency: number;
   /** Calls running or waiting at once. */
   readonly inFlightMax: number | undefined;
+  readonly priority: Priority;
+  /** What becomes of a call whose caller leaves while it runs. */
+  readonly onDisconnect: 'cancel' | 'finish';
+  readonly idempotencyKey: 'required' | 'optional' | 'off';
   /** Somebody may look at its calls in a debugger: not even what a caller allows ends them. */
   readonly debugged: boolean;
 }
@@ -191,6 +195,9 @@ export const resolveFunction = (
       retry,
       concurrency: engine === 'resident' ? (override.concurrency ?? contract.concurrency ?? 1) : 1,
       inFlightMax: override.inFlightMax ?? contract.inFlightMax,
+      priority: override.priority ?? contract.priority ?? 'normal',
+      onDisconnect: override.onDisconnect ?? contract.onDisconnect ?? (contract.idempotent ? 'cancel' : 'finish'),
+      idempotencyKey: override.idempotencyKey ?? contract.idempotencyKey ?? 'optional',
       debugged: false,
     };
   });

@@ -1,5 +1,5 @@
 /** The php-fpm configuration of a pool we run, from typed settings. Pure: each fixed value says why. */
-import type { ManagedPoolSettings } from '../config.ts';
+import type { ManagedPoolSettings } from '../config-pools.ts';
 import type { UploadNeeds } from './uploads.ts';
 
 export interface FpmConfigInput {

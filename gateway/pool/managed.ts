@@ -1,6 +1,6 @@
 /** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
 import { join } from 'node:path';
-import type { ManagedPoolSettings, PoolSize } from '../config.ts';
+import type { ManagedPoolSettings, PoolSize } from '../config-pools.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';

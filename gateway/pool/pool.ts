@@ -5,7 +5,8 @@
 import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '../address.ts';
-import type { AttachedPoolSettings, ManagedPoolSettings, PoolSettings, PoolSize, Settings } from '../config.ts';
+import type { Settings } from '../config.ts';
+import type { AttachedPoolSettings, ManagedPoolSettings, PoolSettings, PoolSize } from '../config-pools.ts';
 import type { Engine } from '../contract.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';

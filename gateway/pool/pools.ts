@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import type { PoolSettings, Settings } from '../config.ts';
+import type { Settings } from '../config.ts';
+import type { PoolSettings } from '../config-pools.ts';
 import type { Engine } from '../contract.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';

@@ -1,5 +1,5 @@
 /** When a resident worker has to go, and why others went. Pure, but for the clock it is told. */
-import type { ResidentSettings } from '../config.ts';
+import type { ResidentSettings } from '../config-pools.ts';
 import type { Leak, Meta } from './envelope.ts';
 
 /** Why a worker was replaced. The first five by choice, when its call was over. */

@@ -1,7 +1,7 @@
 /** The resident part of a pool of our own: its master, its workers, and a few in reserve. */
 import { chownSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ManagedPoolSettings, PoolSize, ResidentSettings } from '../config.ts';
+import type { ManagedPoolSettings, PoolSize, ResidentSettings } from '../config-pools.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';

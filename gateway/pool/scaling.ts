@@ -2,7 +2,7 @@
  * How many workers a pool is to have: the rules by which they follow load, each step with a reason that people read.
  * Pure.
  */
-import type { PoolSize } from '../config.ts';
+import type { PoolSize } from '../config-pools.ts';
 
 export interface Load {
   /** Workers that there may be now. */

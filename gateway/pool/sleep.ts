@@ -3,7 +3,7 @@
  * Asleep it has no process, no socket and no timer. Calls wait in the gateway's queue meanwhile, and
  * none is lost: a start under way serves them, one that fails is tried once more, and behind that all are told.
  */
-import type { PoolSize } from '../config.ts';
+import type { PoolSize } from '../config-pools.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Gate } from './gate.ts';

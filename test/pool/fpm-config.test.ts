@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { configSchema, type ManagedPoolSettings } from '../../gateway/config.ts';
+import { configSchema } from '../../gateway/config.ts';
+import type { ManagedPoolSettings } from '../../gateway/config-pools.ts';
 import {
   iniArguments,
   masterEnvironment,

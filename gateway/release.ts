@@ -1,0 +1,53 @@
+/** One loaded version of the project, and the requests that entered it. */
+import type { Gateway } from './gateway.ts';
+import type { App } from './http/app.ts';
+import type { HttpEnv } from './http/context.ts';
+import type { Exchange } from './http/exchange.ts';
+
+/** By which listener a request came. */
+export type Way = 'public' | 'internal';
+
+export class Release {
+  readonly gateway: Gateway;
+  #inside = 0;
+  #left: () => void = () => {};
+
+  constructor(gateway: Gateway) {
+    this.gateway = gateway;
+  }
+
+  async fetch(way: Way, request: Request, env: HttpEnv['Bindings']): Promise<Response> {
+    this.#inside += 1;
+    try {
+      return await this.#app(way).fetch(request, env);
+    } finally {
+      if (env.lasts === undefined) this.#leave();
+      else void env.lasts.finally(this.#leave);
+    }
+  }
+
+  /** Undefined: not a request for this way. */
+  serve(way: Way, exchange: Exchange): Promise<void> | undefined {
+    const served = this.#app(way).serve(exchange);
+    if (served === undefined) return undefined;
+    this.#inside += 1;
+    // A call that waits holds what hangs on its promise: `finally` would be three closures more.
+    void served.then(this.#leave, this.#leave);
+    return served;
+  }
+
+  #app(way: Way): Pick<App, 'fetch' | 'serve'> {
+    return way === 'public' ? this.gateway : this.gateway.internal;
+  }
+
+  readonly #leave = (): void => {
+    this.#inside -= 1;
+    if (this.#inside === 0) this.#left();
+  };
+
+  /** For one that another has replaced: those inside are served to their end, also if their bodies still arrive. */
+  async retire(): Promise<void> {
+    if (this.#inside > 0) await new Promise<void>((resolve) => (this.#left = resolve));
+    await this.gateway.close();
+  }
+}
