@@ -19,6 +19,7 @@ import type { GatewayFunction } from './invoke/function.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker } from './invoke/invoke.ts';
 import { Nesting } from './invoke/nesting.ts';
+import { Outcomes } from './invoke/outcomes.ts';
 import { stopping } from './invoke/refusals.ts';
 import type { Registry } from './invoke/registry.ts';
 import { Turns } from './invoke/turns.ts';
@@ -71,6 +72,8 @@ export interface Gateway {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
   readonly warnings: readonly StartupProblem[];
   readonly tracer: Tracer;
+  /** How the calls of each function have ended. */
+  readonly outcomes: Outcomes;
   /** The public HTTP interface as a web-standard handler. */
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /** Answers a plain call over a socket; undefined for any other request, which is for `fetch`. */
@@ -225,6 +228,7 @@ class RunningGateway implements Gateway {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
   readonly warnings: readonly StartupProblem[];
   readonly tracer: Tracer;
+  readonly outcomes = new Outcomes();
   readonly fetch: Gateway['fetch'];
   readonly serve: Gateway['serve'];
   readonly internal: App;
@@ -256,7 +260,12 @@ class RunningGateway implements Gateway {
     for (const [id, pool] of pools)
       this.#admissions.set(id, new Admission(pool, pool.settings.queueMax, this.#nesting));
     this.#quiet = new Quiet(pools.values(), parts.onQuiet);
-    this.#targets = new Targets({ ...parts, functions: registry.functions, admissions: this.#admissions });
+    this.#targets = new Targets({
+      ...parts,
+      functions: registry.functions,
+      admissions: this.#admissions,
+      outcomes: this.outcomes,
+    });
     const { limits } = settings;
     this.#invoker = new Invoker(
       this.#targets.byName,

@@ -3,17 +3,34 @@ import type { Gateway } from './gateway.ts';
 import type { App } from './http/app.ts';
 import type { HttpEnv } from './http/context.ts';
 import type { Exchange } from './http/exchange.ts';
+import type { Project } from './project.ts';
 
 /** By which listener a request came. */
 export type Way = 'public' | 'internal';
 
 export class Release {
+  /** In the order they were loaded, from 1. */
+  readonly number: number;
+  readonly project: Project;
   readonly gateway: Gateway;
   #inside = 0;
   #left: () => void = () => {};
+  #retired: Promise<void> | undefined;
 
-  constructor(gateway: Gateway) {
+  constructor(number: number, project: Project, gateway: Gateway) {
+    this.number = number;
+    this.project = project;
     this.gateway = gateway;
+  }
+
+  /** Requests in it. */
+  get inside(): number {
+    return this.#inside;
+  }
+
+  /** Others are to serve from now on, and its processes end. */
+  get isRetired(): boolean {
+    return this.#retired !== undefined;
   }
 
   async fetch(way: Way, request: Request, env: HttpEnv['Bindings']): Promise<Response> {
@@ -45,8 +62,16 @@ export class Release {
     if (this.#inside === 0) this.#left();
   };
 
-  /** For one that another has replaced: those inside are served to their end, also if their bodies still arrive. */
-  async retire(): Promise<void> {
+  /**
+   * For one that another has replaced: those inside are served to their end, also if their bodies still arrive.
+   * Idempotent.
+   */
+  retire(): Promise<void> {
+    this.#retired ??= this.#drain();
+    return this.#retired;
+  }
+
+  async #drain(): Promise<void> {
     if (this.#inside > 0) await new Promise<void>((resolve) => (this.#left = resolve));
     await this.gateway.close();
   }

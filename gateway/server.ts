@@ -2,16 +2,19 @@
  * The composition root: settings → traces → one release of the gateway → listeners → signals → drain.
  * In `dev` a change of the project makes a new release beside the running one and takes over only if all of it loads.
  */
+import { existsSync, realpathSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { Caches } from './cache/caches.ts';
 import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
+import { releaseActions } from './http/admin-releases.ts';
 import type { Listener } from './http/listener.ts';
 import { type Listeners, openListeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { CONFIG_FILE, loadProject, type Project } from './project.ts';
 import { Release } from './release.ts';
+import { Releases, type ReleasesStatus } from './releases.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
 import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type TraceSink } from './trace/tracer.ts';
@@ -35,8 +38,11 @@ export interface Server {
   readonly url: string;
   readonly adminUrl: string | undefined;
   readonly gateway: Gateway;
-  /** Loads the project again; rejects with StartupError and keeps the running release. */
-  reload(): Promise<void>;
+  readonly releases: ReleasesStatus;
+  /** Loads the project again; resolves with its release. Rejects with StartupError and keeps the running one. */
+  reload(): Promise<Release>;
+  /** Back to the release before. Rejects with `no-previous-release`, or StartupError, and keeps the running one. */
+  restore(): Promise<Release>;
   /** Refuses new connections, finishes running calls, stops the pools, sends waiting traces. Idempotent. */
   close(): Promise<void>;
   /** Ends everything now. */
@@ -54,15 +60,17 @@ const openExport = async (enabled: boolean, env: ServerOptions['env'], log: Log)
   return await startExport(env, VERSION, log);
 };
 
-const loadRelease = async ({ project, env, adjust }: ServerOptions, reloads: number): Promise<Project> => {
-  const loaded = await loadProject({ folder: project, env, importModule: moduleImporter(reloads) });
+/** A folder by its real path: a link that points elsewhere tomorrow does not change what this release runs. */
+const loadRelease = async ({ project, env, adjust }: ServerOptions, number: number): Promise<Project> => {
+  const folder = existsSync(project) ? realpathSync(project) : project;
+  const loaded = await loadProject({ folder, env, importModule: moduleImporter(number - 1) });
   return adjust === undefined ? loaded : adjust(loaded);
 };
 
 /** Rejects with StartupError. */
 export const startServer = async (options: ServerOptions): Promise<Server> => {
-  const { log, env, onTrace } = options;
-  const loaded = await loadRelease(options, 0);
+  const { log, env, onTrace, onQuiet } = options;
+  const loaded = await loadRelease(options, 1);
   const { settings } = loaded;
   const { enabled, ringMax } = settings.trace;
   const exporter = await openExport(enabled, env, log);
@@ -71,9 +79,15 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   const tracer = new Tracer(new TraceRing(ringMax), exporter?.sampler ?? parentBasedAlwaysOn, sinks, enabled);
   let gateway: Gateway | undefined;
   try {
-    const caches = new Caches();
-    gateway = await openGateway(loaded, { log, tracer, caches, giveUp: options.giveUp, onQuiet: options.onQuiet });
-    return await RunningServer.open({ options, settings, tracer, caches, exporter }, new Release(gateway));
+    // What pools have cached outlives a release.
+    const common = { log, tracer, caches: new Caches(), onQuiet };
+    gateway = await openGateway(loaded, { ...common, giveUp: options.giveUp });
+    const load = async (number: number): Promise<Project> => noteFixed(await loadNext(options, number), settings, log);
+    const open = (project: Project): Promise<Gateway> => openGateway(project, common);
+    const releases = new Releases({ load, open, log }, new Release(1, loaded, gateway));
+    const admin = { tracer, exported: () => exporter?.status, actions: releaseActions(releases) };
+    const listeners = await openListeners({ settings, log, release: () => releases.current, admin });
+    return new RunningServer({ settings, releases, listeners, exporter });
   } catch (error) {
     await gateway?.destroy();
     await exporter?.shutdown();
@@ -81,14 +95,14 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   }
 };
 
-interface RunningOptions {
-  readonly options: ServerOptions;
-  readonly settings: Settings;
-  readonly tracer: Tracer;
-  /** What pools have cached outlives a release. */
-  readonly caches: Caches;
-  readonly exporter: TraceExport | undefined;
-}
+/** Node keeps the modules of every release: 242 kB each for the example project. */
+const RELOADS_BEFORE_RESTART = 500;
+
+const loadNext = (options: ServerOptions, number: number): Promise<Project> => {
+  if (number === RELOADS_BEFORE_RESTART)
+    options.log.warn({ reloads: number }, 'old contracts fill the memory: restart this gateway when it suits');
+  return loadRelease(options, number);
+};
 
 /** What the listeners and the ring were made with; the rest of the settings belongs to a release. */
 const fixedSettings = ({ http, admin, internal, trace }: Settings): object => {
@@ -96,64 +110,48 @@ const fixedSettings = ({ http, admin, internal, trace }: Settings): object => {
   return { http: listener, admin, socket: internal.socket, trace };
 };
 
-/** Node keeps the modules of every release: 242 kB each for the example project. */
-const RELOADS_BEFORE_RESTART = 500;
+const noteFixed = (project: Project, settings: Settings, log: Log): Project => {
+  if (!isDeepStrictEqual(fixedSettings(project.settings), fixedSettings(settings)))
+    log.warn({ file: CONFIG_FILE }, 'changed settings of listeners and traces take effect at the next start');
+  return project;
+};
+
+interface RunningParts {
+  readonly settings: Settings;
+  readonly releases: Releases;
+  readonly listeners: Listeners;
+  readonly exporter: TraceExport | undefined;
+}
 
 class RunningServer implements Server {
   readonly url: string;
   readonly adminUrl: string | undefined;
-  readonly #running: RunningOptions;
+  readonly #parts: RunningParts;
   readonly #listeners: readonly Listener[];
-  #release: Release;
-  /** Replaced ones that still serve, and the current one. */
-  readonly #releases = new Set<Release>();
-  #reloads = 0;
   #ending: Promise<void> | undefined;
 
-  static async open(running: RunningOptions, first: Release): Promise<RunningServer> {
-    let server: RunningServer | undefined;
-    const current = (): Release => (server === undefined ? first : server.#release);
-    const { options, settings, tracer, exporter } = running;
-    const admin = { tracer, exported: () => exporter?.status };
-    const listeners = await openListeners({ settings, log: options.log, release: current, admin });
-    server = new RunningServer(running, first, listeners);
-    return server;
-  }
-
-  private constructor(running: RunningOptions, first: Release, listeners: Listeners) {
-    this.#running = running;
-    this.#release = first;
-    this.#releases.add(first);
+  constructor(parts: RunningParts) {
+    const { listeners } = parts;
+    this.#parts = parts;
     this.url = listeners.open.url;
     this.adminUrl = listeners.admin?.url;
     this.#listeners = Object.values(listeners);
   }
 
   get gateway(): Gateway {
-    return this.#release.gateway;
+    return this.#parts.releases.current.gateway;
   }
 
-  async reload(): Promise<void> {
-    const { options, settings, tracer, caches } = this.#running;
-    const { log } = options;
-    this.#reloads += 1;
-    if (this.#reloads === RELOADS_BEFORE_RESTART)
-      log.warn({ reloads: this.#reloads }, 'old contracts fill the memory: restart this gateway when it suits');
-    const loaded = await loadRelease(options, this.#reloads);
-    const gateway = await openGateway(loaded, { log, tracer, caches, onQuiet: options.onQuiet });
-    if (this.#ending !== undefined) {
-      await gateway.destroy();
-      return;
-    }
-    if (!isDeepStrictEqual(fixedSettings(gateway.settings), fixedSettings(settings)))
-      log.warn({ file: CONFIG_FILE }, 'changed settings of listeners and traces take effect at the next start');
-    const previous = this.#release;
-    this.#release = new Release(gateway);
-    this.#releases.add(this.#release);
-    void previous
-      .retire()
-      .catch((error) => log.error({ err: error }, 'a replaced release did not close'))
-      .finally(() => this.#releases.delete(previous));
+  get releases(): ReleasesStatus {
+    return this.#parts.releases.status;
+  }
+
+  reload(): Promise<Release> {
+    return this.#parts.releases.reload();
+  }
+
+  restore(): Promise<Release> {
+    return this.#parts.releases.restore();
   }
 
   close(): Promise<void> {
@@ -164,12 +162,12 @@ class RunningServer implements Server {
   async destroy(): Promise<void> {
     this.#ending ??= Promise.resolve();
     for (const listener of this.#listeners) listener.destroy();
-    await Promise.all([...this.#releases].map(({ gateway }) => gateway.destroy()));
+    await this.#parts.releases.destroy();
   }
 
   async #drain(): Promise<void> {
-    const { settings, exporter } = this.#running;
-    const work = Promise.all([...this.#releases].map(({ gateway }) => gateway.close()));
+    const { settings, releases, exporter } = this.#parts;
+    const work = releases.close();
     await Promise.all(this.#listeners.map((listener) => listener.close(work, settings.shutdownGraceMs)));
     await exporter?.shutdown();
   }

@@ -4,6 +4,7 @@ import type { Admission } from './invoke/admission.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { encodeFunctionParams } from './invoke/function-params.ts';
 import type { Target } from './invoke/invoke.ts';
+import type { Outcomes } from './invoke/outcomes.ts';
 import { RetryBudget } from './invoke/retry.ts';
 import type { Log } from './log.ts';
 import type { InputClasses } from './pool/check.ts';
@@ -18,6 +19,7 @@ export interface TargetsParts {
   /** By the pool's id. */
   readonly admissions: ReadonlyMap<string, Admission>;
   readonly inputClasses: InputClasses;
+  readonly outcomes: Outcomes;
   readonly log: Log;
 }
 
@@ -50,7 +52,7 @@ export class Targets {
 
   /** Nothing where its pool does not run: the release does not start then. */
   #place(fn: GatewayFunction, engine: Engine): boolean {
-    const { pools, admissions, inputClasses } = this.#parts;
+    const { pools, admissions, inputClasses, outcomes } = this.#parts;
     const id = poolId(fn.pool, kindFor(engine, fn.concurrency));
     const pool = pools.get(id);
     const admission = admissions.get(id);
@@ -63,6 +65,7 @@ export class Targets {
       admission,
       workload,
       retryBudget: new RetryBudget(),
+      outcome: outcomes.of(fn.name),
       connectTimeoutMs: pool.settings.connectTimeoutMs,
       encodedParams:
         engine === 'fpm'

@@ -50,7 +50,7 @@ export const createAdminApp = ({ tracer, admin, pools, exported, actions, log }:
   app.use(async (c, next) => {
     assertRequest(requestHead(c), hosts);
     if (c.req.method === 'POST') assertNotFromPage(c.req.header('origin'), c.req.header('sec-fetch-site'));
-    else assertMethod(c.req.method, ['GET', 'HEAD', 'POST']);
+    else assertMethod(c.req.method, ['GET', 'HEAD']);
     const sent = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
     if (admin.token !== undefined && !sameText(sent, admin.token)) {
       throw new GatewayError('unauthenticated', 'The admin token is missing or wrong.', {
@@ -86,9 +86,11 @@ export const createAdminApp = ({ tracer, admin, pools, exported, actions, log }:
       : c.json({ traceId: c.req.param('id'), calls });
   });
   actions?.(app);
-  app.notFound((c) =>
-    problem(new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`)),
-  );
+  app.notFound((c) => {
+    const isAction = app.routes.some(({ method, path }) => method === 'POST' && path === c.req.path);
+    assertMethod(c.req.method, isAction ? ['POST'] : ['GET', 'HEAD']);
+    return problem(new GatewayError('not-found', `There is nothing at ${JSON.stringify(c.req.path.slice(0, 200))}.`));
+  });
   app.onError((thrown) => {
     const error = toGatewayError(thrown);
     if (error.code === 'internal-error') log.error({ err: thrown }, 'a bug of the gateway');

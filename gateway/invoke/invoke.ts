@@ -21,6 +21,7 @@ import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import type { GatewayFunction } from './function.ts';
 import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
+import type { FunctionOutcome } from './outcomes.ts';
 import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
@@ -34,6 +35,8 @@ export interface Target {
   readonly admission: Admission;
   readonly workload: Workload;
   readonly retryBudget: RetryBudget;
+  /** Learns how each of its calls ended. */
+  readonly outcome: FunctionOutcome;
   readonly connectTimeoutMs: number;
   /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
   readonly encodedParams: ReadonlyMap<string, Buffer>;
@@ -97,6 +100,7 @@ export class Invoker {
           const queuedMs = nowMs();
           const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
           output = await this.#attempt(target, call, prepared, { slot, queuedMs });
+          target.outcome.ended(undefined);
           return output;
         } catch (thrown) {
           const error = toGatewayError(thrown).afterAttempt(executed);
@@ -113,6 +117,10 @@ export class Invoker {
           if (waitMs > 0) await delay(waitMs);
         }
       }
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      target.outcome.ended(error);
+      throw error;
     } finally {
       this.#nesting.answered(open, output?.kind === 'stream');
     }
