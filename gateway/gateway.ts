@@ -15,6 +15,7 @@ import { NestedEntry } from './http/nested.ts';
 import { API_INFO } from './http/openapi.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
+import type { BreakerStatus } from './invoke/breaker.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker } from './invoke/invoke.ts';
@@ -64,7 +65,12 @@ export interface InvokeOptions {
 export interface GatewayPoolStatus extends PoolStatus {
   /** What its workers share; undefined for attached pools. */
   readonly cache: CacheStatus | undefined;
-  readonly functions: readonly (FunctionStatus & { readonly leaks: readonly LeakStatus[] })[];
+  /** Undefined: no function is called there. */
+  readonly breaker: BreakerStatus | undefined;
+  readonly functions: readonly (FunctionStatus & {
+    readonly leaks: readonly LeakStatus[];
+    readonly breaker: BreakerStatus | undefined;
+  })[];
 }
 
 export interface Gateway {
@@ -337,9 +343,11 @@ class RunningGateway implements Gateway {
     return [...this.#parts.pools.values()].map((pool) => ({
       ...pool.status,
       cache: this.#parts.caches.statusOf(pool.name),
+      breaker: this.#targets.poolBreakerOf(pool.id),
       functions: (this.#admissions.get(pool.id)?.status ?? []).map((status) => ({
         ...status,
         leaks: this.#targets.leaksOf(status.name),
+        breaker: this.#targets.breakerOf(status.name),
       })),
     }));
   }

@@ -1,11 +1,13 @@
 /** Where each function of a release runs: its pool, its engine, and what calls of it left behind in resident workers. */
+import type { Settings } from './config.ts';
 import type { Engine } from './contract.ts';
 import type { Admission } from './invoke/admission.ts';
+import { Breaker, type BreakerStatus } from './invoke/breaker.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { encodeFunctionParams } from './invoke/function-params.ts';
 import type { Target } from './invoke/invoke.ts';
 import type { Outcomes } from './invoke/outcomes.ts';
-import { RetryBudget } from './invoke/retry.ts';
+import { FreeRepeats, RetryBudget } from './invoke/retry.ts';
 import type { Log } from './log.ts';
 import type { InputClasses } from './pool/check.ts';
 import type { Leak } from './pool/envelope.ts';
@@ -14,6 +16,7 @@ import { kindFor, poolId } from './pool/pool-kind.ts';
 import { isLasting } from './pool/recycling.ts';
 
 export interface TargetsParts {
+  readonly settings: Pick<Settings, 'breaker'>;
   readonly functions: ReadonlyMap<string, GatewayFunction>;
   readonly pools: ReadonlyMap<string, Pool>;
   /** By the pool's id. */
@@ -36,6 +39,10 @@ export class Targets {
   readonly #parts: TargetsParts;
   readonly #targets = new Map<string, Target>();
   readonly #leaks = new Map<string, Map<string, LeakStatus>>();
+  /** By the function's name, and by the pool's id. */
+  readonly #functionBreakers = new Map<string, Breaker>();
+  readonly #poolBreakers = new Map<string, Breaker>();
+  readonly #freeRepeats = new Map<string, FreeRepeats>();
 
   constructor(parts: TargetsParts) {
     this.#parts = parts;
@@ -48,6 +55,39 @@ export class Targets {
 
   leaksOf(name: string): readonly LeakStatus[] {
     return [...(this.#leaks.get(name)?.values() ?? [])];
+  }
+
+  breakerOf(name: string): BreakerStatus | undefined {
+    return this.#functionBreakers.get(name)?.status(performance.now());
+  }
+
+  /** Undefined: it has no functions. */
+  poolBreakerOf(id: string): BreakerStatus | undefined {
+    return this.#poolBreakers.get(id)?.status(performance.now());
+  }
+
+  /** A function that moves to another pool keeps its own. */
+  #breaker(breakers: Map<string, Breaker>, key: string, kind: 'function' | 'pool'): Breaker {
+    const { settings, log } = this.#parts;
+    const known = breakers.get(key);
+    if (known !== undefined) return known;
+    const breaker = new Breaker(settings.breaker, {
+      subject: `The ${kind} ${key}`,
+      random: Math.random,
+      onChange: (state, why) => {
+        const line = { [kind]: key, breaker: state, why };
+        if (state === 'open') log.error(line, 'circuit breaker opens');
+        else log.warn(line, state === 'closed' ? 'circuit breaker closes' : 'circuit breaker lets calls try');
+      },
+    });
+    breakers.set(key, breaker);
+    return breaker;
+  }
+
+  #freeRepeatsOf(pool: Pool): FreeRepeats {
+    const known = this.#freeRepeats.get(pool.id) ?? new FreeRepeats(pool.status.maxWorkers);
+    this.#freeRepeats.set(pool.id, known);
+    return known;
   }
 
   /** Nothing where its pool does not run: the release does not start then. */
@@ -66,6 +106,11 @@ export class Targets {
       workload,
       retryBudget: new RetryBudget(),
       outcome: outcomes.of(fn.name),
+      freeRepeats: this.#freeRepeatsOf(pool),
+      circuit: {
+        fn: this.#breaker(this.#functionBreakers, fn.name, 'function'),
+        pool: this.#breaker(this.#poolBreakers, id, 'pool'),
+      },
       connectTimeoutMs: pool.settings.connectTimeoutMs,
       encodedParams:
         engine === 'fpm'

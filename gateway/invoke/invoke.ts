@@ -18,11 +18,12 @@ import type { Admission } from './admission.ts';
 import { type Ancestry, assertDepth, pathWith } from './ancestry.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
+import { type Circuit, enterCircuit, leaveCircuit, type Pass, verdictOnFunction } from './breaker.ts';
 import type { GatewayFunction } from './function.ts';
 import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
 import type { FunctionOutcome } from './outcomes.ts';
-import { isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
+import { type FreeRepeats, isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
 import type { CallInput } from './written.ts';
@@ -37,6 +38,9 @@ export interface Target {
   readonly retryBudget: RetryBudget;
   /** Learns how each of its calls ended. */
   readonly outcome: FunctionOutcome;
+  /** Of its pool. */
+  readonly freeRepeats: FreeRepeats;
+  readonly circuit: Circuit;
   readonly connectTimeoutMs: number;
   /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
   readonly encodedParams: ReadonlyMap<string, Buffer>;
@@ -91,8 +95,12 @@ export class Invoker {
     const target = this.#find(call.name);
     const open = this.#nesting.begin(trace.callId, call.name, call.outer);
     let output: Output | undefined;
+    let pass: Pass | undefined;
+    let failure: GatewayError | undefined;
     try {
       const prepared = this.#prepare(call, target, open);
+      enterCircuit(target.circuit, prepared);
+      pass = prepared;
       let executed: Executed = 'no';
       for (;;) {
         try {
@@ -100,12 +108,12 @@ export class Invoker {
           const queuedMs = nowMs();
           const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
           output = await this.#attempt(target, call, prepared, { slot, queuedMs });
-          target.outcome.ended(undefined);
+          target.freeRepeats.answered();
           return output;
         } catch (thrown) {
           const error = toGatewayError(thrown).afterAttempt(executed);
           executed = error.executed;
-          if (hasToMove(error, prepared)) {
+          if (hasToMove(error, target, prepared)) {
             trace.event('moved', { 'fpm_gateway.detail': error.message }, nowMs());
             continue;
           }
@@ -118,10 +126,11 @@ export class Invoker {
         }
       }
     } catch (thrown) {
-      const error = toGatewayError(thrown);
-      target.outcome.ended(error);
-      throw error;
+      failure = toGatewayError(thrown);
+      throw failure;
     } finally {
+      target.outcome.ended(failure);
+      if (pass !== undefined) leaveCircuit(target.circuit, pass, failure);
       this.#nesting.answered(open, output?.kind === 'stream');
     }
   }
@@ -135,7 +144,7 @@ export class Invoker {
     call.trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call));
     target.retryBudget.deposit();
-    return { open, input, encodedParams, deadline, slot: undefined, moves: 0 };
+    return { open, input, encodedParams, deadline, slot: undefined, moves: 0, fnTicket: 0, poolTicket: 0 };
   }
 
   /** Throws `not-found`. */
@@ -192,7 +201,7 @@ export class Invoker {
       const output = await runAttempt(this.#attemptOf(target, call, prepared, slot, record), worker);
       // A stream's worker is free when PHP has ended, though its reader may be far behind.
       release(undefined);
-      if (output.kind === 'stream') void output.stream.ended.then((error) => record.end(error?.code));
+      if (output.kind === 'stream') void output.stream.ended.then((error) => endStream(target, record, error));
       else record.end(undefined);
       return output;
     } catch (thrown) {
@@ -232,12 +241,14 @@ export class Invoker {
   }
 
   #retryAfter(error: GatewayError, target: Target, trace: CallTrace, prepared: Prepared): number | undefined {
-    const { fn, retryBudget } = target;
+    const { fn, retryBudget, freeRepeats, circuit } = target;
     const { deadline, moves } = prepared;
+    if (!circuit.fn.passes || !circuit.pool.passes) return undefined;
     const attempt = trace.attempts - moves;
     const waitMs = retryDelayMs({ error, fn, attempt, remainingMs: deadline.remainingMs(), random: Math.random() });
     if (waitMs === undefined) return undefined;
-    return isFreeRetry(error, attempt) || retryBudget.withdraw() ? waitMs : undefined;
+    const isFree = isFreeRetry(error, attempt) && freeRepeats.take();
+    return isFree || retryBudget.withdraw() ? waitMs : undefined;
   }
 }
 
@@ -249,7 +260,7 @@ const keepsFiles = ({ hasFiles, body }: EncodedInput, engine: Engine): boolean =
   hasFiles || (engine === 'fpm' && body.length > PHP_KEEPS_BYTES);
 
 /** What the attempts of a call share. */
-interface Prepared {
+interface Prepared extends Pass {
   readonly open: OpenCall;
   readonly input: EncodedInput;
   readonly encodedParams: Buffer;
@@ -264,11 +275,20 @@ interface Prepared {
  * What stood behind a call that took its worker with it moves to another one, whatever its retries: it was our choice to
  * put it there. From then on it gets a worker for itself, so that this happens to a call but once.
  */
-const hasToMove = (error: GatewayError, prepared: Prepared): boolean => {
+const hasToMove = (error: GatewayError, { freeRepeats }: Target, prepared: Prepared): boolean => {
   const isGone = error.code === 'worker-crashed' || error.code === 'pool-unavailable';
   if (!isGone || error.executed !== 'no' || !prepared.slot?.stoodBehind) return false;
+  // On concurrent workers there are always others.
+  if (prepared.moves > 0 && !freeRepeats.take()) return false;
+  freeRepeats.moved();
   prepared.moves += 1;
   return true;
+};
+
+/** Its head went out long ago: what fails now is counted beside the answer that it was. */
+const endStream = ({ circuit }: Target, record: AttemptTrace, error: GatewayError | undefined): void => {
+  record.end(error?.code);
+  if (verdictOnFunction(error) === 'failed') circuit.fn.failedLate(performance.now());
 };
 
 interface Admitted {
@@ -277,8 +297,12 @@ interface Admitted {
   readonly queuedMs: number;
 }
 
-const mayShare = ({ fn }: Target, { moves, input }: Prepared): boolean =>
-  moves === 0 && fn.code.kind === 'handler' && fn.output.kind !== 'stream' && !keepsFiles(input, 'fpm');
+const mayShare = ({ fn, freeRepeats }: Target, { moves, input }: Prepared): boolean =>
+  moves === 0 &&
+  freeRepeats.mayShare &&
+  fn.code.kind === 'handler' &&
+  fn.output.kind !== 'stream' &&
+  !keepsFiles(input, 'fpm');
 
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
   target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared), call: prepared.open });

@@ -1,26 +1,72 @@
-/** Whether and when an attempt is repeated: the only place that decides it. Pure but for the budget's count. */
+/** Whether and when an attempt is repeated: the only place that decides it. Pure but for the budgets' counts. */
 import type { GatewayError } from '../errors.ts';
 import type { GatewayFunction } from './function.ts';
 
+/** Tokens are counted in fifths: five times 0.2 is not 1. */
+const PER_CALL = 1;
+const PER_RETRY = 5;
+const TOKENS_MAX = 10 * PER_RETRY;
+/** Else the first failures of a quiet hour could not be retried. */
+const ADVANCE = 3 * PER_RETRY;
+
 /**
- * Retries are at most a fifth of the calls, so that a pool that is down is not hit harder by them (row 37 of the
- * fault catalogue). A few are always allowed, else the first failures of a quiet hour could not be retried.
+ * Retries are at most a fifth of the calls, so that a pool that is down is not hit harder by them (row 37 of the fault
+ * catalogue). Three are lent at first, and paid back by the first 15 calls: from then on it holds exactly.
  */
 export class RetryBudget {
-  static readonly #perCall = 0.2;
-  static readonly #max = 10;
-  #tokens = 3;
+  #tokens = ADVANCE;
+  #owed = ADVANCE;
 
   /** Each call pays in. */
   deposit(): void {
-    this.#tokens = Math.min(RetryBudget.#max, this.#tokens + RetryBudget.#perCall);
+    if (this.#owed > 0) this.#owed -= PER_CALL;
+    else if (this.#tokens < TOKENS_MAX) this.#tokens += PER_CALL;
   }
 
   /** False when it is empty. */
   withdraw(): boolean {
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < PER_RETRY) return false;
+    this.#tokens -= PER_RETRY;
     return true;
+  }
+}
+
+/**
+ * Of a pool: repeats that cost its functions nothing, because they are our own doing: a kept connection had gone stale,
+ * or a call had been put behind another one. The pool earns them by answers, as many as it has workers at most, so that
+ * one that has stopped answering gets no more than these once, and not a second attempt for every call.
+ */
+export class FreeRepeats {
+  readonly #max: number;
+  #left = 0;
+  #movedSince = 0;
+
+  /** `workers`: that the pool may have. */
+  constructor(workers: number) {
+    this.#max = workers;
+  }
+
+  /** A worker has answered a call. */
+  answered(): void {
+    if (this.#left < this.#max) this.#left += 1;
+    this.#movedSince = 0;
+  }
+
+  /** False when none is left. */
+  take(): boolean {
+    if (this.#left === 0) return false;
+    this.#left -= 1;
+    return true;
+  }
+
+  /** A call moves to another worker, because the one it stood behind took theirs with it. */
+  moved(): void {
+    this.#movedSince += 1;
+  }
+
+  /** False: so many have had to move since the last answer that each gets a worker for itself. */
+  get mayShare(): boolean {
+    return this.#movedSince < this.#max;
   }
 }
 
@@ -38,8 +84,8 @@ export interface RetryQuestion {
 const WORTH_ANOTHER = new Set(['worker-crashed', 'pool-unavailable', 'bad-function-response']);
 
 /**
- * The first repeat of what provably did not run waits for nothing and costs nothing: a kept connection that had gone
- * stale says nothing about the pool, and PHP had no work with it.
+ * The first repeat of what provably did not run waits for nothing, and costs nothing while the pool has free repeats: a
+ * kept connection that had gone stale says nothing about the pool, and PHP had no work with it.
  */
 export const isFreeRetry = (error: GatewayError, attempt: number): boolean => error.executed === 'no' && attempt === 1;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Code, type Executed, GatewayError } from '../../gateway/errors.ts';
-import { RetryBudget, retryDelayMs } from '../../gateway/invoke/retry.ts';
+import { FreeRepeats, RetryBudget, retryDelayMs } from '../../gateway/invoke/retry.ts';
 
 const retry = { attempts: 3, baseMs: 100, maxMs: 1000 };
 
@@ -77,9 +77,10 @@ describe('the retry budget', () => {
   test('allows a few at first', () => {
     expect(retriesOf(1)).toBe(3);
   });
-  test('then a fifth of the calls, however many fail', () => {
-    expect(retriesOf(1000)).toBeLessThanOrEqual(3 + 200);
-    expect(retriesOf(1000)).toBeGreaterThan(190);
+  test('then a fifth of the calls, however many fail, those at first included', () => {
+    expect(retriesOf(15)).toBe(3);
+    expect(retriesOf(20)).toBe(4);
+    expect(retriesOf(1000)).toBe(200);
   });
   test('is not saved up without bound in good times', () => {
     const budget = new RetryBudget();
@@ -87,6 +88,38 @@ describe('the retry budget', () => {
     let retries = 0;
     while (budget.withdraw()) retries += 1;
     expect(retries).toBe(10);
+  });
+});
+
+describe('the free repeats of a pool', () => {
+  const earn = (repeats: FreeRepeats, answers: number): void => {
+    for (let answer = 0; answer < answers; answer += 1) repeats.answered();
+  };
+  const taken = (repeats: FreeRepeats): number => {
+    let count = 0;
+    while (repeats.take()) count += 1;
+    return count;
+  };
+  test('are none before it has answered', () => {
+    expect(taken(new FreeRepeats(8))).toBe(0);
+  });
+  test('are earned by answers, as many as it has workers at most: so many connections may have gone stale', () => {
+    const repeats = new FreeRepeats(8);
+    earn(repeats, 3);
+    expect(taken(repeats)).toBe(3);
+    earn(repeats, 1000);
+    expect(taken(repeats)).toBe(8);
+    expect(taken(repeats)).toBe(0);
+  });
+  test('end the sharing of workers when many had to move and none was answered since', () => {
+    const repeats = new FreeRepeats(2);
+    expect(repeats.mayShare).toBe(true);
+    repeats.moved();
+    expect(repeats.mayShare).toBe(true);
+    repeats.moved();
+    expect(repeats.mayShare).toBe(false);
+    repeats.answered();
+    expect(repeats.mayShare).toBe(true);
   });
 });
 
