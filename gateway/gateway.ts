@@ -19,6 +19,7 @@ import type { BreakerStatus } from './invoke/breaker.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker } from './invoke/invoke.ts';
+import { attachedLimitWarnings } from './invoke/ladder-rules.ts';
 import { Nesting } from './invoke/nesting.ts';
 import { Outcomes } from './invoke/outcomes.ts';
 import { stopping } from './invoke/refusals.ts';
@@ -29,7 +30,7 @@ import { moduleImporter } from './modules.ts';
 import { checkHandlers, InputClasses } from './pool/check.ts';
 import { type InstanceDir, openInstanceDir } from './pool/instance-dir.ts';
 import { InternalSockets } from './pool/internal-sockets.ts';
-import type { Pool, PoolStatus } from './pool/pool.ts';
+import { isAttached, type Pool, type PoolStatus } from './pool/pool.ts';
 import { type CacheStatus, PoolCaches } from './pool/pool-caches.ts';
 import { kindFor } from './pool/pool-kind.ts';
 import { makePools, mayMove, startPools } from './pool/pools.ts';
@@ -153,6 +154,8 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
       const checked = checkResident(pool, residentFiles(pool, registry));
       problems.push(...checked.problems);
       warnings.push(...checked.warnings);
+      if (isAttached(pool.settings))
+        warnings.push(...attachedLimitWarnings(pool.name, pool.status.phpLimits, registry.functions.values()));
     }
     if (problems.length > 0) throw new StartupError(problems);
     const opened = {

@@ -5,7 +5,8 @@ import { pathToFileURL } from 'node:url';
 import type { Settings } from './config.ts';
 import { loadRegistry, problemFromError, type Registry } from './invoke/registry.ts';
 import type { ImportModule } from './modules.ts';
-import { resolveSettings } from './settings.ts';
+import type { SettingSources } from './setting-sources.ts';
+import { readSettings, resolveSettings } from './settings.ts';
 import { StartupError, type StartupProblem } from './startup.ts';
 
 export const CONFIG_FILE = 'deploy/gateway.config.ts';
@@ -14,6 +15,8 @@ export interface Project {
   /** Absolute. */
   readonly folder: string;
   readonly settings: Settings;
+  /** Where they were written. */
+  readonly sources: SettingSources;
   /** Its problems are not thrown yet: handlers and pools may have more. */
   readonly registry: Registry;
 }
@@ -52,12 +55,12 @@ const contractProblems = async ({ folder, importModule }: ProjectOptions): Promi
 /** Rejects with StartupError when the settings are wrong. `config`: given by the caller, or read from the file. */
 export const loadProject = async (options: ProjectOptions, config?: unknown): Promise<Project> => {
   const { folder, env, importModule } = options;
-  let settings: Settings;
+  let read: ReturnType<typeof readSettings>;
   try {
-    settings = resolveSettings(config ?? (await importConfig(options)), env, CONFIG_FILE);
+    read = readSettings(config ?? (await importConfig(options)), env, CONFIG_FILE);
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     throw new StartupError([...error.problems, ...(await contractProblems(options))], { cause: error });
   }
-  return { folder, settings, registry: await loadRegistry({ project: folder, settings, importModule }) };
+  return { folder, ...read, registry: await loadRegistry({ project: folder, ...read, importModule }) };
 };

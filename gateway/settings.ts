@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { configSchema, type Settings } from './config.ts';
 import { applyOverrides, type Override, readEnvironment } from './environment.ts';
+import { SettingSources } from './setting-sources.ts';
 import { issueProblem, StartupError, type StartupProblem } from './startup.ts';
 
 /** What the environment set is the variable's fault, the rest the file's. */
@@ -30,7 +31,14 @@ export const resolveSettings = (
   config: unknown,
   env: Readonly<Record<string, string | undefined>>,
   file: string,
-): Settings => {
+): Settings => readSettings(config, env, file).settings;
+
+/** The same, with where each was written. */
+export const readSettings = (
+  config: unknown,
+  env: Readonly<Record<string, string | undefined>>,
+  file: string,
+): { readonly settings: Settings; readonly sources: SettingSources } => {
   const { overrides, problems } = readEnvironment(env);
   const parsed = configSchema.safeParse(applyOverrides(config, overrides));
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => problemOf(issue, file, overrides)));
@@ -40,5 +48,5 @@ export const resolveSettings = (
   const settings = { ...parsed.data, pools: { ...configSchema.parse({ pools: { default: {} } }).pools, ...pools } };
   const wrong = [bindProblem(settings), spoolProblem(settings)].filter((problem) => problem !== undefined);
   if (wrong.length > 0) throw new StartupError(wrong);
-  return settings;
+  return { settings, sources: new SettingSources(config, overrides, file) };
 };

@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'config-pools',
     'config-values',
     'environment',
+    'setting-sources',
     'settings',
     'startup',
     'log',

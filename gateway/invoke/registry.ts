@@ -7,13 +7,18 @@ import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../config.ts';
 import { codeFiles } from '../pool/runtime.ts';
+import { SettingSources } from '../setting-sources.ts';
 import type { StartupProblem } from '../startup.ts';
 import { unboundedMembers } from './bounds.ts';
 import { type GatewayFunction, resolveFunction } from './function.ts';
+import { ladderProblems } from './ladder-rules.ts';
+import type { ContractText } from './limit-places.ts';
 
 export interface Registry {
   /** Those without a problem. */
   readonly functions: ReadonlyMap<string, GatewayFunction>;
+  /** What their files say themselves. */
+  readonly contracts: ReadonlyMap<string, ContractText>;
   /** What must be mended before the gateway can start. */
   readonly problems: readonly StartupProblem[];
   /** Worth knowing, nothing that stops the gateway. */
@@ -24,6 +29,8 @@ export interface RegistryOptions {
   /** The project's folder, absolute. */
   readonly project: string;
   readonly settings: Settings;
+  /** Where they were written, if it was anywhere. */
+  readonly sources?: SettingSources;
   /** Imports a module; in `dev` under a new URL for each release. */
   readonly importModule: (url: string) => Promise<Record<string, unknown>>;
 }
@@ -64,10 +71,13 @@ const codeProblems = (project: string, { code }: GatewayFunction, file: string):
   });
 };
 
-const loadContract = async (
-  fileName: string,
-  options: RegistryOptions,
-): Promise<{ fn: GatewayFunction | undefined; problems: readonly StartupProblem[] }> => {
+interface Loaded {
+  readonly fn: GatewayFunction | undefined;
+  readonly exported?: unknown;
+  readonly problems: readonly StartupProblem[];
+}
+
+const loadContract = async (fileName: string, options: RegistryOptions): Promise<Loaded> => {
   const { project, settings, importModule } = options;
   const name = fileName.replace(CONTRACT_FILE, '');
   const file = `schemas/${fileName}`;
@@ -84,7 +94,7 @@ const loadContract = async (
   const { fn, problems } = resolveFunction({ name, file, exported }, settings);
   if (fn === undefined) return { fn, problems };
   const pool = poolProblem(fn, settings, file);
-  return { fn, problems: [...codeProblems(project, fn, file), ...(pool === undefined ? [] : [pool])] };
+  return { fn, exported, problems: [...codeProblems(project, fn, file), ...(pool === undefined ? [] : [pool])] };
 };
 
 const poolProblem = (fn: GatewayFunction, settings: Settings, file: string): StartupProblem | undefined => {
@@ -101,10 +111,7 @@ const poolProblem = (fn: GatewayFunction, settings: Settings, file: string): Sta
     const detail = `The pool ${fn.pool} is run by somebody else, with php-fpm alone: name a pool of the gateway's own, or say engine: 'fpm'.`;
     return { file, property: 'engine', detail };
   }
-  const cpuLimitSeconds = 'ini' in pool ? Number(pool.ini.max_execution_time ?? 0) : 0;
-  if (cpuLimitSeconds === 0 || cpuLimitSeconds * 1000 >= fn.timeoutMs) return undefined;
-  const detail = `timeoutMs is ${fn.timeoutMs}, but pools.${fn.pool}.ini.max_execution_time ends PHP after ${cpuLimitSeconds} s: raise that or lower timeoutMs.`;
-  return { file, property: 'timeoutMs', detail };
+  return undefined;
 };
 
 /** Functions that share a contract's handler file are fine; a file no contract names is not. */
@@ -129,6 +136,7 @@ export const loadRegistry = async (options: RegistryOptions): Promise<Registry> 
   const contracts = filesIn(join(project, 'schemas'), CONTRACT_FILE);
   const loaded = new Map<string, GatewayFunction>();
   const sound = new Map<string, GatewayFunction>();
+  const said = new Map<string, ContractText>();
   const problems: StartupProblem[] = [];
   const warnings: StartupProblem[] = [];
   if (contracts.length === 0) {
@@ -136,18 +144,23 @@ export const loadRegistry = async (options: RegistryOptions): Promise<Registry> 
     problems.push({ file: 'schemas/', detail });
   }
   for (const fileName of contracts) {
-    const { fn, problems: found } = await loadContract(fileName, options);
+    const { fn, exported, problems: found } = await loadContract(fileName, options);
     problems.push(...found);
     if (fn === undefined) continue;
     loaded.set(fn.name, fn);
+    said.set(fn.name, { file: `schemas/${fileName}`, members: exported });
     if (found.length === 0) sound.set(fn.name, fn);
     for (const property of unboundedMembers(fn.inputJsonSchema, 'input', 0)) {
       const detail = 'Without a bound one call can fill memory: give it .max().';
       warnings.push({ file: `schemas/${fileName}`, property, detail });
     }
   }
+  const sources = options.sources ?? new SettingSources({}, [], 'deploy/gateway.config.ts');
+  const found = ladderProblems({ settings, sources, functions: loaded, contracts: said });
+  problems.push(...found.problems);
+  warnings.push(...found.warnings);
   problems.push(...orphanHandlers(project, loaded.values(), contracts), ...orphanOverrides(settings, contracts));
-  return { functions: sound, problems, warnings };
+  return { functions: sound, contracts: said, problems, warnings };
 };
 
 const orphanOverrides = (settings: Settings, contracts: readonly string[]): StartupProblem[] => {

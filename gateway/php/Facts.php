@@ -22,6 +22,7 @@ final class Facts
                 'uploadMaxBytes' => self::iniBytes('upload_max_filesize'),
                 'uploadsMax' => (bool) ini_get('file_uploads') ? (int) ini_get('max_file_uploads') : 0,
                 'inputVarsMax' => (int) ini_get('max_input_vars'),
+                'maxExecutionSeconds' => (int) ini_get('max_execution_time'),
             ],
         ];
     }

@@ -71,12 +71,14 @@ export interface PrimedMeta extends Common {
   readonly limits: PhpLimits;
 }
 
-/** What PHP takes of a request's body, by its ini settings; 0 bytes: any size. */
+/** What PHP takes of a request's body, and of time, by its ini settings; 0 bytes: any size. */
 export interface PhpLimits {
   readonly postMaxBytes: number;
   readonly uploadMaxBytes: number;
   readonly uploadsMax: number;
   readonly inputVarsMax: number;
+  /** Of CPU time; 0: without an end. */
+  readonly maxExecutionSeconds?: number;
 }
 
 export type Meta =
