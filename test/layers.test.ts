@@ -34,6 +34,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['client'],
   ['fastcgi', 'trace', 'cache'],
   ['pool'],
+  ['idempotency'],
   ['invoke'],
   ['jobs', 'triggers'],
   ['http', 'console', 'codegen'],
