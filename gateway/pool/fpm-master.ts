@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { LATE, within } from '../within.ts';
+import type { Guard } from './guard.ts';
 import { stoppedError } from './stopped.ts';
 
 export interface FpmMasterOptions {
@@ -19,6 +20,7 @@ export interface FpmMasterOptions {
   readonly sockets: readonly string[];
   /** Nobody wants it any more, though it may not have started yet. */
   readonly signal: AbortSignal;
+  readonly guard: Guard;
   readonly log: Log;
 }
 
@@ -76,7 +78,7 @@ export class FpmMaster {
    * Resolves when it handles connections; rejects with StartupError and what php-fpm said, once nothing of it is left.
    */
   static async start(options: FpmMasterOptions): Promise<FpmMaster> {
-    const { program, pool, signal, configFile, sockets } = options;
+    const { program, pool, signal, configFile, sockets, guard } = options;
     if (signal.aborted) throw stoppedError();
     writeConfig(options);
     const args = ['--nodaemonize', '--force-stderr', '--fpm-config', configFile, ...options.iniArguments];
@@ -84,6 +86,8 @@ export class FpmMaster {
     // A group of its own at once: php-fpm makes one itself, but not before it has preloaded. One that hung there could
     // not be ended with what it had started, bound its socket later, and kept the pool from ever starting again.
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
+    guard.add(child.pid);
+    child.once('exit', () => guard.delete(child.pid));
     const lines: string[] = [];
     let givenUp: string | undefined;
     const giveUp = (why: string): void => {

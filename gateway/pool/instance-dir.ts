@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
+import { Guard } from './guard.ts';
 
 export interface InstanceDir {
   readonly path: string;
@@ -19,6 +20,8 @@ export interface InstanceDir {
   readonly spool: string;
   /** Unique on this machine; part of the FPM process titles. */
   readonly id: string;
+  /** Ends its PHP should the gateway die. */
+  readonly guard: Guard;
   remove(): void;
 }
 
@@ -165,10 +168,12 @@ export const openInstanceDir = (
   const sockets = join(path, 's');
   mkdirSync(path, { mode: 0o711 });
   mkdirSync(sockets, { mode: 0o700 });
+  const guard = new Guard(id, log);
   const remove = (): void => {
+    guard.close();
     for (const folder of [path, spool]) rmSync(folder, { recursive: true, force: true });
   };
-  return { path, sockets, spool, id, remove };
+  return { path, sockets, spool, id, guard, remove };
 };
 
 export interface UserIds {

@@ -284,6 +284,7 @@ export class ManagedPool implements SleeperPart {
         env: masterEnvironment(env),
         sockets: [socket, ...(reserve === undefined ? [] : [reserve.socket])],
         signal: this.#ending.signal,
+        guard: instance.guard,
         log,
       });
     try {

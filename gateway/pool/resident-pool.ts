@@ -227,6 +227,7 @@ export class ResidentPool implements SleeperPart {
         script: `${paths.runtime}/resident.php`,
         env: { ...(user && userEnvironment(user.name)), ...poolEnvironment(settings, ours) },
         user,
+        guard: instance.guard,
         log,
       },
       order: {

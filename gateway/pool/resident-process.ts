@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Log } from '../log.ts';
 import type { PhpException } from './envelope.ts';
+import type { Guard } from './guard.ts';
 
 export interface ResidentProgram {
   readonly pool: string;
@@ -21,6 +22,8 @@ export interface ResidentProgram {
   readonly script: string;
   readonly env: Readonly<Record<string, string>>;
   readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  /** Ends it should the gateway die. */
+  readonly guard?: Guard;
   readonly log: Log;
 }
 
@@ -72,7 +75,7 @@ export class ResidentProcess {
 
   /** `onEvent` is told of all it says, in order. */
   constructor(program: ResidentProgram, order: StartOrder, onEvent: (event: ResidentEvent) => void) {
-    const { pool, log, user } = program;
+    const { pool, log, user, guard } = program;
     const folder = dirname(program.script);
     // Read from standard input, a script finds no STDIN, STDOUT and STDERR defined, as under php-fpm.
     const script = openSync(program.script, 'r');
@@ -88,6 +91,8 @@ export class ResidentProcess {
     closeSync(script);
     this.#child = child;
     this.pid = child.pid ?? 0;
+    guard?.add(child.pid);
+    child.once('exit', () => guard?.delete(child.pid));
     this.exited = new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message));
       child.once('exit', (code, signal) => resolve(signal ?? `status ${code}`));
