@@ -119,6 +119,8 @@ interface OpenParts {
   readonly caches: Caches;
   /** Nobody wants it any more while it still starts: an application may take half a minute to load. */
   readonly giveUp?: AbortSignal | undefined;
+  /** Aborted when it will be closed soon: `/readyz` says so, calls are still served. */
+  readonly stopping?: AbortSignal | undefined;
   /** All of its pools sleep. */
   readonly onQuiet?: (() => void) | undefined;
 }
@@ -168,6 +170,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
       instance,
       log,
       onQuiet: parts.onQuiet ?? (() => {}),
+      stopping: parts.stopping,
     };
     const gateway = await RunningGateway.open(opened, internal);
     nested.open(gateway.internal.nested);
@@ -230,6 +233,7 @@ interface RunningParts {
   readonly instance: InstanceDir;
   readonly log: Log;
   readonly onQuiet: () => void;
+  readonly stopping: AbortSignal | undefined;
 }
 
 class RunningGateway implements Gateway {
@@ -392,7 +396,7 @@ class RunningGateway implements Gateway {
   }
 
   #notReady(): string | undefined {
-    if (this.#ending !== undefined) return 'the gateway is stopping';
+    if (this.#ending !== undefined || this.#parts.stopping?.aborted) return 'the gateway is stopping';
     const down = [...this.#parts.pools.values()].find((pool) => !pool.available);
     return down === undefined ? undefined : `the pool ${down.name} cannot be reached`;
   }

@@ -3,6 +3,7 @@
  * In `dev` a change of the project makes a new release beside the running one and takes over only if all of it loads.
  */
 import { existsSync, realpathSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Caches } from './cache/caches.ts';
 import type { Settings } from './config.ts';
@@ -34,6 +35,9 @@ export interface ServerOptions {
   readonly adjust?: ((project: Project) => Project) | undefined;
 }
 
+/** Told to stop; told so by who waits at a terminal, without `shutdownDelayMs`; or a new process serves in its place. */
+export type Ending = 'told' | 'interrupted' | 'replaced';
+
 export interface Server {
   readonly url: string;
   readonly adminUrl: string | undefined;
@@ -43,8 +47,11 @@ export interface Server {
   reload(): Promise<Release>;
   /** Back to the release before. Rejects with `no-previous-release`, or StartupError, and keeps the running one. */
   restore(): Promise<Release>;
-  /** Refuses new connections, finishes running calls, stops the pools, sends waiting traces. Idempotent. */
-  close(): Promise<void>;
+  /**
+   * Refuses new connections, finishes running calls, stops the pools, sends waiting traces. Idempotent: who waited long
+   * because it was replaced no longer does once it is told to stop.
+   */
+  close(ending?: Ending): Promise<void>;
   /** Ends everything now. */
   destroy(): Promise<void>;
 }
@@ -80,14 +87,15 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   let gateway: Gateway | undefined;
   try {
     // What pools have cached outlives a release.
-    const common = { log, tracer, caches: new Caches(), onQuiet };
+    const stopping = new AbortController();
+    const common = { log, tracer, caches: new Caches(), stopping: stopping.signal, onQuiet };
     gateway = await openGateway(loaded, { ...common, giveUp: options.giveUp });
     const load = async (number: number): Promise<Project> => noteFixed(await loadNext(options, number), settings, log);
     const open = (project: Project): Promise<Gateway> => openGateway(project, common);
     const releases = new Releases({ load, open, log }, new Release(1, loaded, gateway));
     const admin = { tracer, exported: () => exporter?.status, actions: releaseActions(releases) };
     const listeners = await openListeners({ settings, log, release: () => releases.current, admin });
-    return new RunningServer({ settings, releases, listeners, exporter });
+    return new RunningServer({ settings, releases, listeners, exporter, stopping });
   } catch (error) {
     await gateway?.destroy();
     await exporter?.shutdown();
@@ -121,7 +129,15 @@ interface RunningParts {
   readonly releases: Releases;
   readonly listeners: Listeners;
   readonly exporter: TraceExport | undefined;
+  /** For `/readyz`, while calls are still served. */
+  readonly stopping: AbortController;
 }
+
+/**
+ * Callers that ask twice a second or more hear `Connection: close` in an answer; the rest finds its connection ended, as
+ * it may at any time. Nobody who stops a gateway by hand notices half a second.
+ */
+const IDLE_GRACE_MS = 500;
 
 class RunningServer implements Server {
   readonly url: string;
@@ -129,6 +145,9 @@ class RunningServer implements Server {
   readonly #parts: RunningParts;
   readonly #listeners: readonly Listener[];
   #ending: Promise<void> | undefined;
+  /** Which connections may be ended when it stops: those that were quiet for so long. */
+  #idleMs: number;
+  readonly #destroyed = new AbortController();
 
   constructor(parts: RunningParts) {
     const { listeners } = parts;
@@ -136,6 +155,8 @@ class RunningServer implements Server {
     this.url = listeners.open.url;
     this.adminUrl = listeners.admin?.url;
     this.#listeners = Object.values(listeners);
+    // Where a new process serves, an old connection may stay for as long as its caller was told.
+    this.#idleMs = parts.settings.http.keepAliveTimeoutMs || Number.POSITIVE_INFINITY;
   }
 
   get gateway(): Gateway {
@@ -154,21 +175,32 @@ class RunningServer implements Server {
     return this.#parts.releases.restore();
   }
 
-  close(): Promise<void> {
-    this.#ending ??= this.#drain();
+  close(ending: Ending = 'told'): Promise<void> {
+    if (ending !== 'replaced') {
+      this.#parts.stopping.abort();
+      this.#idleMs = Math.min(this.#idleMs, IDLE_GRACE_MS);
+    }
+    this.#ending ??= this.#drain(ending);
     return this.#ending;
   }
 
   async destroy(): Promise<void> {
     this.#ending ??= Promise.resolve();
+    this.#destroyed.abort();
     for (const listener of this.#listeners) listener.destroy();
     await this.#parts.releases.destroy();
   }
 
-  async #drain(): Promise<void> {
+  async #drain(ending: Ending): Promise<void> {
     const { settings, releases, exporter } = this.#parts;
+    const { shutdownDelayMs, shutdownGraceMs } = settings;
+    const { signal } = this.#destroyed;
+    // Rejects when it is destroyed meanwhile.
+    if (ending === 'told') await sleep(shutdownDelayMs, undefined, { signal }).catch(() => {});
+    const restMaxMs = ending === 'replaced' ? shutdownGraceMs : 2 * IDLE_GRACE_MS;
+    await Promise.all(this.#listeners.map((listener) => listener.rest(() => this.#idleMs, restMaxMs)));
     const work = releases.close();
-    await Promise.all(this.#listeners.map((listener) => listener.close(work, settings.shutdownGraceMs)));
+    await Promise.all(this.#listeners.map((listener) => listener.close(work, shutdownGraceMs)));
     await exporter?.shutdown();
   }
 }

@@ -43,6 +43,8 @@ export class Connection {
   #unanswered = NONE;
   /** Its parser has met an error: what follows has no meaning. */
   broken = false;
+  /** Its caller is told to send nothing more. */
+  leaving = false;
   #seenBytes = -1;
   #quietSinceMs = 0;
 
@@ -65,6 +67,14 @@ export class Connection {
     if (at === 0) this.#unanswered.shift();
     else if (at > 0) this.#unanswered.splice(at, 1);
     if (this.#unanswered.length === 0) this.#unanswered = NONE;
+  }
+
+  /** Says in the newest answer, if it is not out yet, that none follows. */
+  last(): void {
+    const outgoing = this.#unanswered.at(-1)?.outgoing;
+    if (outgoing === undefined || outgoing.headersSent) return;
+    outgoing.setHeader('connection', 'close');
+    this.leaving = true;
   }
 
   /**

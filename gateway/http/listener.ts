@@ -1,16 +1,16 @@
 /** A listening HTTP server with limits on everything a client can stretch: time, size, count. */
-import { lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { connect, Server as NetServer, type Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { StartupError } from '../startup.ts';
 import { BROKEN_BODY } from './body.ts';
 import type { HttpEnv } from './context.ts';
 import { Connection, Exchange } from './exchange.ts';
 import { writeAnswer } from './http-answer.ts';
+import { type Address, type Bound, type Inherited, listen } from './listen.ts';
 import { problemAnswer, problemBody, problemHeaders, problemResponse } from './problem.ts';
+import { restConnections } from './rest.ts';
 import { closeSoftly, drain } from './soft-close.ts';
 
 export interface ListenerOptions {
@@ -19,7 +19,9 @@ export interface ListenerOptions {
   readonly serve?: ((exchange: Exchange) => Promise<void> | undefined) | undefined;
   /** For messages: the setting that says where to listen. */
   readonly setting: string;
-  readonly at: { readonly host: string; readonly port: number } | { readonly socket: string };
+  readonly at: Address;
+  /** Listens already: taken over from the process that made it. */
+  readonly inherited?: Inherited | undefined;
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   /** For the slowest of all requests to arrive. */
@@ -34,6 +36,14 @@ export interface ListenerOptions {
 export interface Listener {
   /** `http://127.0.0.1:8080` or `unix:/path`. */
   readonly url: string;
+  /** For a process that takes over. */
+  readonly bound: Bound;
+  /**
+   * Refuses new connections and lets the others go without losing a request that is on its way: each is answered once
+   * more, with `Connection: close`, or is quiet for that long. Resolves when none promises to take another request, at
+   * the latest after `maxMs`.
+   */
+  rest(idleMs: () => number, maxMs: number): Promise<void>;
   /**
    * Refuses new connections at once. When `work` is done, ends those that wait for nothing; answers still on their
    * way have `graceMs` to arrive.
@@ -123,28 +133,6 @@ const onExpectation = (_incoming: IncomingMessage, outgoing: ServerResponse): vo
   outgoing.writeHead(failure.status, headers).end(body);
 };
 
-const listen = (server: Server, { at, setting, log }: ListenerOptions): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const target = 'socket' in at ? { path: at.socket } : at;
-    const onError = (error: NodeJS.ErrnoException): void => {
-      const where = 'socket' in at ? at.socket : `${at.host}:${at.port}`;
-      const detail =
-        error.code === 'EADDRINUSE'
-          ? `${where} is in use by another program: stop it, or choose another (PORT=8090, or ${setting} in the config).`
-          : `Cannot listen on ${where}: ${error.code ?? error.message}. Choose another address in ${setting}.`;
-      reject(new StartupError([{ file: setting, detail }], { cause: error }));
-    };
-    server.once('error', onError);
-    server.listen(target, () => {
-      server.off('error', onError);
-      // A connection that cannot be accepted (too many open files) must not end the others.
-      server.on('error', (error) => log.error({ err: error }, 'cannot accept a connection'));
-      const address = server.address();
-      if (address === null || typeof address === 'string') resolve(`unix:${address}`);
-      else resolve(`http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`);
-    });
-  });
-
 const nodeOptions = (options: ListenerOptions): ServerOptions => ({
   maxHeaderSize: options.headersMaxBytes,
   headersTimeout: Math.min(options.headersTimeoutMs, options.requestTimeoutMs),
@@ -170,28 +158,36 @@ const endIdle = (connections: ReadonlyMap<Socket, Connection>, timeoutMs: number
   return setInterval(look, Math.min(CHECK_EVERY_MS, Math.ceil(timeoutMs / 2))).unref();
 };
 
+/** `resting`: whoever asks is answered, and told to come no more. `closing`: who waits for nothing is sent away. */
+type Phase = 'open' | 'resting' | 'closing';
+
 class OpenListener implements Listener {
   readonly url: string;
+  readonly bound: Bound;
+  phase: Phase = 'open';
   readonly #server: Server;
   readonly #connections: ReadonlyMap<Socket, Connection>;
-  readonly #onClose: () => void;
+  #accepts: Promise<void> | undefined;
 
-  constructor(url: string, server: Server, connections: ReadonlyMap<Socket, Connection>, onClose: () => void) {
-    this.url = url;
+  constructor(bound: Bound, server: Server, connections: ReadonlyMap<Socket, Connection>) {
+    this.url = bound.url;
+    this.bound = bound;
     this.#server = server;
     this.#connections = connections;
-    this.#onClose = onClose;
+  }
+
+  async rest(idleMs: () => number, maxMs: number): Promise<void> {
+    if (this.phase === 'open') this.phase = 'resting';
+    void this.#refuse();
+    await restConnections(this.#connections, idleMs, maxMs);
   }
 
   async close(work: Promise<unknown>, graceMs: number): Promise<void> {
-    this.#onClose();
-    // Not the close() of http: it cuts off answers that are written but not yet sent (Node 24).
-    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()));
-    for (const [socket, { unanswered }] of this.#connections) {
-      const last = unanswered.at(-1)?.outgoing;
-      if (last === undefined) closeSoftly(socket);
-      else if (!last.headersSent) last.setHeader('connection', 'close');
-    }
+    this.phase = 'closing';
+    const closed = this.#refuse();
+    for (const [socket, connection] of this.#connections)
+      if (connection.unanswered.length === 0) closeSoftly(socket);
+      else connection.last();
     await work;
     for (const [socket, { unanswered }] of this.#connections) {
       const awaited = unanswered.some(({ incoming, outgoing }) => incoming.complete || outgoing.headersSent);
@@ -206,14 +202,26 @@ class OpenListener implements Listener {
 
   destroy(): void {
     this.#server.close();
+    this.bound.path?.remove();
     for (const socket of this.#connections.keys()) socket.destroy();
+  }
+
+  /** Resolves when there is no connection any more. */
+  #refuse(): Promise<void> {
+    this.#accepts ??= new Promise((resolve) => {
+      // Not the close() of http: it cuts off answers that are written but not yet sent (Node 24).
+      NetServer.prototype.close.call(this.#server, () => resolve());
+      this.bound.path?.remove();
+    });
+    return this.#accepts;
   }
 }
 
 export const openListener = async (options: ListenerOptions): Promise<Listener> => {
-  const { at, fetch, serve, log } = options;
+  const { fetch, serve, log } = options;
   const connections = new Map<Socket, Connection>();
-  let closing = false;
+  let listener: OpenListener | undefined;
+  let isUnix = false;
   const { keepAliveTimeoutMs } = options;
   const keepAlive = keepAliveTimeoutMs === 0 ? undefined : `timeout=${Math.floor(keepAliveTimeoutMs / 1000)}`;
   /** Of those that go the long way. */
@@ -237,23 +245,30 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   };
   const server = createServer(nodeOptions(options), (incoming, outgoing) => {
     const { socket } = incoming;
+    // It crossed the end of the connection, where no answer can follow: its caller may safely ask again.
+    if (socket.writableEnded) {
+      incoming.resume();
+      return;
+    }
     const connection = connections.get(socket);
+    const phase = listener?.phase ?? 'open';
     const peer = connection === undefined ? UNKNOWN_PEER : connection.peer;
     const exchange = new Exchange(incoming, outgoing, { peer, keepAlive });
     // Its socket has closed, though what it sent is parsed still.
     if (connection === undefined) exchange.leave();
     connection?.asked(exchange);
-    if (closing) outgoing.setHeader('connection', 'close');
+    if (phase !== 'open') connection?.last();
     const served = serve?.(exchange);
     outgoing.on('close', () => {
       connection?.answered(exchange);
-      if (closing && connection?.unanswered.length === 0) closeSoftly(socket);
+      if (listener?.phase === 'closing' && connection?.unanswered.length === 0) closeSoftly(socket);
       // For the others node-server does it.
       if (served !== undefined) drain(incoming);
     });
     if (served === undefined) {
       exchanges.set(outgoing, exchange);
-      if (keepAlive !== undefined && outgoing.shouldKeepAlive && !closing) outgoing.setHeader('keep-alive', keepAlive);
+      if (keepAlive !== undefined && outgoing.shouldKeepAlive && phase === 'open')
+        outgoing.setHeader('keep-alive', keepAlive);
       void respond(incoming, outgoing);
     } else {
       served.catch((thrown: unknown) => onBug(thrown, exchange));
@@ -262,7 +277,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
   server.maxConnections = options.maxConnections;
   server.maxRequestsPerSocket = options.maxRequestsPerSocket;
   server.on('connection', (socket: Socket) => {
-    const peer = 'socket' in at ? undefined : (socket.remoteAddress ?? UNKNOWN_PEER);
+    const peer = isUnix ? undefined : (socket.remoteAddress ?? UNKNOWN_PEER);
     const connection = new Connection(peer);
     connections.set(socket, connection);
     socket.destroySoon = () => closeSoftly(socket);
@@ -283,21 +298,10 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     const headers = { allow: 'GET, HEAD, POST, OPTIONS' };
     answerRaw(socket, new GatewayError('method-not-allowed', 'This is no proxy: CONNECT is refused.', { headers }));
   });
-  if ('socket' in at) await removeStaleSocket(at.socket);
+  const bound = await listen(server, options);
+  isUnix = bound.path !== undefined || bound.url.startsWith('unix:');
   const idleTimer = endIdle(connections, keepAliveTimeoutMs);
   server.once('close', () => clearInterval(idleTimer));
-  return new OpenListener(await listen(server, options), server, connections, () => (closing = true));
-};
-
-/** What a gateway that was killed left behind. Anything else there is somebody's file and stays. */
-const removeStaleSocket = async (path: string): Promise<void> => {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
-  const inUse = await new Promise<boolean>((resolve) => {
-    const probe = connect({ path }, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-  if (!inUse) rmSync(path, { force: true });
+  listener = new OpenListener(bound, server, connections);
+  return listener;
 };
