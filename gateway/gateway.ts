@@ -7,12 +7,15 @@ import { join, resolve } from 'node:path';
 import { Caches } from './cache/caches.ts';
 import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
-import { type GatewayError, toGatewayError } from './errors.ts';
+import { type GatewayError, operatorDetail, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
 import { forLocalPeers, openInternalListeners } from './http/internal-listener.ts';
 import type { Listener } from './http/listener.ts';
 import { NestedEntry } from './http/nested.ts';
 import { API_INFO } from './http/openapi.ts';
+import { SqliteStore } from './idempotency/sqlite-store.ts';
+import { stateFile } from './idempotency/state-file.ts';
+import type { KeyStore } from './idempotency/store.ts';
 import { newCallId } from './ids.ts';
 import { Admission, type FunctionStatus } from './invoke/admission.ts';
 import type { BreakerStatus } from './invoke/breaker.ts';
@@ -136,6 +139,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
   const caches = new PoolCaches({ settings, caches: parts.caches, instanceFolder: instance.path, log });
   const pools = new Map<string, Pool>();
   const problems: StartupProblem[] = [...registry.problems];
+  const keys = new SqliteStore({ path: stateFile(settings.stateDir, folder), ...settings.idempotency, log });
   let inputClasses = new InputClasses();
   try {
     await gather(problems, async () => {
@@ -143,6 +147,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
       for (const pool of makePools({ project: folder, runtime: RUNTIME, ...common })) pools.set(pool.id, pool);
     });
     await gather(problems, () => caches.open());
+    await gather(problems, () => openKeys(keys, functions));
     await gather(problems, () => unlessGivenUp(startPools(pools.values()), parts.giveUp));
     if (parts.giveUp?.aborted)
       throw new StartupError([{ file: 'fpm-gateway', detail: 'It was stopped while it started.' }]);
@@ -167,6 +172,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
       pools,
       caches,
       inputClasses,
+      keys,
       instance,
       log,
       onQuiet: parts.onQuiet ?? (() => {}),
@@ -180,8 +186,19 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
   } catch (error) {
     await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
     caches.close();
+    await keys.close();
     instance.remove();
     throw error;
+  }
+};
+
+/** A function that cannot be called without a key cannot be called without a place for keys. */
+const openKeys = async (keys: KeyStore, functions: readonly GatewayFunction[]): Promise<void> => {
+  if (!functions.some(({ idempotencyKey }) => idempotencyKey === 'required')) return;
+  try {
+    await keys.open();
+  } catch (error) {
+    throw new StartupError([{ file: 'stateDir', detail: operatorDetail(error) }], { cause: error });
   }
 };
 
@@ -230,6 +247,7 @@ interface RunningParts {
   readonly pools: ReadonlyMap<string, Pool>;
   readonly caches: PoolCaches;
   readonly inputClasses: InputClasses;
+  readonly keys: KeyStore;
   readonly instance: InstanceDir;
   readonly log: Log;
   readonly onQuiet: () => void;
@@ -264,7 +282,7 @@ class RunningGateway implements Gateway {
   }
 
   private constructor(parts: RunningParts) {
-    const { settings, registry, tracer, pools, instance, log } = parts;
+    const { settings, registry, tracer, pools, keys, instance, log } = parts;
     this.#parts = parts;
     this.settings = settings;
     this.functions = registry.functions;
@@ -301,7 +319,7 @@ class RunningGateway implements Gateway {
     const spool = this.#spool;
     const invoker = this.#invoker;
     const turns = new Turns();
-    const common = { functions: this.functions, invoker, tracer, spool, turns, info, log, notReady };
+    const common = { functions: this.functions, invoker, tracer, spool, turns, keys, info, log, notReady };
     const app = createApp({ ...common, settings });
     this.fetch = app.fetch;
     this.serve = app.serve;
@@ -375,6 +393,7 @@ class RunningGateway implements Gateway {
   /** A file that still arrives must not make the folder anew. */
   async #removeFiles(): Promise<void> {
     this.#parts.caches.close();
+    await this.#parts.keys.close();
     await this.#spool.close();
     this.#parts.instance.remove();
   }

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import type { Settings } from '../config.ts';
 import { type Code, codes, GatewayError, isCode, toGatewayError } from '../errors.ts';
 import type { NestedCall } from '../fastcgi/index.ts';
+import type { KeyStore } from '../idempotency/store.ts';
 import type { FunctionOutput, GatewayFunction } from '../invoke/function.ts';
 import type { Invoker } from '../invoke/invoke.ts';
 import type { Turns } from '../invoke/turns.ts';
@@ -32,6 +33,7 @@ export interface AppOptions {
   readonly settings: Settings;
   readonly spool: Spool;
   readonly turns: Turns;
+  readonly keys: KeyStore;
   readonly info: OpenApiInfo;
   readonly log: Log;
   /** Why calls would not work now, or undefined when they would. */

@@ -13,6 +13,8 @@ const common = {
   input: z.unknown().optional(),
   timeoutMs: z.int().min(1).max(86_400_000).optional(),
   traceparent: z.string().max(200).optional(),
+  // What is wrong with it, its function says.
+  idempotencyKey: z.string().optional(),
 };
 const named = z.strictObject({ ...common, function: z.string().max(1000) });
 /** Where the path names the function. */
@@ -45,7 +47,7 @@ export const readItem = (bytes: Buffer, index: number, rules: ItemRules): ReadIt
     const schema = functionName === undefined ? named : unnamed;
     const subject = `item ${index} of the batch`;
     const item = validate(schema, value, { code: 'validation-failed', subject, issuesMax }) as z.infer<typeof named>;
-    const { input, timeoutMs } = item;
+    const { input, timeoutMs, idempotencyKey } = item;
     // As in URLs: `shop/admin/list.php` is a script of `shop`.
     const [, name = '', script = ''] = /^([^/]*)\/?(.*)$/s.exec(functionName ?? item.function) ?? [];
     return {
@@ -57,6 +59,7 @@ export const readItem = (bytes: Buffer, index: number, rules: ItemRules): ReadIt
         script,
         input,
         timeoutMs,
+        idempotencyKey,
         caller: parseTraceparent(item.traceparent),
         bytes: bytes.length,
       },

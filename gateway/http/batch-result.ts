@@ -1,6 +1,7 @@
 /** What became of one item, as JSON text. Pure. */
 import type { GatewayError } from '../errors.ts';
 import type { EndedItem } from '../invoke/item-call.ts';
+import { REPLAYED_HEADER } from '../invoke/stored-answer.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { round } from '../trace/clock.ts';
 import { problemBody } from './problem.ts';
@@ -20,6 +21,9 @@ const timing = (trace: CallTrace): string => {
 const problem = (error: GatewayError, { traceId, expose }: ResultContext, trace: CallTrace | undefined): string =>
   JSON.stringify(problemBody(error, { callId: trace?.callId, traceId: trace?.traceId ?? traceId, expose }));
 
+const isReplayed = (ended: EndedItem): boolean =>
+  ended.status === 'succeeded' ? ended.replayed : ended.error.headers[REPLAYED_HEADER] !== undefined;
+
 export const resultText = (ended: EndedItem, context: ResultContext): string => {
   const { item, trace, status } = ended;
   const head = `{"id":${JSON.stringify(item.id)},"index":${item.index},"status":"${status}",`;
@@ -27,10 +31,11 @@ export const resultText = (ended: EndedItem, context: ResultContext): string => 
     ended.status === 'succeeded'
       ? `"output":${ended.json},${ended.isBinary ? '"encoding":"base64",' : ''}"executed":"yes"`
       : `"error":${problem(ended.error, context, trace)},"executed":"${ended.error.executed}"`;
+  const replayed = isReplayed(ended) ? ',"replayed":true' : '';
   if (trace === undefined) return `${head}${came},"attempts":0,"timing":null,"spanId":null}`;
   const own = trace.traceId === context.traceId ? '' : `,"traceId":"${trace.traceId}"`;
   const { attempts, spanId } = trace;
-  return `${head}${came},"attempts":${attempts},"timing":${timing(trace)},"spanId":"${spanId}"${own}}`;
+  return `${head}${came}${replayed},"attempts":${attempts},"timing":${timing(trace)},"spanId":"${spanId}"${own}}`;
 };
 
 /** `index` undefined: not of an item, but of the batch itself. */

@@ -97,7 +97,7 @@ export class BatchHandler {
   }
 
   #run(whole: Whole, functionName: string | undefined): Begun {
-    const { functions, settings, spool, invoker, turns } = this.#route;
+    const { functions, settings, spool, invoker, turns, keys } = this.#route;
     const { request, trace, trusted } = whole;
     assertRequest(request, settings.http.allowedHosts);
     assertMethod(request.method, ['POST']);
@@ -112,7 +112,7 @@ export class BatchHandler {
       functions,
       settings,
       spool,
-      calls: { invoker, outer, turns, begin: (item) => this.#beginItem(whole, item) },
+      calls: { invoker, keys, outer, turns, begin: (item) => this.#beginItem(whole, item) },
       context: { traceId: trace.traceId, expose: settings.exposeErrors },
       onEnded: (ended) => this.#endItem(whole, ended),
     });

@@ -1,11 +1,14 @@
 /** `/functions/{name}`: one call over HTTP, traced and logged whatever becomes of it. */
 import type { Settings } from '../config.ts';
 import { type GatewayError, toGatewayError } from '../errors.ts';
+import type { KeyStore } from '../idempotency/store.ts';
 import { newCallId } from '../ids.ts';
 import type { Output } from '../invoke/answer.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import { scriptUrl } from '../invoke/function-params.ts';
 import type { Call, Invoker } from '../invoke/invoke.ts';
+import { invokeOnce } from '../invoke/operation.ts';
+import { REPLAYED_HEADER } from '../invoke/stored-answer.ts';
 import type { Turns } from '../invoke/turns.ts';
 import { type Log, writes } from '../log.ts';
 import type { Spool } from '../spool.ts';
@@ -17,6 +20,7 @@ import { readCallInput } from './call-input.ts';
 import { isPathOf, unknownFunction, unknownPath } from './call-path.ts';
 import type { CallRequest } from './call-request.ts';
 import type { HttpAnswer } from './http-answer.ts';
+import { keyOf } from './idempotency.ts';
 import { originOf } from './origin.ts';
 import { assertAnswerable, offeredMethods, outputAnswer } from './output-response.ts';
 import type { TrustsPeer } from './peer.ts';
@@ -33,6 +37,7 @@ export interface FunctionsRoute {
   readonly trustsPeer: TrustsPeer;
   readonly spool: Spool;
   readonly turns: Turns;
+  readonly keys: KeyStore;
   readonly log: Log;
 }
 
@@ -74,6 +79,7 @@ export class FunctionsHandler {
         // Bytes may have the media type of JSON: only the contract tells them from a value.
         if (output.kind === 'binary') headers.push(OUTPUT_HEADER, 'bytes');
       }
+      if (output.kind !== 'stream' && output.replayed) headers.push(REPLAYED_HEADER, 'true');
       const { serverTiming: show } = settings.http;
       if (show === 'always' || (show === 'trusted' && trusted)) headers.push('server-timing', trace.serverTiming());
       const answer = outputAnswer(request, fn?.name ?? '', output, { headers, problem, http: settings.http });
@@ -99,7 +105,7 @@ export class FunctionsHandler {
     trace: CallTrace,
     trusted: boolean,
   ): Promise<Output> {
-    const { invoker, settings, spool } = this.#route;
+    const { invoker, settings, spool, keys } = this.#route;
     assertRequest(request, settings.http.allowedHosts);
     if (fn === undefined) throw unknownFunction(request.functionName);
     const script = scriptCall(request, fn, trusted);
@@ -111,11 +117,13 @@ export class FunctionsHandler {
       prefer: request.header('prefer'),
     });
     const origin = originOf(request, trusted);
+    const key = keyOf(request, fn);
     const { input, bodyBytes, dispose } = await readCallInput(request, fn, { settings, spool });
     let output: Output | undefined;
     try {
       trace.set({ 'http.request.body.size': bodyBytes });
-      output = await invoker.invoke({ name: fn.name, input, script, trace, timeoutMs, ...origin });
+      const call: Call = { name: fn.name, input, script, trace, timeoutMs, ...origin };
+      output = await (key === undefined ? invoker.invoke(call) : invokeOnce({ invoker, keys, fn }, call, key));
       return output;
     } finally {
       // A script may still be reading its body while its output streams.

@@ -16,12 +16,19 @@ export interface ResponseHead {
 }
 
 export type Output =
-  | { readonly kind: 'json'; readonly value: unknown; readonly head: ResponseHead | undefined }
+  | {
+      readonly kind: 'json';
+      readonly value: unknown;
+      readonly head: ResponseHead | undefined;
+      /** It is the answer of an earlier call with the same Idempotency-Key. */
+      readonly replayed?: true;
+    }
   | {
       readonly kind: 'binary';
       readonly bytes: Buffer;
       readonly mediaType: string;
       readonly head: ResponseHead | undefined;
+      readonly replayed?: true;
     }
   | { readonly kind: 'stream'; readonly stream: OutputStream };
 

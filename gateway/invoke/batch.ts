@@ -19,6 +19,7 @@ export interface BatchItem {
   readonly input: unknown;
   /** From its turn on, ms; undefined: what its contract and the batch allow. */
   readonly timeoutMs: number | undefined;
+  readonly idempotencyKey: string | undefined;
   /** Whose call it is, where that is not the caller of the batch. */
   readonly caller: SpanContext | undefined;
   /** As sent: what it takes while it waits. */

@@ -171,6 +171,12 @@ export const resolveFunction = (
         'Only a resident worker runs several calls at once. To cap the calls of a function, say inFlightMax.';
       problems.push({ file, property: `functions.${name}.concurrency`, detail });
     }
+    const idempotencyKey = override.idempotencyKey ?? contract.idempotencyKey ?? 'optional';
+    if (idempotencyKey === 'required' && isStreamOutput(contract.output)) {
+      const property = override.idempotencyKey === undefined ? 'idempotencyKey' : `functions.${name}.idempotencyKey`;
+      const detail = "A stream is not kept, so it cannot be given again: leave it out, or say 'off'.";
+      problems.push({ file, property, detail });
+    }
     const contents = contract.contents ?? usualContents(code, files, inputJsonSchema);
     problems.push(...wrongFiles.map((wrong) => ({ file, ...wrong })), ...contentProblems(file, contents, files));
     return {
@@ -197,7 +203,7 @@ export const resolveFunction = (
       inFlightMax: override.inFlightMax ?? contract.inFlightMax,
       priority: override.priority ?? contract.priority ?? 'normal',
       onDisconnect: override.onDisconnect ?? contract.onDisconnect ?? (contract.idempotent ? 'cancel' : 'finish'),
-      idempotencyKey: override.idempotencyKey ?? contract.idempotencyKey ?? 'optional',
+      idempotencyKey,
       debugged: false,
     };
   });

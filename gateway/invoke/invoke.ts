@@ -3,7 +3,7 @@
  * HTTP, CLI and every later way to call enter here; nothing else reaches PHP.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Caller } from '../caller.ts';
+import { type Caller, staysForever } from '../caller.ts';
 import type { Engine } from '../contract.ts';
 import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
@@ -64,6 +64,8 @@ export interface Call {
   readonly caller: Caller;
   /** The call whose PHP made this one; undefined: none did. */
   readonly outer: Ancestry | undefined;
+  /** With an Idempotency-Key: gives the answer there is, if any. Such a call runs on when its caller leaves. */
+  readonly operation?: { readonly begin: () => Promise<Output | undefined> };
 }
 
 export interface InvokerParts {
@@ -99,6 +101,10 @@ export class Invoker {
     let failure: GatewayError | undefined;
     try {
       const prepared = this.#prepare(call, target, open);
+      if (call.operation !== undefined) {
+        output = await call.operation.begin();
+        if (output !== undefined) return output;
+      }
       enterCircuit(target.circuit, prepared);
       pass = prepared;
       let executed: Executed = 'no';
@@ -212,7 +218,13 @@ export class Invoker {
     }
   }
 
-  #attemptOf(target: Target, { trace, caller }: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
+  #attemptOf(
+    target: Target,
+    { trace, caller, operation }: Call,
+    prepared: Prepared,
+    slot: Slot,
+    record: AttemptTrace,
+  ): Attempt {
     const { fn, engine, workload, beginUpload, onLeaks } = target;
     const { open, input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
@@ -233,7 +245,7 @@ export class Invoker {
       remainingMs,
       limits: this.#limits,
       log: this.#log,
-      caller,
+      caller: operation === undefined ? caller : staysForever,
       outer: open.outer,
       onFreed,
       onLeaks,

@@ -3,18 +3,22 @@ import type { Caller, LeaveListener } from '../caller.ts';
 import { Deadline } from '../deadline.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import { giveBack } from '../fastcgi/index.ts';
+import type { KeyStore } from '../idempotency/store.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import type { Ancestry } from './ancestry.ts';
 import type { Output } from './answer.ts';
 import type { BatchItem } from './batch.ts';
 import { inProcessRequest, resultOf } from './in-process.ts';
-import type { Invoker } from './invoke.ts';
+import type { Call, Invoker } from './invoke.ts';
+import { keyFor } from './key.ts';
+import { invokeOnce } from './operation.ts';
 import { outputJson } from './output-json.ts';
 import type { Turns } from './turns.ts';
 
 /** Where items are called, and how their traces begin. */
 export interface ItemCalls {
   readonly invoker: Pick<Invoker, 'invoke' | 'function'>;
+  readonly keys: KeyStore;
   readonly begin: (item: BatchItem) => CallTrace;
   /** The call whose PHP made the batch; undefined: none did. */
   readonly outer: Ancestry | undefined;
@@ -23,7 +27,7 @@ export interface ItemCalls {
 }
 
 export type EndedItem = { readonly item: BatchItem; readonly trace: CallTrace | undefined } & (
-  | { readonly status: 'succeeded'; readonly json: string; readonly isBinary: boolean }
+  | { readonly status: 'succeeded'; readonly json: string; readonly isBinary: boolean; readonly replayed: boolean }
   /** `cancelled`: it never ran, because the batch had ended. */
   | { readonly status: 'failed' | 'cancelled'; readonly error: GatewayError }
 );
@@ -114,15 +118,17 @@ export class ItemCall implements Caller {
   }
 
   async #invoke(trace: CallTrace): Promise<Output> {
-    const { function: name, script, input } = this.#item;
-    const fn = this.#calls.invoker.function(name);
+    const { function: name, script, input, idempotencyKey } = this.#item;
+    const { invoker, keys, outer } = this.#calls;
+    const fn = invoker.function(name);
     if (script !== '' && fn.code.kind === 'handler') throw new GatewayError('not-found', `${name} has no scripts.`);
     if (fn.output.kind === 'stream') {
       const detail = `${name} answers with a stream, which a batch cannot carry: call it by itself.`;
       throw new GatewayError('not-acceptable', detail, { executed: 'no' });
     }
     const remainingMs = this.#deadline.remainingMs();
-    return await this.#calls.invoker.invoke({
+    const key = keyFor(fn, idempotencyKey);
+    const call: Call = {
       ...inProcessRequest(fn, input, script),
       name,
       trace,
@@ -130,8 +136,9 @@ export class ItemCall implements Caller {
       // Waiting is what most items of a batch do: it ends with the batch.
       queueTimeoutMs: remainingMs,
       caller: this,
-      outer: this.#calls.outer,
-    });
+      outer,
+    };
+    return await (key === undefined ? invoker.invoke(call) : invokeOnce({ invoker, keys, fn }, call, key));
   }
 
   /** Until that time has passed, somebody's item of this function has ended, or the batch has. */
@@ -150,12 +157,13 @@ export class ItemCall implements Caller {
   }
 }
 
-const encoded = (name: string, output: Output): { json: string; isBinary: boolean } => {
+const encoded = (name: string, output: Output): { json: string; isBinary: boolean; replayed: boolean } => {
   if (output.kind === 'stream') throw new GatewayError('internal-error', `${name} streams into a batch.`);
   const result = resultOf(name, output);
-  if (output.kind === 'json') return { json: outputJson(name, result), isBinary: false };
+  const replayed = output.replayed ?? false;
+  if (output.kind === 'json') return { json: outputJson(name, result), isBinary: false, replayed };
   const { mediaType, bytes } = output;
   const json = `{"mediaType":${JSON.stringify(mediaType)},"base64":"${bytes.toString('base64')}"}`;
   giveBack(bytes);
-  return { json, isBinary: true };
+  return { json, isBinary: true, replayed };
 };

@@ -47,8 +47,12 @@ const callsOf = (
   const invoker = { invoke, function: () => fn as never };
   const begin: ItemCalls['begin'] = ({ index }) =>
     tracer.beginPart({ callId: `${index}`, function: 'f', whole, caller: undefined, thinned: false });
-  return { calls: { invoker, begin, outer: undefined, turns: new Turns() }, inside };
+  const keys = { begin: never, finish: never, abandon: never, open: never, sweep: never, close: never };
+  return { calls: { invoker, keys, begin, outer: undefined, turns: new Turns() }, inside };
 };
+
+/** No item has a key. */
+const never = async (): Promise<never> => await Promise.reject(new Error('not to be asked'));
 
 const itemOf = ({ fn }: Plan, index: number): BatchItem => ({
   index,
@@ -57,6 +61,7 @@ const itemOf = ({ fn }: Plan, index: number): BatchItem => ({
   script: '',
   input: index,
   timeoutMs: undefined,
+  idempotencyKey: undefined,
   caller: undefined,
   bytes: 10,
 });
