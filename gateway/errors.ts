@@ -139,6 +139,7 @@ export class GatewayError extends Error {
   readonly privateDetail: string | undefined;
   /** Payload of a declared error. */
   readonly data: unknown;
+  #explained = false;
 
   constructor(code: Code, detail: string, options: GatewayErrorOptions = {}) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
@@ -184,6 +185,16 @@ export class GatewayError extends Error {
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       ...(privateDetail === undefined ? {} : { privateDetail }),
     });
+  }
+
+  /**
+   * Says which limit it was, once: `clause` goes into the last sentence. In place, because a copy would take a stack trace
+   * more, and under overload there are as many errors as calls.
+   */
+  explain(clause: string | undefined): this {
+    if (!this.#explained && clause !== undefined) this.message = `${this.message.replace(/\.$/, '')} (${clause}).`;
+    this.#explained = true;
+    return this;
   }
 
   /** True when the caller may send the same call again and hope. */

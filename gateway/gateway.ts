@@ -23,6 +23,8 @@ import type { GatewayFunction } from './invoke/function.ts';
 import { inProcessRequest, readStream, resultOf } from './invoke/in-process.ts';
 import { Invoker } from './invoke/invoke.ts';
 import { attachedLimitWarnings } from './invoke/ladder-rules.ts';
+import { LimitPlaces } from './invoke/limit-places.ts';
+import { LimitsTold } from './invoke/limit-struck.ts';
 import { Nesting } from './invoke/nesting.ts';
 import { Outcomes } from './invoke/outcomes.ts';
 import { stopping } from './invoke/refusals.ts';
@@ -167,6 +169,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
     if (problems.length > 0) throw new StartupError(problems);
     const opened = {
       settings,
+      limitsTold: new LimitsTold(new LimitPlaces({ ...project, contracts: registry.contracts })),
       registry: { ...registry, warnings },
       tracer,
       pools,
@@ -242,6 +245,7 @@ const gather = async (problems: StartupProblem[], step: () => Promise<void>): Pr
 
 interface RunningParts {
   readonly settings: Settings;
+  readonly limitsTold: LimitsTold;
   readonly registry: Registry;
   readonly tracer: Tracer;
   readonly pools: ReadonlyMap<string, Pool>;
@@ -310,7 +314,7 @@ class RunningGateway implements Gateway {
         itemMaxBytes: limits.itemMaxBytes,
         callDepthMax: limits.callDepthMax,
       },
-      { log, nesting: this.#nesting },
+      { log, nesting: this.#nesting, limitsTold: parts.limitsTold },
     );
     const info = API_INFO;
     const notReady = (): string | undefined => this.#notReady();

@@ -26,7 +26,7 @@ import { assertAnswerable, offeredMethods, outputAnswer } from './output-respons
 import type { TrustsPeer } from './peer.ts';
 import { type ProblemContext, problemAnswer } from './problem.ts';
 import { assertProtocol, OUTPUT_HEADER, PROTOCOL_HEADER, PROTOCOL_VERSION } from './protocol.ts';
-import { assertMethod, assertRequest, timeoutHint } from './request-rules.ts';
+import { assertMethod, assertRequest, hintName, timeoutHint } from './request-rules.ts';
 import { requestView } from './script-view.ts';
 
 export interface FunctionsRoute {
@@ -80,8 +80,7 @@ export class FunctionsHandler {
         if (output.kind === 'binary') headers.push(OUTPUT_HEADER, 'bytes');
       }
       if (output.kind !== 'stream' && output.replayed) headers.push(REPLAYED_HEADER, 'true');
-      const { serverTiming: show } = settings.http;
-      if (show === 'always' || (show === 'trusted' && trusted)) headers.push('server-timing', trace.serverTiming());
+      if (this.#showsTiming(trusted)) headers.push('server-timing', trace.serverTiming());
       const answer = outputAnswer(request, fn?.name ?? '', output, { headers, problem, http: settings.http });
       const { status } = answer;
       if (output.kind === 'stream')
@@ -89,14 +88,23 @@ export class FunctionsHandler {
       else this.#end(request, trace, requestId, status, undefined);
       return answer;
     } catch (thrown) {
-      const error = toGatewayError(thrown);
+      const error = this.#route.invoker.explainRequest(toGatewayError(thrown), fn);
       this.#end(request, trace, requestId, error.status, error);
-      return problemAnswer(error, problem, {
+      const timing = this.#showsTiming(trusted) ? trace.timing : undefined;
+      // A request that came to no call has met no queue.
+      const isTimed = timing?.queueMs !== undefined;
+      const told = isTimed ? { ...problem, timing, attemptsMax: fn?.retry.attempts ?? 1 } : problem;
+      return problemAnswer(error, told, {
         'trace-id': trace.traceId,
         'request-id': requestId,
         ...(protocol === undefined ? {} : { [PROTOCOL_HEADER]: PROTOCOL_VERSION }),
       });
     }
+  }
+
+  #showsTiming(trusted: boolean): boolean {
+    const { serverTiming: show } = this.#route.settings.http;
+    return show === 'always' || (show === 'trusted' && trusted);
   }
 
   async #call(
@@ -111,18 +119,20 @@ export class FunctionsHandler {
     const script = scriptCall(request, fn, trusted);
     if (!fn.methods.some((method) => method === request.method)) assertMethod(request.method, offeredMethods(fn));
     assertAnswerable(fn, request.header('accept'));
-    const timeoutMs = timeoutHint({
+    const hints = {
       requestTimeoutMs: request.header('x-request-timeout-ms'),
       grpcTimeout: request.header('grpc-timeout'),
       prefer: request.header('prefer'),
-    });
+    };
+    const timeoutMs = timeoutHint(hints);
+    const timeoutBy = timeoutMs === undefined ? undefined : hintName(hints, timeoutMs);
     const origin = originOf(request, trusted);
     const key = keyOf(request, fn);
     const { input, bodyBytes, dispose } = await readCallInput(request, fn, { settings, spool });
     let output: Output | undefined;
     try {
       trace.set({ 'http.request.body.size': bodyBytes });
-      const call: Call = { name: fn.name, input, script, trace, timeoutMs, ...origin };
+      const call: Call = { name: fn.name, input, script, trace, timeoutMs, timeoutBy, ...origin };
       output = await (key === undefined ? invoker.invoke(call) : invokeOnce({ invoker, keys, fn }, call, key));
       return output;
     } finally {
@@ -158,6 +168,8 @@ export class FunctionsHandler {
       traceId: record.traceId,
       callId: record.callId,
       detail: error?.message,
+      // With a success `ms` says it all, and this would be one object more.
+      timing: error === undefined ? undefined : trace.timing,
       cause: error?.privateDetail,
     };
     // The path is the caller's text and may hold anything; the function's name is ours.

@@ -1,6 +1,7 @@
 /** GatewayError → problem+json (RFC 9457): the only place that writes error bodies. */
 import type { GatewayError } from '../errors.ts';
 import { isCode } from '../errors.ts';
+import { type Timing, timingText } from '../trace/call-trace.ts';
 import { flatHeaders, toResponse, type WholeAnswer } from './http-answer.ts';
 
 export interface ProblemContext {
@@ -8,29 +9,46 @@ export interface ProblemContext {
   readonly traceId: string | undefined;
   /** Tell what PHP said. */
   readonly expose: boolean;
+  /** Where the time went: for those who may know about load. */
+  readonly timing?: Timing;
+  /** That its function may have. */
+  readonly attemptsMax?: number;
 }
 
-export const problemBody = (
-  error: GatewayError,
-  { callId, traceId, expose }: ProblemContext,
-): Record<string, unknown> => ({
-  // Codes of the table are explained by the gateway itself; declared ones by the function's contract.
-  type: isCode(error.code) ? `/errors/${error.code}` : 'about:blank',
-  title: error.title,
-  status: error.status,
-  detail: error.message,
-  ...(callId === undefined ? {} : { instance: `urn:uuid:${callId}` }),
-  code: error.code,
-  source: error.source,
-  executed: error.executed,
-  retryable: error.retryable,
-  ...(error.reason === undefined ? {} : { reason: error.reason }),
-  ...(traceId === undefined ? {} : { traceId }),
-  ...(error.issues.length === 0 ? {} : { errors: error.issues }),
-  ...(error.truncated ? { truncated: true } : {}),
-  ...(error.data === undefined ? {} : { data: error.data }),
-  ...(expose && error.privateDetail !== undefined ? { debug: error.privateDetail } : {}),
-});
+/** Failures that are about time. */
+const TIMED: ReadonlySet<string> = new Set([
+  'function-timeout',
+  'deadline-exceeded',
+  'queue-timeout',
+  'pool-unavailable',
+]);
+
+const detailOf = ({ code, message }: GatewayError, { timing, attemptsMax }: ProblemContext): string =>
+  timing !== undefined && TIMED.has(code) ? `${message} ${timingText(timing, attemptsMax ?? 1)}` : message;
+
+export const problemBody = (error: GatewayError, context: ProblemContext): Record<string, unknown> => {
+  const { callId, traceId, expose, timing } = context;
+  return {
+    // Codes of the table are explained by the gateway itself; declared ones by the function's contract.
+    type: isCode(error.code) ? `/errors/${error.code}` : 'about:blank',
+    title: error.title,
+    status: error.status,
+    detail: detailOf(error, context),
+    ...(callId === undefined ? {} : { instance: `urn:uuid:${callId}` }),
+    code: error.code,
+    source: error.source,
+    executed: error.executed,
+    retryable: error.retryable,
+    ...(error.reason === undefined ? {} : { reason: error.reason }),
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(error.issues.length === 0 ? {} : { errors: error.issues }),
+    ...(error.truncated ? { truncated: true } : {}),
+    ...(error.data === undefined ? {} : { data: error.data }),
+    // A declared error is an answer of the function.
+    ...(timing === undefined || !isCode(error.code) ? {} : { timing }),
+    ...(expose && error.privateDetail !== undefined ? { debug: error.privateDetail } : {}),
+  };
+};
 
 /** Retry-After in whole seconds, ±20 % so that callers do not return in step, never 0. */
 const retryAfter = (ms: number): string => String(Math.max(1, Math.round((ms * (0.8 + 0.4 * Math.random())) / 1000)));

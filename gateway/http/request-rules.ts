@@ -203,3 +203,11 @@ export const timeoutHint = ({ requestTimeoutMs, grpcTimeout, prefer }: TimeoutHe
   if (wait !== undefined) hints.push(Number(wait) * 1000);
   return hints.length === 0 ? undefined : Math.min(...hints);
 };
+
+/** The header that said so, for messages. */
+export const hintName = ({ requestTimeoutMs, grpcTimeout }: TimeoutHeaders, ms: number): string => {
+  if (requestTimeoutMs !== undefined && Number(requestTimeoutMs) === ms) return 'x-request-timeout-ms';
+  const unit = GRPC_UNITS_MS[grpcTimeout?.at(-1) ?? ''];
+  const isGrpc = unit !== undefined && Number(grpcTimeout?.slice(0, -1)) * unit === ms;
+  return isGrpc ? 'grpc-timeout' : 'prefer: wait';
+};

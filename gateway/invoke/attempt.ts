@@ -69,6 +69,8 @@ export interface Attempt {
   readonly onFreed: SlotRequest['onFreed'];
   /** What it left behind in a resident worker. */
   readonly onLeaks: (leaks: readonly Leak[]) => void;
+  /** Says which limit it was, for streams. */
+  readonly explain: ((error: GatewayError) => GatewayError) | undefined;
 }
 
 /** An early failure gets its own status; a first item that comes later than this does not hold up the head. */
@@ -187,7 +189,7 @@ const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimit
 };
 
 const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
-  const { slot, trace, record, limits, caller } = attempt;
+  const { slot, trace, record, limits, caller, explain } = attempt;
   const startedMs = nowMs();
   const stream = new OutputStream({
     response: slot.run(requestOf(attempt), (connection, request, over) =>
@@ -197,6 +199,7 @@ const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): P
     item,
     begin: (response, emit) => beginStream(attempt, item, response, emit),
     stop: (error) => slot.cancel(error),
+    explain: explain ?? ((error) => error),
     concluded: ({ stderrBytes }, { meta, stderr }) => {
       if (meta !== undefined) noteWorker(attempt, meta);
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));

@@ -10,6 +10,7 @@ import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
 import type { Leak } from '../pool/envelope.ts';
+import type { Worker } from '../pool/worker.ts';
 import type { Workload } from '../pool/workload.ts';
 import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
@@ -21,6 +22,7 @@ import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
 import { type Circuit, enterCircuit, leaveCircuit, type Pass, verdictOnFunction } from './breaker.ts';
 import type { GatewayFunction } from './function.ts';
 import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
+import type { LimitsTold } from './limit-struck.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
 import type { FunctionOutcome } from './outcomes.ts';
 import { type FreeRepeats, isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
@@ -58,6 +60,8 @@ export interface Call {
   readonly trace: CallTrace;
   /** Less than the contract allows, if given, ms. */
   readonly timeoutMs: number | undefined;
+  /** The header that says so. */
+  readonly timeoutBy?: string | undefined;
   /** Instead of what the contract allows for waiting, ms. */
   readonly queueTimeoutMs?: number;
   /** It leaves while the call waits: it never runs. Later: it runs to its end, unless its output is a stream. */
@@ -71,6 +75,8 @@ export interface Call {
 export interface InvokerParts {
   readonly log: Log;
   readonly nesting: Nesting;
+  /** Tells callers which limit struck; without it errors say less. */
+  readonly limitsTold?: LimitsTold;
 }
 
 export interface InvokerLimits extends AttemptLimits {
@@ -82,13 +88,15 @@ export class Invoker {
   readonly #limits: InvokerLimits;
   readonly #log: Log;
   readonly #nesting: Nesting;
+  readonly #limitsTold: LimitsTold | undefined;
 
   /** `log` receives what handlers log. */
-  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, { log, nesting }: InvokerParts) {
+  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, { log, nesting, limitsTold }: InvokerParts) {
     this.#targets = targets;
     this.#limits = limits;
     this.#log = log;
     this.#nesting = nesting;
+    this.#limitsTold = limitsTold;
   }
 
   /** Resolves with the validated output; rejects with GatewayError. */
@@ -97,10 +105,11 @@ export class Invoker {
     const target = this.#find(call.name);
     const open = this.#nesting.begin(trace.callId, call.name, call.outer);
     let output: Output | undefined;
+    let prepared: Prepared | undefined;
     let pass: Pass | undefined;
     let failure: GatewayError | undefined;
     try {
-      const prepared = this.#prepare(call, target, open);
+      prepared = this.#prepare(call, target, open);
       if (call.operation !== undefined) {
         output = await call.operation.begin();
         if (output !== undefined) return output;
@@ -109,9 +118,9 @@ export class Invoker {
       pass = prepared;
       let executed: Executed = 'no';
       for (;;) {
+        const queuedMs = nowMs();
         try {
           prepared.slot = undefined;
-          const queuedMs = nowMs();
           const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
           output = await this.#attempt(target, call, prepared, { slot, queuedMs });
           target.freeRepeats.answered();
@@ -124,7 +133,10 @@ export class Invoker {
             continue;
           }
           // It has waited for a worker, for as long as it may, or was told why that is of no use.
-          if (prepared.slot === undefined) throw error;
+          if (prepared.slot === undefined) {
+            trace.phase('queue', queuedMs);
+            throw error;
+          }
           const waitMs = this.#retryAfter(error, target, trace, prepared);
           if (waitMs === undefined) throw error;
           trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
@@ -132,13 +144,27 @@ export class Invoker {
         }
       }
     } catch (thrown) {
-      failure = toGatewayError(thrown);
+      failure = this.#explain(toGatewayError(thrown), target, call, prepared?.timeLimitMs);
       throw failure;
     } finally {
       target.outcome.ended(failure);
       if (pass !== undefined) leaveCircuit(target.circuit, pass, failure);
       this.#nesting.answered(open, output?.kind === 'stream');
     }
+  }
+
+  /** Says which limit a request met before its call was made. */
+  explainRequest(error: GatewayError, fn: GatewayFunction | undefined): GatewayError {
+    return fn === undefined ? error : (this.#limitsTold?.explainRequest(error, fn) ?? error);
+  }
+
+  #explain(error: GatewayError, target: Target, call: Call, timeLimitMs: number | undefined): GatewayError {
+    const { fn, connectTimeoutMs } = target;
+    const { timeoutMs, timeoutBy: callerBy } = call;
+    const queueTimeoutMs = call.queueTimeoutMs ?? fn.queueTimeoutMs;
+    const callerMs = fn.debugged ? undefined : timeoutMs;
+    const struck = { fn, connectTimeoutMs, queueTimeoutMs, callerMs, callerBy, timeLimitMs };
+    return this.#limitsTold?.explain(error, struck) ?? error;
   }
 
   /** All of a call that has no need of a worker. */
@@ -150,7 +176,17 @@ export class Invoker {
     call.trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call));
     target.retryBudget.deposit();
-    return { open, input, encodedParams, deadline, slot: undefined, moves: 0, fnTicket: 0, poolTicket: 0 };
+    return {
+      open,
+      input,
+      encodedParams,
+      deadline,
+      slot: undefined,
+      moves: 0,
+      fnTicket: 0,
+      poolTicket: 0,
+      timeLimitMs: undefined,
+    };
   }
 
   /** Throws `not-found`. */
@@ -200,9 +236,10 @@ export class Invoker {
       if (error?.reason === 'ended-early') target.workload.recordWorkingOn();
       slot.release(fn.code.kind === 'script' || fn.output.kind === 'stream' || error?.reason === 'ended-early');
     };
+    let worker: Worker | undefined;
     try {
       const connected = slot.connect(deadline.remainingMs());
-      const worker = connected instanceof Promise ? await connected : connected;
+      worker = connected instanceof Promise ? await connected : connected;
       trace.phase('connect', admittedMs);
       const output = await runAttempt(this.#attemptOf(target, call, prepared, slot, record), worker);
       // A stream's worker is free when PHP has ended, though its reader may be far behind.
@@ -212,25 +249,22 @@ export class Invoker {
       return output;
     } catch (thrown) {
       const error = toGatewayError(thrown);
+      if (worker === undefined) trace.phase('connect', admittedMs);
       record.end(error.code);
       release(error);
       throw error;
     }
   }
 
-  #attemptOf(
-    target: Target,
-    { trace, caller, operation }: Call,
-    prepared: Prepared,
-    slot: Slot,
-    record: AttemptTrace,
-  ): Attempt {
+  #attemptOf(target: Target, call: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
+    const { trace, caller, operation } = call;
     const { fn, engine, workload, beginUpload, onLeaks } = target;
     const { open, input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
     const timeLimitMs = Math.min(fn.timeoutMs, remainingMs);
     if (timeLimitMs <= 0)
       throw new GatewayError('deadline-exceeded', `The deadline of ${fn.name} passed before it began.`);
+    prepared.timeLimitMs = timeLimitMs;
     const onFreed = keepsFiles(input, engine) ? beginUpload() : undefined;
     return {
       fn,
@@ -249,6 +283,8 @@ export class Invoker {
       outer: open.outer,
       onFreed,
       onLeaks,
+      // A stream may fail long after this walk.
+      explain: fn.output.kind === 'stream' ? (error) => this.#explain(error, target, call, timeLimitMs) : undefined,
     };
   }
 
@@ -281,6 +317,8 @@ interface Prepared extends Pass {
   slot: Slot | undefined;
   /** Attempts that ended there before they had begun. */
   moves: number;
+  /** What PHP was given in the latest one. */
+  timeLimitMs: number | undefined;
 }
 
 /**

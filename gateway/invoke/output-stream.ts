@@ -18,6 +18,8 @@ export interface StreamSource {
   ): { readonly decoder: Decoder; readonly head: ResponseHead | undefined; readonly item: WholeOutput };
   /** Stops PHP; nothing if it has ended. */
   stop(error: GatewayError): void;
+  /** Says which limit it was. */
+  explain(error: GatewayError): GatewayError;
   /** PHP's answer is over: for the trace. */
   concluded(response: StreamedResponse, conclusion: Conclusion): void;
 }
@@ -143,7 +145,7 @@ export class OutputStream {
         const { attemptId } = this.#source;
         const conclusion = decoder.conclude({ status, stderr, stderrIsCut, attemptId });
         this.#source.concluded(response, conclusion);
-        this.#end(conclusion.error);
+        this.#end(conclusion.error && this.#source.explain(conclusion.error));
       }
     } catch (thrown) {
       this.#fail(thrown);
@@ -158,7 +160,7 @@ export class OutputStream {
 
   /** PHP is of no more use: what it sends cannot be read on. The error that counts is the first. */
   #fail(thrown: unknown): GatewayError {
-    const error = toGatewayError(thrown);
+    const error = this.#source.explain(toGatewayError(thrown));
     if (this.#state.kind === 'open') this.#source.stop(error);
     this.#end(error);
     return this.#state.kind === 'ended' ? (this.#state.error ?? error) : error;

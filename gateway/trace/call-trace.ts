@@ -15,6 +15,29 @@ import type { Values } from './values.ts';
 /** The walk of a call, in its words. Not spans but attributes, so that exporting every call stays affordable. */
 export type Phase = 'validate' | 'queue' | 'connect' | 'php' | 'output';
 
+/** Those phases that it met, all attempts together. */
+export interface Timing {
+  readonly totalMs: number;
+  readonly validateMs?: number;
+  readonly queueMs?: number;
+  readonly connectMs?: number;
+  readonly phpMs?: number;
+  readonly outputMs?: number;
+  /** Left out where there was none. */
+  readonly attempts?: number;
+}
+
+/** `Of 2140 ms: queue 120, connect 3, PHP 2000; attempt 1 of 3.` */
+export const timingText = ({ totalMs, queueMs, connectMs, phpMs, attempts }: Timing, attemptsMax: number): string => {
+  const parts = [['queue', queueMs] as const, ['connect', connectMs] as const, ['PHP', phpMs] as const]
+    .filter(([, ms]) => ms !== undefined)
+    .map(([name, ms]) => `${name} ${Math.round(ms ?? 0)}`);
+  // One that moved to another worker had more than it may have.
+  const count =
+    attempts === undefined ? '' : `; attempt ${attempts}${attempts > attemptsMax ? '' : ` of ${attemptsMax}`}`;
+  return `Of ${Math.round(totalMs)} ms: ${parts.join(', ')}${count}.`;
+};
+
 /** A phase that the call has not met. */
 const NOT_MET = -1;
 
@@ -147,6 +170,18 @@ export class CallTrace extends Told {
     if (this.#phpMs !== NOT_MET) text += `, php;dur=${round(this.#phpMs)}`;
     if (this.#outputMs !== NOT_MET) text += `, output;dur=${round(this.#outputMs)}`;
     return text;
+  }
+
+  /** Where the time of a call that failed went, ms; `totalMs` until now. */
+  get timing(): Timing {
+    const timing: { -readonly [Name in keyof Timing]: Timing[Name] } = { totalMs: round(nowMs() - this.startMs) };
+    if (this.#validateMs !== NOT_MET) timing.validateMs = round(this.#validateMs);
+    if (this.#queueMs !== NOT_MET) timing.queueMs = round(this.#queueMs);
+    if (this.#connectMs !== NOT_MET) timing.connectMs = round(this.#connectMs);
+    if (this.#phpMs !== NOT_MET) timing.phpMs = round(this.#phpMs);
+    if (this.#outputMs !== NOT_MET) timing.outputMs = round(this.#outputMs);
+    if (this.#attempts > 0) timing.attempts = this.#attempts;
+    return timing;
   }
 
   /** What went wrong, with what only operators are told. */

@@ -53,6 +53,8 @@ const told = ({ status, headers, body }: RawAnswer): object => {
   const text = body
     .replace(traceId ?? '', '')
     .replaceAll(/urn:uuid:[\w-]+/g, '')
+    // Where the time of a call that was late went.
+    .replaceAll(/ Of \d+ ms: [^"]+|"\w+Ms":[\d.]+/g, '')
     .replaceAll(/%[0-9a-f]{2}/g, '');
   return { status, ids: [traceId?.length, requestId?.length, date?.length], timed, rest, text };
 };

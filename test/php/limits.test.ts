@@ -10,11 +10,11 @@ eachEngine(({ startGateway }) => {
     expect(await gateway.invoke('fill', 2048)).toHaveLength(2046);
     await expect(gateway.invoke('fill', 2049)).rejects.toMatchObject({
       code: 'response-too-large',
-      message: 'fill returned 2049 bytes; limits.responseMaxBytes is 2048.',
+      message: 'fill returned 2049 bytes; limits.responseMaxBytes is 2048 (in deploy/gateway.config.ts).',
     });
     await expect(gateway.invoke('fill', 5_000_000)).rejects.toMatchObject({
       code: 'response-too-large',
-      message: 'fill returned more than 2048 bytes; limits.responseMaxBytes is 2048.',
+      message: 'fill returned more than 2048 bytes; limits.responseMaxBytes is 2048 (in deploy/gateway.config.ts).',
     });
   });
 
