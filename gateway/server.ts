@@ -10,12 +10,13 @@ import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { releaseActions } from './http/admin-releases.ts';
 import type { Listener } from './http/listener.ts';
-import { type Listeners, openListeners } from './listeners.ts';
+import { type Listeners, openListeners, socketsOf } from './listeners.ts';
 import type { Log } from './log.ts';
 import { moduleImporter } from './modules.ts';
 import { CONFIG_FILE, loadProject, type Project } from './project.ts';
 import { Release } from './release.ts';
 import { Releases, type ReleasesStatus } from './releases.ts';
+import type { InheritedSocket, InheritedSockets } from './sockets.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
 import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type TraceSink } from './trace/tracer.ts';
@@ -31,6 +32,8 @@ export interface ServerOptions {
   readonly onQuiet?: (() => void) | undefined;
   /** Sees every finished trace: the tree in `dev`. */
   readonly onTrace: TraceListener | undefined;
+  /** Listening sockets that are taken over instead of made. */
+  readonly sockets?: InheritedSockets | undefined;
   /** Changes what was loaded before it is used, each time; throws StartupError. */
   readonly adjust?: ((project: Project) => Project) | undefined;
 }
@@ -42,6 +45,10 @@ export interface Server {
   readonly url: string;
   readonly adminUrl: string | undefined;
   readonly gateway: Gateway;
+  /** Its listening sockets, for a process that takes over. */
+  readonly sockets: readonly InheritedSocket[];
+  /** Whether paths of unix sockets are this process's to remove when it ends. */
+  own(owned: boolean): void;
   readonly releases: ReleasesStatus;
   /** Loads the project again; resolves with its release. Rejects with StartupError and keeps the running one. */
   reload(): Promise<Release>;
@@ -94,7 +101,8 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
     const open = (project: Project): Promise<Gateway> => openGateway(project, common);
     const releases = new Releases({ load, open, log }, new Release(1, loaded, gateway));
     const admin = { tracer, exported: () => exporter?.status, actions: releaseActions(releases) };
-    const listeners = await openListeners({ settings, log, release: () => releases.current, admin });
+    const sockets: InheritedSockets = options.sockets ?? new Map();
+    const listeners = await openListeners({ settings, log, release: () => releases.current, admin, sockets });
     return new RunningServer({ settings, releases, listeners, exporter, stopping });
   } catch (error) {
     await gateway?.destroy();
@@ -144,6 +152,7 @@ class RunningServer implements Server {
   readonly adminUrl: string | undefined;
   readonly #parts: RunningParts;
   readonly #listeners: readonly Listener[];
+  readonly sockets: readonly InheritedSocket[];
   #ending: Promise<void> | undefined;
   /** Which connections may be ended when it stops: those that were quiet for so long. */
   #idleMs: number;
@@ -155,12 +164,17 @@ class RunningServer implements Server {
     this.url = listeners.open.url;
     this.adminUrl = listeners.admin?.url;
     this.#listeners = Object.values(listeners);
+    this.sockets = socketsOf(listeners);
     // Where a new process serves, an old connection may stay for as long as its caller was told.
     this.#idleMs = parts.settings.http.keepAliveTimeoutMs || Number.POSITIVE_INFINITY;
   }
 
   get gateway(): Gateway {
     return this.#parts.releases.current.gateway;
+  }
+
+  own(owned: boolean): void {
+    for (const { bound } of this.#listeners) bound.path?.own(owned && bound.owned);
   }
 
   get releases(): ReleasesStatus {

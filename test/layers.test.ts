@@ -46,6 +46,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'trial.ts',
     'release.ts',
     'releases.ts',
+    'sockets.ts',
     'listeners.ts',
     'server.ts',
     'watch.ts',

@@ -60,8 +60,9 @@ program
   .command('start')
   .description('serve the project')
   .option('--json', 'log and announce in JSON lines', false)
-  .action(async ({ json }: { json: boolean }) => {
-    await start({ project: project(), dev: false, json, debug: undefined });
+  .option('--pid-file <file>', 'write the id of the process that serves there')
+  .action(async ({ json, pidFile }: { json: boolean; pidFile?: string }) => {
+    await start({ project: project(), dev: false, json, pidFile, debug: undefined });
   });
 
 program
@@ -80,7 +81,7 @@ program
     const { json, xdebug, xdebugHost, xdebugPort, xdebugOutput } = options;
     const flags = { host: xdebugHost, port: xdebugPort, output: xdebugOutput };
     const debug = xdebug === undefined ? undefined : debugOptions({ mode: xdebug, ...flags }, process.env);
-    await start({ project: project(), dev: true, json, debug });
+    await start({ project: project(), dev: true, json, pidFile: undefined, debug });
   });
 
 program

@@ -8,17 +8,23 @@ import type { DebugOptions } from '../debug/options.ts';
 import type { Log } from '../log.ts';
 import { giveBackMemory } from '../quiet.ts';
 import { type Server, startServer } from '../server.ts';
+import { forgetSockets, inheritedSockets, takesOver } from '../sockets.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
 import { renderTrace } from '../trace/tree.ts';
 import { VERSION } from '../version.ts';
 import { within } from '../within.ts';
 import { tryLines } from './curl.ts';
+import { notifySystemd } from './notify.ts';
+import { pidFile } from './pid-file.ts';
+import { findPredecessor } from './predecessor.ts';
+import { onSignals } from './signals.ts';
 import { describeProblems, failCommand, isTerminal, paint, say, table } from './terminal.ts';
 
 export interface StartOptions {
   readonly project: string;
   readonly dev: boolean;
   readonly json: boolean;
+  readonly pidFile: string | undefined;
   /** `dev --xdebug`. */
   readonly debug: DebugOptions | undefined;
 }
@@ -124,7 +130,7 @@ const announce = (server: Server, options: StartOptions, ms: number, debugging: 
   const { url, adminUrl, gateway } = server;
   const functions = [...gateway.functions.keys()];
   const xdebug = debugging?.summary;
-  say(JSON.stringify({ event: 'ready', url, adminUrl, functions, pools: gateway.pools(), xdebug }));
+  say(JSON.stringify({ event: 'ready', pid: process.pid, url, adminUrl, functions, pools: gateway.pools(), xdebug }));
 };
 
 const openDebugging = async ({ debug, project, json }: StartOptions): Promise<Debugging | undefined> => {
@@ -135,44 +141,6 @@ const openDebugging = async ({ debug, project, json }: StartOptions): Promise<De
   };
   const { Debugging } = await import('../debug/debugging.ts');
   return await Debugging.open(debug, { project, tell });
-};
-
-/** First signal: finish what runs. Second: now. During the start: give it up. */
-const onSignals = (
-  starting: Promise<Server>,
-  giveUp: AbortController,
-  { logger: log, end: endLog }: ProcessLog,
-  beforeClose: () => Promise<void>,
-): void => {
-  let asked = false;
-  let forced = false;
-  // Ending everything at once also completes the orderly end that was under way.
-  const exit = (code: number): void => void endLog().finally(() => process.exit(forced ? 1 : code));
-  const stop = (signal: NodeJS.Signals): void => {
-    if (asked) {
-      forced = true;
-      void starting.then((server) => server.destroy()).finally(() => exit(1));
-      return;
-    }
-    asked = true;
-    giveUp.abort();
-    log.info({ signal }, 'stopping: running calls may finish; a second signal ends them');
-    void starting
-      .then(async (server) => {
-        await beforeClose();
-        await server.close();
-        exit(0);
-      })
-      .catch((error) => {
-        // A start that was given up: as it was asked to.
-        if (error instanceof StartupError) exit(0);
-        else {
-          log.error({ err: error }, 'did not stop in order');
-          exit(1);
-        }
-      });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
 };
 
 const problemsOf = (error: unknown): readonly StartupProblem[] =>
@@ -221,9 +189,17 @@ export const start = async (options: StartOptions): Promise<void> => {
   let debugging: Debugging | undefined;
   if (!dev) keepStripped();
   const giveUp = new AbortController();
+  const { pid, ppid } = process;
+  const predecessor = findPredecessor(takesOver(process.env, ppid));
+  predecessor?.onGone(() => giveUp.abort());
+  const pidNote = pidFile(options.pidFile, log);
+  const given = { ...process.env };
+  forgetSockets(process.env);
   const starting = openDebugging(options).then((opened) => {
     debugging = opened;
+    pidNote.check();
     return startServer({
+      sockets: inheritedSockets(given, { pid, ppid }, log),
       project,
       env,
       log,
@@ -237,9 +213,21 @@ export const start = async (options: StartOptions): Promise<void> => {
     debugging?.close();
     await processLog.end();
   };
-  onSignals(starting, giveUp, { logger, end }, () => stopWatching());
+  onSignals({
+    starting,
+    giveUp,
+    log: logger,
+    end,
+    beforeClose: () => stopWatching(),
+    onStopped: () => pidNote.remove(),
+    dev,
+  });
   try {
     const server = await starting;
+    await predecessor?.ready();
+    server.own(true);
+    pidNote.write();
+    void notifySystemd(process.env, 'READY=1');
     logger.level = server.gateway.settings.log.level;
     if (dev) stopWatching = await watchDev(server, options);
     announce(server, options, performance.now() - startedMs, debugging);
@@ -248,6 +236,8 @@ export const start = async (options: StartOptions): Promise<void> => {
   } catch (error) {
     debugging?.close();
     // Who asked for that ends the process.
-    if (!giveUp.signal.aborted) failCommand(error, json);
+    if (giveUp.signal.aborted) return;
+    await predecessor?.failed(problemsOf(error));
+    failCommand(error, json);
   }
 };

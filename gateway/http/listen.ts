@@ -10,7 +10,11 @@ export type Address = { readonly host: string; readonly port: number } | { reado
 export interface Inherited {
   readonly fd: number;
   /** Of a unix socket, as far as it is known. */
-  readonly path: string | undefined;
+  readonly path?: string | undefined;
+  /** Where the settings of its maker wanted it; undefined: its maker is no gateway, and the settings do not count. */
+  readonly at?: string | undefined;
+  /** Its path goes when the gateway stops; systemd's stays. */
+  readonly owned: boolean;
 }
 
 /** A socket that listens. */
@@ -21,7 +25,12 @@ export interface Bound {
   readonly fd: number;
   /** Of a unix socket. */
   readonly path: SocketPath | undefined;
+  readonly at: string | undefined;
+  readonly owned: boolean;
 }
+
+/** As the settings say it, to be compared. */
+export const addressText = (at: Address): string => ('socket' in at ? `unix:${at.socket}` : `${at.host}:${at.port}`);
 
 interface ListenOptions {
   readonly at: Address;
@@ -84,5 +93,6 @@ export const listen = async (server: Server, options: ListenOptions): Promise<Bo
   // A connection that cannot be accepted (too many open files) must not end the others.
   server.on('error', (error) => log.error({ err: error }, 'cannot accept a connection'));
   const fd = descriptorOf(server);
-  return { url: urlOf(server, path, fd), fd, path };
+  const made = { at: addressText(at), owned: true };
+  return { url: urlOf(server, path, fd), fd, path, at: (inherited ?? made).at, owned: (inherited ?? made).owned };
 };
