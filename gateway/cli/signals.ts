@@ -4,6 +4,7 @@ import type { Server } from '../server.ts';
 import { StartupError } from '../startup.ts';
 import { notifySystemd } from './notify.ts';
 import { HANDOVER_MAX_MS, HandoverFailed, type Successor, sameCommand, startSuccessor } from './successor.ts';
+import { isTerminal } from './terminal.ts';
 
 export interface LifeOptions {
   readonly starting: Promise<Server>;
@@ -52,6 +53,20 @@ class Life {
     if (this.#successor === undefined) void notifySystemd(process.env, 'STOPPING=1');
     log.info({ signal }, 'stopping: running calls may finish; a second signal ends them');
     void starting.then((server) => this.#close(server, ending)).catch((error) => this.#failed(error));
+  }
+
+  /** The project is loaded again; what is wrong with it is logged, and the running release stays. */
+  reload(): void {
+    const { log } = this.#options;
+    if (this.#server === undefined || this.#asked) {
+      log.warn(`no reload: this one ${this.#asked ? 'stops' : 'still starts itself'}`);
+      return;
+    }
+    this.#server.reload().catch((error) => {
+      const problems =
+        error instanceof StartupError ? error.problems : [{ file: 'fpm-gateway', detail: String(error) }];
+      log.error({ problems }, 'the project does not load: the running release stays');
+    });
   }
 
   /** Another process of the same command line takes over the listening sockets. */
@@ -141,7 +156,8 @@ type Deed = (life: Life, signal: NodeJS.Signals) => void;
 const DEEDS: Readonly<Partial<Record<NodeJS.Signals, Deed>>> = {
   SIGTERM: (life, signal) => life.stop(signal, 'told'),
   SIGINT: (life, signal) => life.stop(signal, 'interrupted'),
-  SIGHUP: (life, signal) => life.stop(signal, 'interrupted'),
+  // Where a terminal closes, it means the end; whom it reaches otherwise was sent it.
+  SIGHUP: (life, signal) => (isTerminal(process.stdout) ? life.stop(signal, 'interrupted') : life.reload()),
   SIGUSR2: (life) => life.handOver(),
 };
 

@@ -175,7 +175,9 @@ const keepStripped = (): void => {
 export const start = async (options: StartOptions): Promise<void> => {
   const { project, dev, json } = options;
   const startedMs = performance.now();
-  const env = dev ? { FPMG_EXPOSE_ERRORS: 'true', FPMG_SEARCH_LEAKS: 'often', ...process.env } : process.env;
+  const env = dev
+    ? { FPMG_EXPOSE_ERRORS: 'true', FPMG_SEARCH_LEAKS: 'often', FPMG_RELOAD__WATCH_MS: '0', ...process.env }
+    : process.env;
   const level = env.FPMG_LOG__LEVEL ?? 'info';
   const processLog = await createLog(LEVELS.includes(level) ? level : 'info', json);
   const { logger } = processLog;

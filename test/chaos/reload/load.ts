@@ -47,9 +47,10 @@ export class SteadyLoad {
   #calls = 0;
   #stopped = false;
 
+  /** In turn over all its connections: each hears soon that another process serves. */
   constructor(url: string, connections: number) {
     this.#url = url;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'fifo' });
   }
 
   /** `everyMs`: between two calls of one connection; 0: at once. */
