@@ -49,13 +49,13 @@ export class ChaosGateway {
   }
 
   async pools(): Promise<readonly PoolFacts[]> {
-    const { pools } = (await (await fetch(`${this.adminUrl}/admin/pools`)).json()) as { pools: PoolFacts[] };
+    const { pools } = (await (await fetch(`${this.adminUrl}/admin/pools`, ALONE)).json()) as { pools: PoolFacts[] };
     return pools;
   }
 
   /** The status of the answer. */
   async reload(): Promise<number> {
-    const response = await fetch(`${this.adminUrl}/admin/reload`, { method: 'POST' });
+    const response = await fetch(`${this.adminUrl}/admin/reload`, { method: 'POST', ...ALONE });
     await response.text();
     return response.status;
   }
@@ -81,6 +81,9 @@ export class ChaosGateway {
       await once(this.#child, 'exit');
   }
 }
+
+/** A connection that is kept would keep a process that has handed over, for its caller's next request. */
+const ALONE = { headers: { connection: 'close' } };
 
 const LINES_MAX = 200;
 
