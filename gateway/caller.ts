@@ -2,6 +2,10 @@
 
 export interface LeaveListener {
   callerLeft(): void;
+  /** False: PHP has the call already. Absent: it waits, for a worker or its turn. */
+  readonly waits?: boolean;
+  /** It need not begin any more, and runs on where it has; absent: the same as `callerLeft`. */
+  notToBegin?(): void;
 }
 
 export interface Caller {

@@ -29,6 +29,7 @@ import { Nesting } from './invoke/nesting.ts';
 import { Outcomes } from './invoke/outcomes.ts';
 import { stopping } from './invoke/refusals.ts';
 import type { Registry } from './invoke/registry.ts';
+import { type CallPhase, type CallStatus, RunningCalls } from './invoke/running.ts';
 import { Turns } from './invoke/turns.ts';
 import { type Log, silentLog } from './log.ts';
 import { moduleImporter } from './modules.ts';
@@ -99,6 +100,10 @@ export interface Gateway {
   invoke(name: string, input: unknown, options?: InvokeOptions): Promise<unknown>;
   /** Their workers, and how the calls of each function fare there. */
   pools(): readonly GatewayPoolStatus[];
+  /** Under way, the oldest first, so many at most. */
+  calls(max: number): readonly CallStatus[];
+  /** Ends this one alone: its caller gets `cancelled`. Where it stood; undefined: it is unknown, or over. */
+  cancel(callId: string): CallPhase | undefined;
   /** Refuses new calls, lets running ones finish within `shutdownGraceMs`, stops the pools. Idempotent. */
   close(): Promise<void>;
   /** Ends everything now. Idempotent. */
@@ -272,6 +277,7 @@ class RunningGateway implements Gateway {
   readonly #admissions = new Map<string, Admission>();
   readonly #targets: Targets;
   readonly #nesting = new Nesting();
+  readonly #running = new RunningCalls();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
   readonly #stopBatches: App['stopBatches'];
@@ -314,7 +320,7 @@ class RunningGateway implements Gateway {
         itemMaxBytes: limits.itemMaxBytes,
         callDepthMax: limits.callDepthMax,
       },
-      { log, nesting: this.#nesting, limitsTold: parts.limitsTold },
+      { log, nesting: this.#nesting, running: this.#running, limitsTold: parts.limitsTold },
     );
     const info = API_INFO;
     const notReady = (): string | undefined => this.#notReady();
@@ -379,6 +385,14 @@ class RunningGateway implements Gateway {
         breaker: this.#targets.breakerOf(status.name),
       })),
     }));
+  }
+
+  calls(max: number): readonly CallStatus[] {
+    return this.#running.list(max);
+  }
+
+  cancel(callId: string): CallPhase | undefined {
+    return this.#running.cancel(callId);
   }
 
   close(): Promise<void> {

@@ -74,7 +74,7 @@ export class BatchRun {
       idleWriteTimeoutMs: settings.http.idleWriteTimeoutMs,
       onRoom: () => this.#batch.goOn(),
       onLeft: (error) => {
-        if (caller !== staysForever) this.#batch.stop(error);
+        if (caller !== staysForever) this.#batch.abandon(error);
       },
       cut: request.cut,
     });
@@ -119,7 +119,7 @@ export class BatchRun {
 
   async #end(received: Promise<GatewayError | undefined>): Promise<GatewayError | undefined> {
     const { caller, asked, context } = this.#options;
-    const left = (): void => this.#batch.stop(callerLeft());
+    const left = (): void => this.#batch.abandon(callerLeft());
     caller.whenLeft({ callerLeft: left });
     if (caller.hasLeft) left();
     const timer = setTimeout(() => this.#batch.stop(tooLate(asked.timeoutMs)), this.#deadline.remainingMs());
@@ -148,7 +148,7 @@ export class BatchRun {
       return undefined;
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      if (error.code === 'client-closed' && caller !== staysForever) this.#batch.stop(callerLeft());
+      if (error.code === 'client-closed' && caller !== staysForever) this.#batch.abandon(callerLeft());
       if (error.code !== 'request-timeout') return error;
       this.#batch.stop(tooLate(asked.timeoutMs));
       return tooLate(asked.timeoutMs);

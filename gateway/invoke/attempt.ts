@@ -1,7 +1,6 @@
 /** One attempt on a worker: the request PHP gets, and the answer read as its contract promises it. */
-import type { Caller } from '../caller.ts';
 import type { Engine } from '../contract.ts';
-import { GatewayError, toGatewayError } from '../errors.ts';
+import { type GatewayError, toGatewayError } from '../errors.ts';
 import {
   type CgiResponse,
   collect,
@@ -35,6 +34,7 @@ import type { GatewayFunction, WholeOutput } from './function.ts';
 import type { EncodedInput } from './handler-body.ts';
 import { recordAnswer, recordWorker } from './observe.ts';
 import { OutputStream } from './output-stream.ts';
+import type { RunningCall } from './running.ts';
 import {
   assertMediaType,
   contentTypeOf,
@@ -61,8 +61,8 @@ export interface Attempt {
   readonly remainingMs: number;
   readonly limits: AttemptLimits;
   readonly log: Log;
-  /** When it leaves, a stream that nobody reads is stopped; anything else runs to its end. */
-  readonly caller: Caller;
+  /** Ends it where nobody wants it any more. */
+  readonly running: RunningCall;
   /** The functions outside of it, the outermost first. */
   readonly outer: readonly string[];
   /** The worker is free again: its files can be cleared away. */
@@ -93,7 +93,8 @@ const requestOf = (attempt: Attempt): SlotRequest => {
         ? callParams(call)
         : scriptCallParams(call);
   params.push(...input.params);
-  return { encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };
+  const { attemptId } = call;
+  return { attemptId, encodedParams, params, body: input.body, timeLimitMs, remainingMs, onFreed };
 };
 
 const contextOf = ({ fn, trace, log }: Attempt) => ({
@@ -106,22 +107,27 @@ const contextOf = ({ fn, trace, log }: Attempt) => ({
 /** Resolves with a checked output; rejects with GatewayError. */
 export const runAttempt = (attempt: Attempt, worker: Worker): Promise<Output> => {
   const { output } = attempt.fn;
+  // Of one that left while its worker was connected.
+  attempt.running.assertWanted('no');
   recordWorker(attempt.record, worker);
   return output.kind === 'stream' ? runStream(attempt, worker, output.item) : runWhole(attempt, worker, output);
 };
 
 const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): Promise<Output> => {
-  const { slot, fn, trace, limits } = attempt;
+  const { slot, fn, trace, limits, running } = attempt;
   const startedMs = nowMs();
   let response: CgiResponse;
   try {
     const answer = slot.run(requestOf(attempt), (connection, request, over) =>
       collect(connection, request, limits, over),
     );
-    response = attempt.engine === 'resident' && slot.isBehind ? await unlessLeft(attempt, answer) : await answer;
+    running.begins(slot, worker.facts.pid);
+    response = await answer;
   } catch (thrown) {
     trace.phase('php', startedMs);
     throw ownLimit(toGatewayError(thrown), fn, limits);
+  } finally {
+    running.attempted();
   }
   const answeredMs = trace.phase('php', startedMs);
   try {
@@ -130,24 +136,6 @@ const runWhole = async (attempt: Attempt, worker: Worker, output: WholeOutput): 
       : readHandler(attempt, worker, response);
   } finally {
     trace.phase('output', answeredMs);
-  }
-};
-
-/** It is taken back, and may have begun all the same. */
-const leftBehind = (): GatewayError =>
-  new GatewayError('client-closed', 'The caller left while the call stood behind another one on its worker.', {
-    executed: 'unknown',
-  });
-
-/** A call that stands behind others on its worker need not run when its caller has left. */
-const unlessLeft = async <T>({ slot, caller }: Attempt, answer: Promise<T>): Promise<T> => {
-  const callerLeft = (): void => slot.takeBack(leftBehind());
-  caller.whenLeft({ callerLeft });
-  if (caller.hasLeft) callerLeft();
-  try {
-    return await answer;
-  } finally {
-    caller.whenLeft(undefined);
   }
 };
 
@@ -189,7 +177,7 @@ const ownLimit = (error: GatewayError, fn: GatewayFunction, limits: AttemptLimit
 };
 
 const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): Promise<Output> => {
-  const { slot, trace, record, limits, caller, explain } = attempt;
+  const { slot, trace, record, limits, running, explain } = attempt;
   const startedMs = nowMs();
   const stream = new OutputStream({
     response: slot.run(requestOf(attempt), (connection, request, over) =>
@@ -198,24 +186,25 @@ const runStream = async (attempt: Attempt, worker: Worker, item: WholeOutput): P
     attemptId: attemptIdOf(attempt),
     item,
     begin: (response, emit) => beginStream(attempt, item, response, emit),
-    stop: (error) => slot.cancel(error),
+    stop: (error) => slot.cancel(error, true),
     explain: explain ?? ((error) => error),
     concluded: ({ stderrBytes }, { meta, stderr }) => {
       if (meta !== undefined) noteWorker(attempt, meta);
       recordAnswer(record, { worker, stderr, stderrBytes, meta }, contextOf(attempt));
     },
   });
-  const callerLeft = (): void =>
-    stream.cancel(new GatewayError('client-closed', 'The caller left before its stream began.', { executed: 'yes' }));
-  caller.whenLeft({ callerLeft });
-  if (caller.hasLeft) callerLeft();
+  running.begins(slot, worker.facts.pid);
+  running.streams(stream);
   try {
     // A script's status and type are in its head; a handler's are known.
     if (attempt.fn.code.kind === 'script') await stream.opened();
     // What fails later fails for the reader, who reads on from it.
     await within(stream.filled(), HEAD_WAIT_MS);
+  } catch (thrown) {
+    running.attempted();
+    throw thrown;
   } finally {
-    caller.whenLeft(undefined);
+    running.headIsOut();
     trace.phase('php', startedMs);
   }
   return { kind: 'stream', stream };

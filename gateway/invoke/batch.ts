@@ -120,6 +120,12 @@ export class Batch {
     this.#tell();
   }
 
+  /** Nobody reads its results any more: running calls are left by their caller, too. */
+  abandon(error: GatewayError): void {
+    this.stop(error);
+    for (const call of this.#running) call.abandon();
+  }
+
   /** There may be room for results again. */
   goOn(): void {
     if (this.#held > 0) this.#pump();

@@ -3,7 +3,7 @@
  * HTTP, CLI and every later way to call enter here; nothing else reaches PHP.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Caller, staysForever } from '../caller.ts';
+import type { Caller } from '../caller.ts';
 import type { Engine } from '../contract.ts';
 import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
@@ -26,6 +26,7 @@ import type { LimitsTold } from './limit-struck.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
 import type { FunctionOutcome } from './outcomes.ts';
 import { type FreeRepeats, isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
+import type { RunningCall, RunningCalls } from './running.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
 import type { CallInput } from './written.ts';
@@ -64,7 +65,7 @@ export interface Call {
   readonly timeoutBy?: string | undefined;
   /** Instead of what the contract allows for waiting, ms. */
   readonly queueTimeoutMs?: number;
-  /** It leaves while the call waits: it never runs. Later: it runs to its end, unless its output is a stream. */
+  /** It leaves while the call waits: it never runs. Later: as its contract's `onDisconnect` says; a stream is stopped. */
   readonly caller: Caller;
   /** The call whose PHP made this one; undefined: none did. */
   readonly outer: Ancestry | undefined;
@@ -75,6 +76,7 @@ export interface Call {
 export interface InvokerParts {
   readonly log: Log;
   readonly nesting: Nesting;
+  readonly running: RunningCalls;
   /** Tells callers which limit struck; without it errors say less. */
   readonly limitsTold?: LimitsTold;
 }
@@ -88,45 +90,69 @@ export class Invoker {
   readonly #limits: InvokerLimits;
   readonly #log: Log;
   readonly #nesting: Nesting;
+  readonly #running: RunningCalls;
   readonly #limitsTold: LimitsTold | undefined;
 
   /** `log` receives what handlers log. */
-  constructor(targets: ReadonlyMap<string, Target>, limits: InvokerLimits, { log, nesting, limitsTold }: InvokerParts) {
+  constructor(
+    targets: ReadonlyMap<string, Target>,
+    limits: InvokerLimits,
+    { log, nesting, running, limitsTold }: InvokerParts,
+  ) {
     this.#targets = targets;
     this.#limits = limits;
     this.#log = log;
     this.#nesting = nesting;
+    this.#running = running;
     this.#limitsTold = limitsTold;
   }
 
   /** Resolves with the validated output; rejects with GatewayError. */
   async invoke(call: Call): Promise<Output> {
-    const { trace } = call;
+    const { trace, operation } = call;
     const target = this.#find(call.name);
     const open = this.#nesting.begin(trace.callId, call.name, call.outer);
+    const running = this.#running.begin(target.fn, call);
     let output: Output | undefined;
     let prepared: Prepared | undefined;
-    let pass: Pass | undefined;
     let failure: GatewayError | undefined;
     try {
-      prepared = this.#prepare(call, target, open);
-      if (call.operation !== undefined) {
-        output = await call.operation.begin();
-        if (output !== undefined) return output;
-      }
-      enterCircuit(target.circuit, prepared);
-      pass = prepared;
-      let executed: Executed = 'no';
+      prepared = this.#prepare(call, target, open, running);
+      if (operation !== undefined) output = await operation.begin();
+      output ??= await this.#walk(target, call, prepared);
+      return output;
+    } catch (thrown) {
+      failure = this.#explain(toGatewayError(thrown), target, call, prepared?.timeLimitMs);
+      throw failure;
+    } finally {
+      target.outcome.ended(failure);
+      this.#nesting.answered(open, output?.kind === 'stream');
+      // What streams runs on behind its head.
+      if (output?.kind === 'stream') void output.stream.ended.then(() => this.#running.end(running));
+      else this.#running.end(running);
+    }
+  }
+
+  /** Attempt after attempt, until one succeeds or another would be of no use. */
+  async #walk(target: Target, call: Call, prepared: Prepared): Promise<Output> {
+    const { trace } = call;
+    const { running } = prepared;
+    enterCircuit(target.circuit, prepared);
+    let executed: Executed = 'no';
+    let failure: GatewayError | undefined;
+    try {
       for (;;) {
         const queuedMs = nowMs();
         try {
           prepared.slot = undefined;
           const slot = admit(target, prepared) ?? (await enter(target, call, prepared));
-          output = await this.#attempt(target, call, prepared, { slot, queuedMs });
+          const output = await this.#attempt(target, call, prepared, { slot, queuedMs });
           target.freeRepeats.answered();
+          failure = undefined;
           return output;
         } catch (thrown) {
-          const error = toGatewayError(thrown).afterAttempt(executed);
+          const error = running.asEnded(toGatewayError(thrown).afterAttempt(executed));
+          failure = error;
           executed = error.executed;
           if (hasToMove(error, target, prepared)) {
             trace.event('moved', { 'fpm_gateway.detail': error.message }, nowMs());
@@ -141,15 +167,11 @@ export class Invoker {
           if (waitMs === undefined) throw error;
           trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
           if (waitMs > 0) await delay(waitMs);
+          running.assertWanted(executed);
         }
       }
-    } catch (thrown) {
-      failure = this.#explain(toGatewayError(thrown), target, call, prepared?.timeLimitMs);
-      throw failure;
     } finally {
-      target.outcome.ended(failure);
-      if (pass !== undefined) leaveCircuit(target.circuit, pass, failure);
-      this.#nesting.answered(open, output?.kind === 'stream');
+      leaveCircuit(target.circuit, prepared, failure);
     }
   }
 
@@ -168,16 +190,18 @@ export class Invoker {
   }
 
   /** All of a call that has no need of a worker. */
-  #prepare(call: Call, target: Target, open: OpenCall): Prepared {
+  #prepare(call: Call, target: Target, open: OpenCall, running: RunningCall): Prepared {
     if (call.outer !== undefined) this.#nest(call, open);
     const startedMs = nowMs();
     const encodedParams = scriptOf(target, call);
     const input = this.#encodeInput(target, call);
     call.trace.phase('validate', startedMs);
     const deadline = new Deadline(budgetMs(target, call));
+    running.deadline = deadline;
     target.retryBudget.deposit();
     return {
       open,
+      running,
       input,
       encodedParams,
       deadline,
@@ -257,9 +281,9 @@ export class Invoker {
   }
 
   #attemptOf(target: Target, call: Call, prepared: Prepared, slot: Slot, record: AttemptTrace): Attempt {
-    const { trace, caller, operation } = call;
+    const { trace } = call;
     const { fn, engine, workload, beginUpload, onLeaks } = target;
-    const { open, input, encodedParams, deadline } = prepared;
+    const { open, running, input, encodedParams, deadline } = prepared;
     const remainingMs = deadline.remainingMs();
     const timeLimitMs = Math.min(fn.timeoutMs, remainingMs);
     if (timeLimitMs <= 0)
@@ -279,7 +303,7 @@ export class Invoker {
       remainingMs,
       limits: this.#limits,
       log: this.#log,
-      caller: operation === undefined ? caller : staysForever,
+      running,
       outer: open.outer,
       onFreed,
       onLeaks,
@@ -310,6 +334,7 @@ const keepsFiles = ({ hasFiles, body }: EncodedInput, engine: Engine): boolean =
 /** What the attempts of a call share. */
 interface Prepared extends Pass {
   readonly open: OpenCall;
+  readonly running: RunningCall;
   readonly input: EncodedInput;
   readonly encodedParams: Buffer;
   readonly deadline: Deadline;
@@ -359,13 +384,13 @@ const admit = (target: Target, prepared: Prepared): Slot | undefined =>
 
 const enter = async (target: Target, call: Call, prepared: Prepared): Promise<Slot> => {
   const { fn, admission } = target;
-  const { caller, queueTimeoutMs, trace } = call;
+  const { queueTimeoutMs, trace } = call;
   const granted = admission.enter({
     fn,
     queueTimeoutMs: queueTimeoutMs ?? fn.queueTimeoutMs,
     remainingMs: prepared.deadline.remainingMs(),
     mayShare: mayShare(target, prepared),
-    caller,
+    caller: prepared.running,
     call: prepared.open,
   });
   try {

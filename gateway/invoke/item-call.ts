@@ -56,6 +56,9 @@ export class ItemCall implements Caller {
   readonly #deadline: Deadline;
   #hasLeft = false;
   #listener: LeaveListener | undefined;
+  #waits = false;
+  /** Nobody reads its result. */
+  #isAbandoned = false;
 
   constructor(item: BatchItem, calls: ItemCalls, turn: Turn) {
     this.#item = item;
@@ -70,15 +73,24 @@ export class ItemCall implements Caller {
   }
 
   whenLeft(listener: LeaveListener | undefined): void {
-    const waited = this.#listener !== undefined;
     this.#listener = listener;
-    const waits = listener !== undefined;
-    if (waits !== waited) this.#turn.onWaiting(waits);
+    const waits = listener !== undefined && listener.waits !== false;
+    if (waits !== this.#waits) this.#turn.onWaiting(waits);
+    this.#waits = waits;
   }
 
   /** It never begins, if it has not yet. */
   leave(): void {
     if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    if (this.#listener?.notToBegin === undefined) this.#listener?.callerLeft();
+    else this.#listener.notToBegin();
+  }
+
+  /** Nor does it run on, where its contract says so. */
+  abandon(): void {
+    if (this.#isAbandoned) return;
+    this.#isAbandoned = true;
     this.#hasLeft = true;
     this.#listener?.callerLeft();
   }

@@ -48,6 +48,7 @@ final class Call
     private ?\Closure $fakeFetch = null;
     /** @var list<callable(): void> */
     private array $resets = [];
+    private ?Cancellation $cancellation = null;
     /** What all workers of this pool share. Attached pools have none: a \LogicException says so. */
     public readonly Cache $cache;
 
@@ -435,6 +436,49 @@ final class Call
     }
 
     /**
+     * Does this when the call is ended early: its time is over, its caller has left (`onDisconnect: 'cancel'`), or an
+     * operator cancelled it. What `finally` would clean up, where PHP is ended without it. Not when the handler returns or
+     * throws. There are 500 ms for all of it, and then the process ends; the answer has gone out before.
+     *
+     *     $call->onCancel(static fn (string $why) => @unlink($unfinished));
+     *
+     * PHP that is in the middle of something that blocks (a query, a read from a socket, a regular expression) comes back
+     * too late, and is ended without. Pools that the gateway does not run (`address`) have no such moment.
+     *
+     * @param callable(string): mixed $do gets `timeout` or `cancelled`; what it throws goes to PHP's error log
+     */
+    public function onCancel(callable $do): void
+    {
+        $this->assertOwn();
+        $waits = $this->fakeFetch !== null || Wait::$scheduler?->owner() !== null;
+        $this->cancellation ??= new Cancellation($waits ? null : "$this->id.$this->attempt");
+        $this->cancellation->add($do);
+    }
+
+    /**
+     * Of a call of `fake()`: runs what its handler gave to `onCancel()`, as the gateway would have PHP do.
+     *
+     * @param string $why `timeout` or `cancelled`
+     */
+    public function cancel(string $why = 'cancelled'): void
+    {
+        if ($this->fakeFetch === null) {
+            throw new \LogicException('cancel() is for calls of Call::fake(), in unit tests.');
+        }
+        $this->cancellation?->run($why);
+    }
+
+    /**
+     * For the runtime: what asked for time to clean up, if anything did.
+     *
+     * @internal
+     */
+    public function cancellation(): ?Cancellation
+    {
+        return $this->cancellation;
+    }
+
+    /**
      * For the runtime, once: a hook that ends PHP is not run again.
      *
      * @internal
@@ -444,6 +488,10 @@ final class Call
     public function takeResets(): array
     {
         self::$running = 0;
+        if ($this->cancellation !== null) {
+            $this->cancellation->end();
+            $this->cancellation = null;
+        }
         $resets = $this->resets;
         $this->resets = [];
         if ($this->ends !== []) {

@@ -19,7 +19,7 @@ namespace FpmGateway;
 final class Runtime
 {
     /** Must equal RUNTIME_VERSION of the gateway: an attached pool may hold an older copy of this folder. */
-    public const VERSION = 6;
+    public const VERSION = 7;
 
     public const ENVELOPE_TYPE = 'application/vnd.fpm-gateway';
     public const STREAM_TYPE = 'application/vnd.fpm-gateway.stream';
@@ -283,6 +283,8 @@ final class Runtime
         if ($fatal !== null) {
             // No more code of others: memory may have run out, and a second error here would leave no answer.
             $this->resets = false;
+            // But where the gateway itself made the error, and waits for it.
+            $this->call?->cancellation()?->runIfEnded();
         }
         $this->answer($fatal ?? ['outcome' => 'exit'], '');
     }

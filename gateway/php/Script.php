@@ -28,7 +28,7 @@ final class Script
         $buffers = $_SERVER['FPMG_BUFFERS'] === '1';
         unset($_SERVER['FPMG_ATTEMPT_ID'], $_SERVER['FPMG_SCRIPT'], $_SERVER['FPMG_BUFFERS']);
         // For getenv() alone: a script that passes its variables on, or shows them, need not tell of ours.
-        unset($_SERVER['FPMG_CALL'], $_SERVER['FPMG_FUNCTION'], $_SERVER['FPMG_GATEWAY'], $_SERVER['FPMG_CACHE']);
+        unset($_SERVER['FPMG_CALL'], $_SERVER['FPMG_FUNCTION'], $_SERVER['FPMG_GATEWAY'], $_SERVER['FPMG_CACHE'], $_SERVER['FPMG_GRACE']);
         $_SERVER['SCRIPT_FILENAME'] = $file;
         chdir(dirname($file));
         register_shutdown_function(self::tellEnd(...), true);

@@ -49,6 +49,7 @@ const checkFile = async (pool: Pool, { kind, file }: CheckedFile): Promise<Verdi
   const attemptId = randomUUID();
   try {
     const request = {
+      attemptId,
       encodedParams: NOTHING,
       params: checkParams(pool.paths, kind, file, attemptId),
       body: NOTHING,

@@ -93,6 +93,9 @@ export class ConcurrentLine implements WorkerLine {
     this.#full = refused && this.#calls.size > 0;
   }
 
+  /** Told to the worker itself. */
+  unwanted(): void {}
+
   keepOthersAway(): void {
     this.#retired = true;
   }

@@ -5,7 +5,7 @@
  */
 
 /** Must equal `Runtime::VERSION` in PHP. */
-export const RUNTIME_VERSION = 6;
+export const RUNTIME_VERSION = 7;
 
 export interface LogEntry {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -32,15 +32,18 @@ export interface PoolSockets {
   readonly gateway: string | undefined;
   /** What the pool's workers share. */
   readonly cache: string | undefined;
+  /** A folder of their own where workers ask for time to clean up; absent: they cannot. */
+  readonly grace?: string;
 }
 
 /** All variables that PHP sees. */
 export const poolEnvironment = (
   { env }: ManagedPoolSettings,
-  { gateway, cache }: PoolSockets,
+  { gateway, cache, grace }: PoolSockets,
 ): Readonly<Record<string, string>> => ({
   ...(gateway === undefined ? {} : { FPMG_GATEWAY: `unix:${gateway}` }),
   ...(cache === undefined ? {} : { FPMG_CACHE: `unix:${cache}` }),
+  ...(grace === undefined ? {} : { FPMG_GRACE: grace }),
   ...env,
 });
 

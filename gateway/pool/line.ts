@@ -5,16 +5,20 @@
 import type { Exchange } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { DueTimer } from './due-timer.ts';
-import { holdWorker, letGo, stopWorker, type Worker } from './worker.ts';
+import { GRACE_MS } from './grace.ts';
+import { askToEnd, holdWorker, letGo, stopWorker, type Worker } from './worker.ts';
 import { LINE_MAX_CALLS, LINE_MAX_MS } from './workload.ts';
 
 /** On a busy machine a healthy worker may take this long to come to its turn. */
 const BEGIN_MIN_MS = 1000;
 /** A first call that takes far longer than short ones do: nothing more is put behind it. */
 const MOVING_MAX_MS = 5 * LINE_MAX_MS;
+/** What nobody wants may run so long all the same: to let a short call end costs less than another worker. */
+const UNWANTED_MAX_MS = MOVING_MAX_MS;
 
 /** A call that was written and is not answered yet. */
 export interface LineCall {
+  readonly attemptId: string;
   readonly exchange: Exchange;
   /** How long PHP may run. */
   readonly timeLimitMs: number;
@@ -22,8 +26,12 @@ export interface LineCall {
   readonly givesUpAtMs: number;
   /** Its caller has been told so already. */
   readonly late: boolean;
+  /** It is to be ended: nobody waits for it any more. */
+  readonly unwanted: boolean;
   /** Its time is up: tells its caller. `hasBegun`: PHP had it; else it still stood behind others. */
   giveUp(hasBegun: boolean): void;
+  /** It was to be ended, and its worker cannot be. */
+  cannotBeEnded(): void;
 }
 
 /** What a call takes up while it has its place. */
@@ -63,6 +71,8 @@ export interface WorkerLine {
   begin(call: LineCall): void;
   /** `refused`: it never began, for want of memory. */
   end(call: LineCall, refused: boolean): void;
+  /** One of its calls is. */
+  unwanted(): void;
   /** No further calls. */
   keepOthersAway(): void;
   destroy(): void;
@@ -178,6 +188,10 @@ export class Line implements WorkerLine {
     this.#shared = false;
   }
 
+  unwanted(): void {
+    this.#due.watch(this.#nextDueMs());
+  }
+
   /** Its request was written. */
   begin(call: LineCall): void {
     this.#calls.push(call);
@@ -213,8 +227,8 @@ export class Line implements WorkerLine {
   }
 
   /** Of the first. One whose caller left while it stood behind others has its whole time all the same. */
-  #endsAtMs({ late, givesUpAtMs, timeLimitMs }: LineCall): number {
-    const limitMs = this.sinceMs + timeLimitMs;
+  #endsAtMs({ late, unwanted, givesUpAtMs, timeLimitMs }: LineCall): number {
+    const limitMs = this.sinceMs + (unwanted ? Math.min(timeLimitMs, UNWANTED_MAX_MS) : timeLimitMs);
     return late ? limitMs : Math.min(limitMs, givesUpAtMs);
   }
 
@@ -241,24 +255,58 @@ export class Line implements WorkerLine {
       // Of a worker that cannot be stopped from here.
       if (!first.late && this.#endsAtMs(first) <= nowMs) first.giveUp(true);
     } else if (this.#endsAtMs(first) <= nowMs) {
-      const why = 'its call ran past the time limit';
-      if (behind.length === 0) this.#end(why);
-      else this.#endIf(() => this.#calls[0] === first, why);
+      this.#endCall(first, behind.length === 0);
       if (!first.late) first.giveUp(true);
     } else if (hasNotBegun(first) && this.sinceMs + this.#beginLimitMs() <= nowMs) {
       // Stopped, or busy behind an answer that a shutdown function finished early. Its end proves that the call has not
       // run, so that it moves to another worker.
-      this.#endIf(() => this.#calls[0] === first && hasNotBegun(first), 'it did not begin its call');
+      const isStillSo = (): boolean => this.#calls[0] === first && hasNotBegun(first);
+      this.#endIf(isStillSo, () => this.#end('it did not begin its call'));
     }
+  }
+
+  #endCall(first: LineCall, isAlone: boolean): void {
+    const why = first.unwanted ? 'nobody waits for its call any more' : 'its call ran past the time limit';
+    const isStillFirst = (): boolean => this.#calls[0] === first;
+    const end = (): void => this.#end(why);
+    if (this.#asksForGrace(first)) this.#endIf(isStillFirst, () => this.#letCleanUp(first, why));
+    // Nobody else's call can be hit, and its time is over whether or not it ends just now.
+    else if (isAlone && !first.unwanted) end();
+    else this.#endIf(isStillFirst, end);
+  }
+
+  #asksForGrace({ attemptId }: LineCall): boolean {
+    const { grace, facts } = this.worker;
+    return grace?.asks(facts.pid, attemptId) === true;
+  }
+
+  /** Of a worker that is held. What it asked for may be over meanwhile, and its call not. */
+  #letCleanUp(first: LineCall, why: string): void {
+    const { grace, facts } = this.worker;
+    const isAsked =
+      this.#asksForGrace(first) &&
+      grace?.tell(facts.pid, first.unwanted ? 'cancelled' : 'timeout') === true &&
+      askToEnd(this.worker);
+    if (!isAsked) {
+      this.#end(why);
+      return;
+    }
+    this.#stopping = true;
+    this.#options.log.info({ pid: facts.pid }, `call asked to clean up and end: ${why}`);
+    const isStillFirst = (): boolean => this.#calls[0] === first;
+    setTimeout(() => {
+      if (isStillFirst())
+        this.#endIf(isStillFirst, () => this.#end(`${why}, nor did it clean up within ${GRACE_MS} ms`));
+    }, GRACE_MS).unref();
   }
 
   /**
    * The worker may have gone on to its next call, or have begun this one, by the time a signal arrives: it is held
    * first, what it has sent is read, and it is ended only if that is still so.
    */
-  #endIf(isStillSo: () => boolean, why: string): void {
+  #endIf(isStillSo: () => boolean, end: () => void): void {
     if (!holdWorker(this.worker)) {
-      this.#end(why);
+      end();
       return;
     }
     this.#stopping = true;
@@ -266,7 +314,7 @@ export class Line implements WorkerLine {
     setImmediate(() =>
       setImmediate(() => {
         this.#stopping = false;
-        if (isStillSo()) this.#end(why);
+        if (isStillSo()) end();
         letGo(this.worker);
         this.#due.watch(this.#nextDueMs());
       }),
@@ -276,6 +324,9 @@ export class Line implements WorkerLine {
   #end(why: string): void {
     this.#stopping = true;
     const stopped = stopWorker(this.worker);
+    const [first] = this.#calls;
+    if (stopped) this.worker.grace?.clear(this.worker.facts.pid);
+    else if (first?.unwanted) first.cannotBeEnded();
     const what = stopped ? 'worker stopped' : 'worker cannot be stopped from here and keeps its slot until it answers';
     this.#options.log.warn({ pid: this.worker.facts.pid, stopped }, `${what}: ${why}`);
   }

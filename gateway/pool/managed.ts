@@ -18,6 +18,7 @@ import {
   runtimePreload,
 } from './fpm-config.ts';
 import { FpmMaster } from './fpm-master.ts';
+import { GraceDir } from './grace.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
 import type { poolUser } from './pool-user.ts';
@@ -83,6 +84,7 @@ const HEALTHY_MS = 60_000;
 export class ManagedPool implements SleeperPart {
   readonly #options: ManagedOptions;
   readonly #uploadDir: UploadDir;
+  readonly #grace: GraceDir;
   #state: State = { kind: 'stopped' };
   readonly #ending = new AbortController();
   /** That there may be now. */
@@ -99,6 +101,7 @@ export class ManagedPool implements SleeperPart {
     this.#options = options;
     const { instance, name, user, size } = options;
     this.#uploadDir = new UploadDir(instance.spool, name, user);
+    this.#grace = new GraceDir(instance.spool, name, user);
     this.#workers = Math.max(1, size.minWorkers);
   }
 
@@ -243,7 +246,7 @@ export class ManagedPool implements SleeperPart {
     const reserved = reserveWorkers === 0 ? undefined : { socket: this.#socketPath(`${id}r`), workers: reserveWorkers };
     const master = await this.#startMaster(id, socket, reserved);
     const { idleMs, connectTimeoutMs } = settings;
-    const common = { paths, idleMs, cores, connectTimeoutMs, log, onFree };
+    const common = { paths, grace: this.#grace, idleMs, cores, connectTimeoutMs, log, onFree };
     const isFixed = this.#isFixed;
     const { backend, supply } = fpmWorkers({
       ...common,
@@ -264,7 +267,7 @@ export class ManagedPool implements SleeperPart {
   async #startMaster(id: string, socket: string, reserve: FpmConfigInput['reserve']): Promise<FpmMaster> {
     const { name, settings, user, program, instance, paths, longestCallMs, uploads, codeCache, sockets, log } =
       this.#options;
-    const env = poolEnvironment(settings, sockets);
+    const env = poolEnvironment(settings, { ...sockets, grace: this.#grace.path });
     const start = (preload: Readonly<Record<string, string>>): Promise<FpmMaster> =>
       FpmMaster.start({
         pool: name,

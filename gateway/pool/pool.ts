@@ -149,7 +149,8 @@ export class Pool {
       this.#attached = [settings.address].flat().map((text) => {
         const address = parseAddress(text);
         if (address === undefined) throw new GatewayError('internal-error', `${text} is no address.`);
-        const options = { address, paths, workers, idleMs, connectTimeoutMs, log, onFree };
+        // Its workers see no folder of ours.
+        const options = { address, paths, grace: undefined, workers, idleMs, connectTimeoutMs, log, onFree };
         return fpmBackend({ ...options, limit: undefined, forksOnDemand: false, pipelines: false, cores: undefined });
       });
     } else {

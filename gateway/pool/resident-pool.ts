@@ -12,6 +12,7 @@ import { ConnectedSupply } from './connected-supply.ts';
 import type { Cores } from './cores.ts';
 import { iniArguments, iniBytes, type PoolSockets, poolEnvironment, residentIni } from './fpm-config.ts';
 import { Gate } from './gate.ts';
+import { GraceDir } from './grace.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { Line } from './line.ts';
 import type { PoolKind } from './pool-kind.ts';
@@ -65,6 +66,7 @@ export class ResidentPool implements SleeperPart {
   readonly #backend: Backend;
   readonly reserve: Backend | undefined;
   readonly #uploadDir: UploadDir;
+  readonly #grace: GraceDir;
   readonly #sockets: string;
   /** As the latest worker took them. */
   #handlers: readonly LoadedHandler[] = [];
@@ -80,6 +82,7 @@ export class ResidentPool implements SleeperPart {
     this.#options = options;
     this.#starts = new Gate(cores.places);
     this.#uploadDir = new UploadDir(options.instance.spool, `${name}.${options.workerKind}`, options.user);
+    this.#grace = new GraceDir(options.instance.spool, `${name}.${options.workerKind}`, options.user);
     this.#sockets = join(options.instance.path, `${options.workerKind === 'concurrent' ? 'c' : 'r'}-${name}`);
     this.#master = new ResidentMaster(this.#masterOptions());
     const supplied = { open: () => this.#open(), connectTimeoutMs, log, onUp: onFree };
@@ -225,7 +228,10 @@ export class ResidentPool implements SleeperPart {
         program,
         iniArguments: iniArguments(ini),
         script: `${paths.runtime}/resident.php`,
-        env: { ...(user && userEnvironment(user.name)), ...poolEnvironment(settings, ours) },
+        env: {
+          ...(user && userEnvironment(user.name)),
+          ...poolEnvironment(settings, { ...ours, grace: this.#grace.path }),
+        },
         user,
         guard: instance.guard,
         log,
@@ -268,6 +274,7 @@ export class ResidentPool implements SleeperPart {
         address,
         pid,
         endSoon,
+        grace: this.#grace,
         uid: this.#options.user?.uid,
         concurrent: workerKind === 'concurrent' ? nested : undefined,
         timeoutMs: loads ? bootstrapTimeoutMs : Math.max(settings.connectTimeoutMs, 5000),

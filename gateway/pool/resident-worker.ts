@@ -15,6 +15,7 @@ import {
 } from '../fastcgi/index.ts';
 import { begunIds } from './begun.ts';
 import { decodeEnvelope, type PhpException, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
+import type { GraceDir } from './grace.ts';
 import { startTicks } from './instance-dir.ts';
 import type { WorkerLife } from './recycling.ts';
 import { RESIDENT_PRIME } from './runtime.ts';
@@ -50,6 +51,7 @@ export interface ResidentSource {
   /** It runs many calls at once. */
   readonly concurrent: ConcurrentPeer | undefined;
   readonly endSoon: () => void;
+  readonly grace: GraceDir | undefined;
   readonly makeLife: (meta: PrimedMeta) => WorkerLife;
   /** Each time, because each worker loads them, or had them loaded before it was forked. */
   readonly loaded: (handlers: readonly LoadedHandler[]) => void;
@@ -102,7 +104,7 @@ const assertTheirs = ({ address, uid }: ResidentSource): void => {
 
 /** Rejects with `pool-unavailable`, executed: no. */
 export const openResident = async (source: ResidentSource): Promise<Worker> => {
-  const { address, pid, timeoutMs, concurrent, endSoon, makeLife, loaded } = source;
+  const { address, pid, timeoutMs, concurrent, endSoon, grace, makeLife, loaded } = source;
   assertTheirs(source);
   const connection = await Connection.open(address, {
     timeoutMs,
@@ -123,7 +125,7 @@ export const openResident = async (source: ResidentSource): Promise<Worker> => {
     const { meta, payload } = primed(await response, attemptId);
     if (meta.pid !== pid) throw new ResidentFailure('another process answered for it.', peer, undefined);
     loaded(JSON.parse(payload.toString()) as LoadedHandler[]);
-    return { connection, facts: meta, pings: true, life: makeLife(meta), born: startTicks(pid), endSoon };
+    return { connection, facts: meta, pings: true, life: makeLife(meta), born: startTicks(pid), endSoon, grace };
   } catch (error) {
     connection.destroy();
     if (timedOut) throw new ResidentFailure(`it was not ready within ${timeoutMs} ms.`, peer, undefined, error);

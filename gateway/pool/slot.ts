@@ -14,6 +14,7 @@ import { stopSender, stopWorker, type Worker } from './worker.ts';
 import type { Workload } from './workload.ts';
 
 export interface SlotRequest {
+  readonly attemptId: string;
   readonly encodedParams: Buffer;
   readonly params: Params;
   readonly body: Buffer | LargeBody;
@@ -49,8 +50,11 @@ export interface Slot {
   connect(withinMs: number): Worker | Promise<Worker>;
   /** Runs one request on the connected worker; rejects with a GatewayError whose `executed` is proved. */
   run<T>(request: SlotRequest, receive: Receive<T>): Promise<T>;
-  /** Nobody reads the rest of the answer: it fails with this error, and PHP is stopped. Nothing if it is complete. */
-  cancel(error: GatewayError): void;
+  /**
+   * Nobody wants the answer any more, or the rest of it: it fails with this error at once, and PHP is stopped. Nothing if
+   * it is complete. `breaks`: PHP that cannot be stopped from here may meet the end of the connection.
+   */
+  cancel(error: GatewayError, breaks: boolean): void;
   /** Nobody waits for it any more: where it stands behind others on a resident worker, it is left out. */
   takeBack(error: GatewayError): void;
   /** Gives the slot back; it is free when the worker is. `doubtful`: the worker may still be busy behind its answer. */
@@ -95,7 +99,9 @@ export class WorkerSlot implements Slot, Place {
   #released = false;
   #doubtful = false;
   #destroyed = false;
+  #breaks = false;
   late = false;
+  unwanted = false;
 
   /** `line`: an idle one, one with calls on it already, or undefined for one that is still to be connected. */
   constructor(owner: SlotOwner, line: WorkerLine | undefined, placed: Placed, onFreed: () => void) {
@@ -149,27 +155,30 @@ export class WorkerSlot implements Slot, Place {
     const reception = receive(worker.connection, fastCgi, (error) => this.#over(line, error));
     // Its place may have come by promise, and others have been written before it.
     this.stoodBehind ||= line.isServing;
-    this.#running = new RunningCall(this, reception, timeLimitMs, performance.now() + remainingMs);
+    this.#running = new RunningCall(this, reception, request, performance.now() + remainingMs);
     line.begin(this.#running);
     return reception.response;
   }
 
-  cancel(error: GatewayError): void {
+  cancel(error: GatewayError, breaks: boolean): void {
     const line = this.#line;
     if (line === undefined || this.#running === undefined) return;
     this.#running.reception.abandon(error);
     // It is being stopped already.
     if (this.late) return;
     this.late = true;
-    if (line.isConcurrent) {
-      // It ends at its next wait, or at its next piece; the others go on.
-      this.abort(this.#running);
-      return;
-    }
-    const stopped = stopWorker(line.worker);
-    // Elsewhere PHP meets the end of the connection at its next write.
-    if (!stopped) line.worker.connection.destroy();
-    this.#owner.options.log.info({ pid: line.worker.facts.pid, stopped }, `worker stopped: ${error.message}`);
+    this.unwanted = true;
+    this.#breaks = breaks;
+    // A concurrent worker ends it at its next wait, or at its next piece, and a serial one leaves out what stands behind;
+    // the others go on. php-fpm does not hear of it.
+    if (line.isConcurrent || (this.isBehind && line.worker.life !== undefined)) this.abort(this.#running);
+    line.unwanted();
+  }
+
+  /** Its worker cannot be stopped from here. */
+  cannotBeEnded(): void {
+    // PHP meets the end of the connection at its next write. Without one it would run on unseen, with its slot free.
+    if (this.#breaks) this.#line?.worker.connection.destroy();
   }
 
   takeBack(error: GatewayError): void {
@@ -268,14 +277,16 @@ export class WorkerSlot implements Slot, Place {
 
 class RunningCall implements LineCall {
   readonly reception: Reception<unknown>;
+  readonly attemptId: string;
   readonly timeLimitMs: number;
   readonly givesUpAtMs: number;
   readonly #slot: WorkerSlot;
 
-  constructor(slot: WorkerSlot, reception: Reception<unknown>, timeLimitMs: number, givesUpAtMs: number) {
+  constructor(slot: WorkerSlot, reception: Reception<unknown>, request: SlotRequest, givesUpAtMs: number) {
     this.#slot = slot;
     this.reception = reception;
-    this.timeLimitMs = timeLimitMs;
+    this.attemptId = request.attemptId;
+    this.timeLimitMs = request.timeLimitMs;
     this.givesUpAtMs = givesUpAtMs;
   }
 
@@ -285,6 +296,14 @@ class RunningCall implements LineCall {
 
   get late(): boolean {
     return this.#slot.late;
+  }
+
+  get unwanted(): boolean {
+    return this.#slot.unwanted;
+  }
+
+  cannotBeEnded(): void {
+    this.#slot.cannotBeEnded();
   }
 
   giveUp(hasBegun: boolean): void {

@@ -11,6 +11,7 @@ import { GatewayError, isGatewayError } from '../errors.ts';
 import { collect } from '../fastcgi/collect.ts';
 import { type Address, Connection, formatAddress } from '../fastcgi/index.ts';
 import { decodeEnvelope, type PrimedMeta, RUNTIME_VERSION } from './envelope.ts';
+import type { GraceDir } from './grace.ts';
 import { startTicks } from './instance-dir.ts';
 import type { WorkerLife } from './recycling.ts';
 import { type PhpPaths, primeParams } from './runtime.ts';
@@ -26,12 +27,15 @@ export interface Worker {
   readonly born: string | undefined;
   /** Its process is to end by itself now; if it does not, it is ended. Nothing for php-fpm's, which are its own to end. */
   readonly endSoon: () => void;
+  /** Where its handlers ask for time to clean up; undefined: they cannot. */
+  readonly grace: GraceDir | undefined;
 }
 
 export interface WorkerSource {
   readonly address: Address;
   readonly paths: PhpPaths;
   readonly connectTimeoutMs: number;
+  readonly grace: GraceDir | undefined;
 }
 
 const PRIME_LIMITS = { headMaxBytes: 16_384, bodyMaxBytes: 65_536, stderrMaxBytes: 4096 };
@@ -90,6 +94,7 @@ const openOnce = async (source: WorkerSource, ping: boolean, timeoutMs: number):
       life: undefined,
       born: undefined,
       endSoon,
+      grace: source.grace,
     };
   } catch (error) {
     connection.destroy();
@@ -134,7 +139,7 @@ const CHECK_EVERY_MS = 50;
 const KILL_AFTER_MS = 1000;
 
 /** False where we may not (another user) or nobody is there. */
-const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): boolean => {
+const signal = (pid: number, name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' | 'SIGPROF'): boolean => {
   try {
     process.kill(pid, name);
     return true;
@@ -182,6 +187,18 @@ export const holdWorker = (worker: Worker): boolean =>
 
 export const letGo = (worker: Worker): void => {
   signal(worker.facts.pid, 'SIGCONT');
+};
+
+/**
+ * PHP takes it for the end of its time limit, whatever max_execution_time says: the call ends in a fatal error at its next
+ * step, and what shutdown functions do is done. `sleep()` and `stream_select()` come back for it; a read that blocks does
+ * not. For a worker that is held: one between two calls would lose the next.
+ */
+export const askToEnd = (worker: Worker): boolean => {
+  if (!isWithinReach(worker) || !worker.connection.busy) return false;
+  // PHP's command line program ends with it.
+  if (worker.life !== undefined) worker.life.stopped = true;
+  return signal(worker.facts.pid, 'SIGPROF');
 };
 
 /**

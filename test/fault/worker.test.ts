@@ -24,7 +24,7 @@ const paths = { root: '/secret/root', runtime: '/secret/runtime', bootstrap: '' 
 const LONG_MS = 10_000;
 
 const refusal = async (address: Address, connectTimeoutMs: number): Promise<GatewayError> => {
-  const source = { address, paths, connectTimeoutMs };
+  const source = { address, paths, connectTimeoutMs, grace: undefined };
   const error: unknown = await openWorker(source).catch((thrown: unknown) => thrown);
   if (error instanceof GatewayError) return error;
   throw new Error('it was taken for a worker');

@@ -38,6 +38,9 @@ const start = () => {
 const call = (timeLimitMs: number, givesUpInMs = 600_000): LineCall & { readonly told: boolean[] } => {
   const told: boolean[] = [];
   return {
+    attemptId: 'call.1',
+    unwanted: false,
+    cannotBeEnded: () => {},
     exchange: {} as never,
     timeLimitMs,
     givesUpAtMs: performance.now() + givesUpInMs,

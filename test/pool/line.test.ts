@@ -27,7 +27,9 @@ class Call implements LineCall {
   readonly exchange = { requestId: 1, progress: this.progress, done: Promise.resolve() };
   readonly timeLimitMs: number;
   readonly givesUpAtMs: number;
+  readonly attemptId = 'call.1';
   late = false;
+  unwanted = false;
   /** Whether it had begun, for each time it was told. */
   readonly gaveUp: boolean[] = [];
 
@@ -40,6 +42,8 @@ class Call implements LineCall {
     this.progress.ping = 'answered';
     return this;
   }
+
+  cannotBeEnded(): void {}
 
   giveUp(hasBegun: boolean): void {
     this.late = true;

@@ -18,6 +18,7 @@ export const startBackend = (address: Address, more: Partial<FpmBackendOptions> 
   const backend = fpmBackend({
     address,
     paths: { root: '/', runtime, bootstrap: '' },
+    grace: undefined,
     workers: 1,
     idleMs: 600_000,
     limit: undefined,
@@ -60,7 +61,13 @@ export interface SlotCall {
 /** Runs one call on a slot and gives the slot back. */
 export const runOn = async (slot: Slot, call: SlotCall): Promise<Outcome> => {
   const { params, timeLimitMs = 600_000, remainingMs = 600_000, doubtful = false } = call;
-  const request = { encodedParams: Buffer.alloc(0), params, body: Buffer.alloc(0), onFreed: undefined };
+  const request = {
+    attemptId: 'call.1',
+    encodedParams: Buffer.alloc(0),
+    params,
+    body: Buffer.alloc(0),
+    onFreed: undefined,
+  };
   try {
     const { body } = await slot.run({ ...request, timeLimitMs, remainingMs }, (connection, sent, over) =>
       collect(connection, sent, LIMITS, over),

@@ -136,11 +136,14 @@ final class Attempts implements Pieces
     {
         Fork::endIn($this->pid);
         $this->signals?->end();
+        $fatal = Outcome::fatal();
+        if ($fatal !== null) {
+            $this->call?->cancellation()?->runIfEnded();
+        }
         if ($this->request === null || $this->reply->within) {
             return;
         }
         $this->reserve = null;
-        $fatal = Outcome::fatal();
         // What the handler holds is still there. This process ends in any case: its answer may take what it needs.
         @ini_set('memory_limit', '-1');
         if ($fatal === null && !$this->finishing && $this->call !== null) {

@@ -30,6 +30,8 @@ final class Over
             self::drop($task);
         }
 
+        $task->call?->cancellation()?->run($task->cancelled ? 'cancelled' : 'timeout');
+
         throw $task->cancelled
             ? new Cancelled('Nobody wants the answer of this call any more.')
             : new DeadlineExceeded('The time of this call ran out while it waited.');
