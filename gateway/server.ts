@@ -5,10 +5,13 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { Hono } from 'hono';
 import { Caches } from './cache/caches.ts';
 import type { Settings } from './config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
+import { callsActions } from './http/admin-calls.ts';
 import { releaseActions } from './http/admin-releases.ts';
+import type { HttpEnv } from './http/context.ts';
 import type { Listener } from './http/listener.ts';
 import { type Listeners, openListeners, socketsOf } from './listeners.ts';
 import type { Log } from './log.ts';
@@ -100,7 +103,11 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
     const load = async (number: number): Promise<Project> => noteFixed(await loadNext(options, number), settings, log);
     const open = (project: Project): Promise<Gateway> => openGateway(project, common);
     const releases = new Releases({ load, open, log }, new Release(1, loaded, gateway));
-    const admin = { tracer, exported: () => exporter?.status, actions: releaseActions(releases) };
+    const actions = (app: Hono<HttpEnv>): void => {
+      callsActions(app, () => [...releases.open].map((release) => release.gateway));
+      releaseActions(app, releases);
+    };
+    const admin = { tracer, exported: () => exporter?.status, actions };
     const sockets: InheritedSockets = options.sockets ?? new Map();
     const listeners = await openListeners({ settings, log, release: () => releases.current, admin, sockets });
     return new RunningServer({ settings, releases, listeners, exporter, stopping });

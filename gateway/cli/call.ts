@@ -73,5 +73,11 @@ export const call = async (name: string, input: string, options: CallOptions): P
   }
   if (!signal.aborted) return;
   process.exitCode = INTERRUPTED;
-  complain(paint(process.stderr, 'dim', '  left: the gateway stops a stream; of another call its contract says (onDisconnect)'));
+  complain(
+    paint(
+      process.stderr,
+      'dim',
+      '  left: the gateway stops a stream; of another call its contract says (onDisconnect)',
+    ),
+  );
 };

@@ -4,7 +4,9 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEBUG_MODES, type DebugMode, debugOptions } from '../debug/options.ts';
 import { VERSION } from '../version.ts';
+import { defaultAdminUrl } from './admin-client.ts';
 import { type CallOptions, call } from './call.ts';
+import { cancelCall, listCalls } from './calls.ts';
 import { listFunctions } from './functions.ts';
 import { start } from './start.ts';
 import { surviveClosedOutput } from './terminal.ts';
@@ -100,6 +102,33 @@ program
   .action(async (name: string, json: string, { file, ...options }: CallArguments) => {
     await call(name, json, { ...options, files: file, project: project() });
   });
+
+interface AdminArguments {
+  readonly json: boolean;
+  readonly adminUrl: string;
+  readonly token?: string;
+}
+
+/** Of a command that talks to the admin listener. */
+const atAdmin = (command: Command): Command =>
+  command
+    .option('--admin-url <url>', 'where its admin listener is', defaultAdminUrl(process.env))
+    .option('--token <token>', 'its admin.token (default: FPMG_ADMIN__TOKEN)')
+    .option('--json', 'as JSON', false);
+
+const adminTarget = ({ json, adminUrl: url, token = process.env.FPMG_ADMIN__TOKEN }: AdminArguments) => ({
+  json,
+  url,
+  token,
+});
+
+atAdmin(program.command('calls').description('list the calls under way in a running gateway')).action(
+  async (options: AdminArguments) => await listCalls(adminTarget(options)),
+);
+
+atAdmin(program.command('cancel').description('end exactly one of them').argument('<id>', 'as calls lists it')).action(
+  async (id: string, options: AdminArguments) => await cancelCall(id, adminTarget(options)),
+);
 
 program
   .command('functions')

@@ -22,21 +22,19 @@ const rejected = ({ problems }: StartupError): Response => {
 };
 
 /** `GET /admin/releases`, `POST /admin/reload`, `POST /admin/rollback`. */
-export const releaseActions =
-  (releases: ReleaseControl): ((app: Hono<HttpEnv>) => void) =>
-  (app) => {
-    const change = async (work: () => Promise<{ readonly number: number }>): Promise<Response> => {
-      const startedMs = performance.now();
-      try {
-        const { number } = await work();
-        const ms = Math.round(performance.now() - startedMs);
-        return Response.json({ release: number, ms, ...releases.status });
-      } catch (error) {
-        if (error instanceof StartupError) return rejected(error);
-        throw error;
-      }
-    };
-    app.get('/admin/releases', (c) => c.json(releases.status));
-    app.post('/admin/reload', () => change(() => releases.reload()));
-    app.post('/admin/rollback', () => change(() => releases.restore()));
+export const releaseActions = (app: Hono<HttpEnv>, releases: ReleaseControl): void => {
+  const change = async (work: () => Promise<{ readonly number: number }>): Promise<Response> => {
+    const startedMs = performance.now();
+    try {
+      const { number } = await work();
+      const ms = Math.round(performance.now() - startedMs);
+      return Response.json({ release: number, ms, ...releases.status });
+    } catch (error) {
+      if (error instanceof StartupError) return rejected(error);
+      throw error;
+    }
   };
+  app.get('/admin/releases', (c) => c.json(releases.status));
+  app.post('/admin/reload', () => change(() => releases.reload()));
+  app.post('/admin/rollback', () => change(() => releases.restore()));
+};
