@@ -15,35 +15,45 @@ const run = async (args: readonly string[], env: Readonly<Record<string, string 
 test('calls lists what runs, cancel ends it; both take where the listener is, and its token, from the environment', async () => {
   const token = 'a-token-of-sixteen-characters-or-more';
   const env = { FPMG_POOLS__DEFAULT__WORKERS: '1', FPMG_ADMIN__TOKEN: token };
-  const server = await startTestServer(functionsProject({ wait: WAIT }), { env });
+  const server = await startTestServer(functionsProject({ wait: [WAIT, 'timeoutMs: 600_000'] }), { env });
   const at = { FPM_GATEWAY_ADMIN_URL: server.adminUrl, FPMG_ADMIN__TOKEN: token };
   const held = new Held(openFolder(), 'a');
   const call = callUrl(server.url, 'wait', held.file);
   const pid = await held.started();
 
-  const { out } = await run(['calls'], at);
-  const [head = '', row = '', ...more] = out.trimEnd().split('\n');
+  const [plain, json] = await Promise.all([run(['calls'], at), run(['calls', '--json'], at)]);
+  const [head = '', row = '', ...more] = plain.out.trimEnd().split('\n');
   expect(head.split(/\s+/)).toEqual(['ID', 'FUNCTION', 'POOL', 'PHASE', 'SINCE', 'LEFT', 'ATTEMPT', 'WORKER', 'TRACE']);
   expect(row).toMatch(new RegExp(`^[0-9a-f-]{36} +wait +default +running .* ${pid} +[0-9a-f]{32}$`));
   expect(more).toEqual([]);
-  const json = await run(['calls', '--json'], at);
   const { calls } = JSON.parse(json.out) as { calls: { id: string }[] };
   const id = calls[0]?.id ?? '';
 
   const ended = await run(['cancel', id], at);
   expect(ended).toEqual({ code: 0, err: '', out: `✓ ${id} is cancelled: PHP had it, and is being ended.\n` });
   expect((await call).status).toBe(503);
-  const again = await run(['cancel', id], at);
+  const [again, none] = await Promise.all([run(['cancel', id], at), run(['calls'], at)]);
   expect(again.code).toBe(1);
   expect(again.err).toContain('GET /admin/calls lists those that are');
-  expect((await run(['calls'], at)).out).toBe('No call is under way.\n');
+  expect(none.out).toBe('No call is under way.\n');
+});
 
-  const stranger = await run(['calls'], { ...at, FPMG_ADMIN__TOKEN: undefined });
-  expect([stranger.code, stranger.err]).toEqual([1, expect.stringContaining('wants a token: give its admin.token')]);
-  const wrong = await run(['calls', '--admin-url', server.adminUrl ?? '', '--token', 'wrong']);
-  expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('does not take this token')]);
-  const elsewhere = await run(['calls', '--admin-url', server.url]);
-  expect([elsewhere.code, elsewhere.err]).toEqual([1, expect.stringContaining('→')]);
+test('without its token, and at another listener, the next step is told', async () => {
+  const env = { FPMG_POOLS__DEFAULT__WORKERS: '1', FPMG_ADMIN__TOKEN: 'a-token-of-sixteen-characters-or-more' };
+  const server = await startTestServer(functionsProject({ pid: 'return getmypid();' }), { env });
+  const url = server.adminUrl ?? '';
+  const told = await Promise.all([
+    run(['calls', '--admin-url', url]),
+    run(['calls', '--admin-url', url, '--token', 'wrong']),
+    run(['calls', '--admin-url', server.url]),
+  ]);
+  expect(told).toEqual(
+    ['wants a token: give its admin.token', 'does not take this token', '→ Is http'].map((step) => ({
+      code: 1,
+      out: '',
+      err: expect.stringContaining(step),
+    })),
+  );
 });
 
 test('where no gateway answers, it is said which address was tried and what to do', async () => {

@@ -33,7 +33,7 @@ const ENV = { FPMG_POOLS__DEFAULT__WORKERS: '1' };
 
 eachEngine(({ startTestServer }) => {
   test('a call that runs is listed with the one that waits behind it, the oldest first; cancelled, each hears so', async () => {
-    const server = await startTestServer(functionsProject({ wait: WAIT }), { env: ENV });
+    const server = await startTestServer(functionsProject({ wait: [WAIT, 'timeoutMs: 600_000'] }), { env: ENV });
     const folder = openFolder();
     const held = new Held(folder, 'a');
     const runs = callUrl(server.url, 'wait', held.file);
@@ -100,7 +100,7 @@ describe('what cannot be cancelled', () => {
 });
 
 test('a call of a release that was replaced is listed, and cancelled', async () => {
-  const server = await startTestServer(functionsProject({ wait: WAIT }), { env: ENV });
+  const server = await startTestServer(functionsProject({ wait: [WAIT, 'timeoutMs: 600_000'] }), { env: ENV });
   const held = new Held(openFolder(), 'a');
   const call = callUrl(server.url, 'wait', held.file);
   await held.started();
