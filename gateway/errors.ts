@@ -56,7 +56,7 @@ export const codes = {
   'validation-failed': entry(422, 'client', 'no', false, 'The input does not match the contract.', 'Correct the members listed in errors[].'),
   'headers-too-large': entry(431, 'client', 'no', false, 'The request headers are larger than the limit.', 'Send fewer or shorter headers, or raise http.headersMaxBytes.'),
   unauthenticated: entry(401, 'client', 'no', false, 'A credential is required.', 'Send Authorization: Bearer with the admin token.'),
-  'client-closed': entry(499, 'client', 'no', true, 'The caller went away before its call ran, or from its stream.', 'Nothing to mend: seen in logs only.'),
+  'client-closed': entry(499, 'client', 'no', true, 'The caller went away before its answer.', 'Nothing to mend: seen in logs only.'),
 
   // Load and capacity
   'concurrency-limit': entry(429, 'gateway', 'no', true, 'The function is at its inFlightMax.', 'Retry after the given time, or raise inFlightMax in its contract.'),

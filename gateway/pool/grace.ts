@@ -54,7 +54,13 @@ export class GraceDir {
 
   /** Its process has ended. */
   clear(pid: number): void {
-    for (const end of ['', '.timeout', '.cancelled']) rmSync(`${this.#of(pid)}${end}`, { force: true });
+    for (const end of ['', '.timeout', '.cancelled']) {
+      try {
+        rmSync(`${this.#of(pid)}${end}`, { force: true });
+      } catch {
+        // PHP has put something else there: a folder.
+      }
+    }
   }
 
   #of(pid: number): string {

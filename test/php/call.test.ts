@@ -199,6 +199,23 @@ eachEngine(({ startGateway, forgetsGlobals, hasInputStream, stderrMaxBytes }) =>
     });
   });
 
+  test('fake() runs what a handler gave to onCancel(), with its reason, once', () => {
+    const code = `require '${root}/gateway/php/autoload.php';
+      $call = FpmGateway\\Call::fake();
+      $told = [];
+      $handler = function (array $input, FpmGateway\\Call $call) use (&$told) {
+        $call->onCancel(function (string $why) use (&$told) { $told[] = "first $why"; });
+        $call->onCancel(function (string $why) use (&$told) { $told[] = "second $why"; });
+      };
+      $handler([], $call);
+      $before = $told;
+      $call->cancel('timeout');
+      $call->cancel('timeout');
+      echo json_encode([$before, $told]);`;
+    const told = JSON.parse(execFileSync('php', ['-r', code], { encoding: 'utf8' })) as unknown;
+    expect(told).toEqual([[], ['first timeout', 'second timeout']]);
+  });
+
   describe('what PHP sees', () => {
     test('is the gateway’s own parameters and nothing of the caller’s', async () => {
       const response = await gateway.fetch(

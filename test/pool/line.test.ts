@@ -43,7 +43,11 @@ class Call implements LineCall {
     return this;
   }
 
-  cannotBeEnded(): void {}
+  couldNotBeEnded = 0;
+
+  cannotBeEnded(): void {
+    this.couldNotBeEnded += 1;
+  }
 
   giveUp(hasBegun: boolean): void {
     this.late = true;
@@ -224,6 +228,26 @@ describe('time', () => {
     vi.advanceTimersByTime(5000);
     expect(stop).toHaveBeenCalledOnce();
     expect(left.gaveUp).toEqual([false]);
+  });
+
+  test('what nobody waits for any more may run for as long as short calls do, counted from its turn, and is then ended', () => {
+    const { line } = makeLine();
+    const stop = vi.spyOn(silentLog, 'warn');
+    onTestFinished(() => stop.mockRestore());
+    const first = put(line, new Call().hasBegun());
+    const unwanted = put(line, new Call({ timeLimitMs: 60_000 }));
+    Object.assign(unwanted, { late: true, unwanted: true });
+    line.unwanted();
+    // However long it stands behind another one, which is not hit.
+    vi.advanceTimersByTime(30_000);
+    expect(stop).not.toHaveBeenCalled();
+    take(line, first);
+    unwanted.hasBegun();
+    vi.advanceTimersByTime(5 * LINE_MAX_MS - 1);
+    expect(stop).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(2);
+    expect(stop).toHaveBeenCalledWith(expect.anything(), expect.stringContaining('nobody waits for its call'));
+    expect(unwanted.couldNotBeEnded).toBe(1);
   });
 
   test('one that never begins on a worker that cannot be ended is told when its time is up, once', () => {
