@@ -7,6 +7,7 @@ import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { LATE, within } from '../within.ts';
 import type { Guard } from './guard.ts';
+import { processFacts, processGroup } from './instance-dir.ts';
 import { stoppedError } from './stopped.ts';
 
 export interface FpmMasterOptions {
@@ -135,6 +136,8 @@ export class FpmMaster {
   /** Running calls may finish within `graceMs`, then it ends with all its workers. Idempotent. */
   async stop(graceMs: number): Promise<void> {
     this.#child.kill('SIGQUIT');
+    // It takes no other signal.
+    if (this.isStopped) this.kill();
     if (!(await this.#exitsWithin(graceMs))) {
       this.#child.kill('SIGTERM');
       await this.#exitsWithin(TERM_GRACE_MS);
@@ -142,6 +145,16 @@ export class FpmMaster {
     // Too slow, or dead by other means, before or meanwhile: then its workers live on.
     if (this.#child.exitCode !== 0) this.kill();
     await this.exited;
+  }
+
+  /** It does nothing, and takes no signal but SIGKILL and SIGCONT. */
+  get isStopped(): boolean {
+    return processFacts(this.pid)?.isStopped === true;
+  }
+
+  /** The workers that outlive it, once it has died. */
+  get orphans(): readonly number[] {
+    return processGroup(this.pid).filter((pid) => pid !== this.pid);
   }
 
   /** Ends the master and its workers now: also the workers of a master that has died. */

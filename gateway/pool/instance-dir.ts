@@ -41,14 +41,23 @@ export interface ProcessFacts {
   readonly ticks: string;
   /** It has ended, and its parent has not asked how. */
   readonly isZombie: boolean;
+  /** By SIGSTOP or a terminal; a debugger's stop is not meant. */
+  readonly isStopped: boolean;
+  readonly group: number;
 }
 
 /** From /proc/<pid>/stat. Undefined: it is gone, or the system does not tell. */
 export const processFacts = (pid: number): ProcessFacts | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, parent, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { isZombie: state === 'Z', parent: Number(parent), ticks: fields[17] ?? '' };
+    const [state, parent, group, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return {
+      isZombie: state === 'Z',
+      isStopped: state === 'T',
+      parent: Number(parent),
+      group: Number(group),
+      ticks: fields[16] ?? '',
+    };
   } catch {
     return undefined;
   }
@@ -56,6 +65,15 @@ export const processFacts = (pid: number): ProcessFacts | undefined => {
 
 /** Undefined if it is gone. */
 export const startTicks = (pid: number): string | undefined => processFacts(pid)?.ticks;
+
+/** The living processes of a group, whose leader may have ended. */
+export const processGroup = (leader: number): number[] =>
+  allPids()
+    .map(Number)
+    .filter((pid) => {
+      const facts = processFacts(pid);
+      return facts?.group === leader && !facts.isZombie;
+    });
 
 /** The temporary folder is everybody's: a folder somebody else made there must not receive our sockets. */
 const openBase = (base: string): void => {
@@ -81,18 +99,20 @@ const commandLine = (pid: string): string => {
   }
 };
 
+const allPids = (): string[] => {
+  try {
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+};
+
 /**
  * PHP processes by title: `php-fpm: master process (<config file>)`, `php-fpm: pool <name>@<instance id>`, and resident
  * ones: `fpm-gateway: pool <name>@<instance id>`.
  */
 export const phpProcesses = (matches: (title: string) => boolean): number[] => {
-  let pids: string[];
-  try {
-    pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  } catch {
-    return [];
-  }
-  return pids
+  return allPids()
     .filter((pid) => {
       const title = commandLine(pid);
       return /^(?:php-fpm|fpm-gateway): /.test(title) && matches(title);

@@ -1,4 +1,5 @@
 /** A pool of our own: a php-fpm master we start, watch, restart when it dies, and stop. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ManagedPoolSettings, PoolSize } from '../config-pools.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
@@ -21,7 +22,9 @@ import { FpmMaster } from './fpm-master.ts';
 import { GraceDir } from './grace.ts';
 import type { InstanceDir } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
+import { MasterWatch } from './master-watch.ts';
 import type { poolUser } from './pool-user.ts';
+import type { Restarts } from './restarts.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { SleeperPart } from './sleep.ts';
 import { stoppedError } from './stopped.ts';
@@ -47,6 +50,7 @@ export interface ManagedOptions {
   readonly cores: Cores;
   /** Of all processes the pool ever has: what one leaves behind is in no other's way. */
   readonly nextNumber: () => number;
+  readonly restarts: Restarts;
   readonly log: Log;
   readonly onFree: () => void;
 }
@@ -54,6 +58,7 @@ export interface ManagedOptions {
 /** One master with the workers behind its socket. A restarted master gets a new socket: orphans keep the old one. */
 interface Generation {
   readonly master: FpmMaster;
+  readonly socket: string;
   readonly backend: Backend;
   readonly supply: ConnectedSupply;
   readonly reserve: Backend | undefined;
@@ -72,8 +77,8 @@ const closeBackends = async (generation: Generation): Promise<void> => {
 
 type State =
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'up'; readonly generation: Generation }
-  | { readonly kind: 'restarting'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'up'; readonly generation: Generation; readonly sinceMs: number; readonly watch: MasterWatch }
+  | { readonly kind: 'restarting' }
   | { readonly kind: 'closed' };
 
 const RESTART_FIRST_MS = 100;
@@ -90,7 +95,9 @@ export class ManagedPool implements SleeperPart {
   /** That there may be now. */
   #workers: number;
   #restartDelayMs = RESTART_FIRST_MS;
-  /** Why there is no master. */
+  /** The next generation is to come, or starts. */
+  #next: NodeJS.Timeout | undefined;
+  /** Why there is no master, or no better one. */
   #failure: unknown;
   /** All with processes: the one in use, and those whose master died while calls run on. */
   readonly #alive = new Set<Generation>();
@@ -124,7 +131,8 @@ export class ManagedPool implements SleeperPart {
   }
 
   get failure(): unknown {
-    return this.#state.kind === 'up' ? this.#state.generation.supply.failure : this.#failure;
+    const missing = this.#state.kind !== 'up' || this.#next !== undefined ? this.#failure : undefined;
+    return this.#state.kind === 'up' ? (this.#state.generation.supply.failure ?? missing) : missing;
   }
 
   get isBusy(): boolean {
@@ -220,7 +228,8 @@ export class ManagedPool implements SleeperPart {
   }
 
   #end(): void {
-    if (this.#state.kind === 'restarting') clearTimeout(this.#state.timer);
+    clearTimeout(this.#next);
+    if (this.#state.kind === 'up') this.#state.watch.stop();
     this.#state = { kind: 'closed' };
     this.#ending.abort();
   }
@@ -256,11 +265,11 @@ export class ManagedPool implements SleeperPart {
       forksOnDemand: !isFixed,
       pipelines: true,
     });
-    if (reserved === undefined) return { master, backend, supply, reserve: undefined };
+    if (reserved === undefined) return { master, socket, backend, supply, reserve: undefined };
     const address = { kind: 'unix', path: reserved.socket } as const;
     const lone = { limit: undefined, forksOnDemand: true, pipelines: false };
     const reserve = fpmBackend({ ...common, ...lone, address, workers: reserved.workers });
-    return { master, backend, supply, reserve };
+    return { master, socket, backend, supply, reserve };
   }
 
   /** A pool of which PHP cannot preload the runtime works without. */
@@ -301,49 +310,96 @@ export class ManagedPool implements SleeperPart {
   }
 
   #adopt(generation: Generation): void {
-    const startedMs = performance.now();
-    this.#state = { kind: 'up', generation };
+    const { onFree, log, name } = this.#options;
+    const watch = new MasterWatch(
+      () => unwell(generation),
+      (why) => {
+        log.error({ pool: name, why }, 'php-fpm does not do its work: starting another');
+        this.#scheduleNext(`php-fpm did not do its work: ${why}.`);
+      },
+    );
+    this.#state = { kind: 'up', generation, sinceMs: performance.now(), watch };
     this.#alive.add(generation);
-    this.#options.onFree();
-    void generation.master.exited.then((how) => {
-      if (this.#state.kind === 'closed') return;
-      if (performance.now() - startedMs > HEALTHY_MS) this.#restartDelayMs = RESTART_FIRST_MS;
-      this.#failure = new GatewayError('pool-unavailable', `php-fpm died (${how}).`);
-      this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
-      this.#retire(generation);
-      this.#scheduleRestart();
-    });
+    onFree();
+    void generation.master.exited.then((how) => this.#died(generation, how));
+  }
+
+  #died(generation: Generation, how: string): void {
+    const state = this.#state;
+    // One that was replaced has been retired.
+    if (state.kind !== 'up' || state.generation !== generation) return;
+    state.watch.stop();
+    if (performance.now() - state.sinceMs > HEALTHY_MS) this.#restartDelayMs = RESTART_FIRST_MS;
+    const why = `php-fpm died (${how}).`;
+    this.#failure = new GatewayError('pool-unavailable', why);
+    this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
+    this.#state = { kind: 'restarting' };
+    this.#retire(generation, true);
+    this.#scheduleNext(why);
   }
 
   /** Workers outlive a killed master and would serve old code for ever: what they run may finish, then they go. */
-  #retire(generation: Generation): void {
-    void closeBackends(generation).then(() => {
+  #retire(generation: Generation, hasDied: boolean): void {
+    void closeBackends(generation).then(async () => {
+      if (hasDied) this.#options.restarts.orphans += generation.master.orphans.length;
       generation.master.kill();
+      await generation.master.exited;
       this.#alive.delete(generation);
     });
   }
 
-  #scheduleRestart(): void {
-    const timer = setTimeout(() => {
-      this.#launching = this.#restart();
-    }, this.#restartDelayMs);
-    this.#state = { kind: 'restarting', timer };
-    this.#restartDelayMs = Math.min(RESTART_MAX_MS, this.#restartDelayMs * 2);
+  /** Once, however often it is asked for. */
+  #scheduleNext(why: string): void {
+    if (this.#next !== undefined) return;
+    const delayMs = this.#restartDelayMs;
+    this.#restartDelayMs = Math.min(RESTART_MAX_MS, delayMs * 2);
+    this.#options.restarts.planned(delayMs);
+    this.#next = setTimeout(() => {
+      this.#launching = this.#startNext(why);
+    }, delayMs);
   }
 
-  async #restart(): Promise<void> {
+  async #startNext(why: string): Promise<void> {
+    const { restarts, log, name } = this.#options;
+    restarts.begun();
     try {
-      const generation = await this.#launch();
-      if (this.#state.kind === 'restarting') {
-        this.#adopt(generation);
-        return;
-      }
-      // Closed meanwhile.
-      await this.#discard(generation);
+      // It may have gone on meanwhile.
+      if (this.#state.kind !== 'up' || unwell(this.#state.generation) !== undefined) await this.#replace(why);
+      this.#next = undefined;
     } catch (error) {
+      this.#next = undefined;
       this.#failure = error;
-      this.#options.log.error({ pool: this.#options.name, err: error }, 'php-fpm did not start: trying again');
-      if (this.#state.kind === 'restarting') this.#scheduleRestart();
+      if (this.#state.kind === 'closed') return;
+      log.error({ pool: name, err: error }, 'php-fpm did not start: trying again');
+      this.#scheduleNext(why);
     }
   }
+
+  /** Starts beside the one there may be, which has its place until then: its workers may serve still. */
+  async #replace(why: string): Promise<void> {
+    const generation = await this.#launch();
+    this.#alive.add(generation);
+    try {
+      this.#assertOpen();
+      await generation.backend.probe();
+      this.#assertOpen();
+    } catch (error) {
+      await this.#discard(generation);
+      throw error;
+    }
+    const before = this.#state;
+    this.#adopt(generation);
+    this.#options.restarts.done(why);
+    if (before.kind !== 'up') return;
+    before.watch.stop();
+    this.#retire(before.generation, false);
+  }
 }
+
+/** Of a master that lives; undefined: nothing is wrong with it. */
+const unwell = ({ master, socket, supply }: Generation): string | undefined => {
+  if (master.isStopped) return 'it is stopped (SIGSTOP)';
+  if (!existsSync(socket)) return `its socket ${socket} is gone`;
+  // Connections are never more than its workers: one that is not answered lacks a worker that it should have.
+  return supply.failure === undefined ? undefined : operatorDetail(supply.failure);
+};

@@ -25,6 +25,7 @@ import type { poolUser } from './pool-user.ts';
 import { ResidentPool } from './resident-pool.ts';
 import type { StartOrder } from './resident-process.ts';
 import type { LoadedHandler } from './resident-worker.ts';
+import { Restarts, type RestartsStatus } from './restarts.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { ScalingStep } from './scaling-steps.ts';
 import { Sleeper, type SleepState } from './sleep.ts';
@@ -79,6 +80,10 @@ export interface PoolStatus {
   readonly workers: number;
   readonly minWorkers: number;
   readonly maxWorkers: number;
+  /** Masters that were replaced because they died or hung. */
+  readonly restarts: RestartsStatus;
+  /** Workers that outlived their master: ended when they had finished what they ran. */
+  readonly orphans: number;
   /** What became of their number lately, and why; the oldest first. */
   readonly steps: readonly ScalingStep[];
   /** How long the last call that woke it waited for a first worker. */
@@ -131,6 +136,7 @@ export class Pool {
   readonly #size: PoolSize;
   readonly #attached: readonly Backend[];
   readonly #uploads: UploadNeeds;
+  readonly #restarts = new Restarts();
   #facts: PrimedMeta | undefined;
   #quickAtMs = Number.NEGATIVE_INFINITY;
   #again: NodeJS.Timeout | undefined;
@@ -165,7 +171,8 @@ export class Pool {
         numbers += 1;
         return numbers;
       };
-      const common = { ...options, settings, size, program, codeCache, nextNumber, onFree };
+      const restarts = this.#restarts;
+      const common = { ...options, settings, size, program, codeCache, nextNumber, restarts, onFree };
       const { idleMs, sleepAfterMs } = settings;
       this.#managed = new Sleeper<ManagedPool | ResidentPool>({
         pool: this.id,
@@ -233,6 +240,8 @@ export class Pool {
       workers: managed === undefined ? maxWorkers * addresses : (part?.workers ?? 0),
       minWorkers: minWorkers * addresses,
       maxWorkers: maxWorkers * addresses,
+      restarts: this.#restarts.status,
+      orphans: this.#restarts.orphans,
       steps: managed?.steps ?? [],
       coldStartMs: managed?.coldStartMs,
       lastFailure: this.failure,

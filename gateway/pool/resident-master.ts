@@ -10,7 +10,9 @@ import { GatewayError } from '../errors.ts';
 import type { Address } from '../fastcgi/index.ts';
 import { LATE, within } from '../within.ts';
 import type { PhpException } from './envelope.ts';
+import { processFacts } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
+import { MasterWatch } from './master-watch.ts';
 import { ENDING_MAX_MS, OwnedProcesses } from './owned-processes.ts';
 import { type ResidentEvent, ResidentProcess, type ResidentProgram, type StartOrder } from './resident-process.ts';
 import { stoppedError } from './stopped.ts';
@@ -21,7 +23,7 @@ export interface ResidentMasterOptions {
   /** For the workers' sockets: the workers' user may write there. */
   readonly sockets: string;
   /** The master was killed: the next may load other code than its workers have. */
-  readonly onLost: () => void;
+  readonly onLost: (why: string) => void;
   readonly bootstrapTimeoutMs: number;
   /** Of all processes the pool ever has: those of the time before it slept may still end in the same folder. */
   readonly nextNumber: () => number;
@@ -52,7 +54,8 @@ type How =
   | { readonly kind: 'forked'; readonly bootstrapIn: 'master' | 'worker'; readonly process: ResidentProcess }
   | { readonly kind: 'alone' };
 
-const FORK_TIMEOUT_MS = 10_000;
+/** It takes milliseconds: one that does not fork by then hangs. */
+const FORK_TIMEOUT_MS = 5000;
 /** As many as there will ever be. */
 const ID_MAX = 9_999_999_999;
 
@@ -129,7 +132,7 @@ export class ResidentMaster {
     const { process, event } = await this.#launch(bootstrapIn, null);
     if (event.event === 'ready' && event.forks) {
       this.stray = event.stray ?? '';
-      void process.exited.then((how) => this.#lost(process, how));
+      this.#watch(process);
       return { kind: 'forked', bootstrapIn, process };
     }
     process.stop();
@@ -140,13 +143,29 @@ export class ResidentMaster {
     return await this.#start('worker');
   }
 
+  /** One that is stopped would neither fork nor end: its workers serve on, and the next ones are another's. */
+  #watch(process: ResidentProcess): void {
+    let unwell: string | undefined;
+    const watch = new MasterWatch(
+      () => (processFacts(process.pid)?.isStopped === true ? 'it is stopped (SIGSTOP)' : undefined),
+      (why) => {
+        unwell = why;
+        process.end();
+      },
+    );
+    void process.exited.then((how) => {
+      watch.stop();
+      this.#lost(process, unwell === undefined ? `it died (${how})` : `it was ended: ${unwell}`);
+    });
+  }
+
   /** The next worker starts another. */
-  #lost(process: ResidentProcess, how: string): void {
+  #lost(process: ResidentProcess, why: string): void {
     if (this.#stopped || this.#how.kind !== 'forked' || this.#how.process !== process) return;
     const { log, pool } = this.#options.program;
-    log.error({ pool, how }, 'the master of the resident workers died: the next worker starts another');
+    log.error({ pool, why }, 'the master of the resident workers is gone: the next worker starts another');
     this.#how = { kind: 'unknown' };
-    this.#options.onLost();
+    this.#options.onLost(`The master of the resident workers is gone: ${why}.`);
   }
 
   async #fork({ process, bootstrapIn }: Extract<How, { kind: 'forked' }>): Promise<StartedWorker> {

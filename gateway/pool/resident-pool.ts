@@ -21,6 +21,7 @@ import { WorkerLife } from './recycling.ts';
 import { ApplicationError, ResidentMaster } from './resident-master.ts';
 import type { StartOrder } from './resident-process.ts';
 import { type LoadedHandler, openResident, ResidentFailure } from './resident-worker.ts';
+import type { Restarts } from './restarts.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { SleeperPart } from './sleep.ts';
 import { UploadDir, type UploadNeeds } from './uploads.ts';
@@ -52,6 +53,7 @@ export interface ResidentPoolOptions {
   readonly cores: Cores;
   /** Of all processes the pool ever has. */
   readonly nextNumber: () => number;
+  readonly restarts: Restarts;
   readonly log: Log;
   readonly onFree: () => void;
 }
@@ -217,6 +219,7 @@ export class ResidentPool implements SleeperPart {
       sockets: ours,
       searchLeaks,
       nextNumber,
+      restarts,
       log,
     } = this.#options;
     const user = this.#options.user;
@@ -245,7 +248,10 @@ export class ResidentPool implements SleeperPart {
         title: `fpm-gateway: pool ${name}@${instance.id}`,
       },
       sockets: this.#sockets,
-      onLost: () => this.#supply.renew(),
+      onLost: (why) => {
+        restarts.done(why);
+        this.#supply.renew();
+      },
       bootstrapTimeoutMs,
       nextNumber,
     };

@@ -319,6 +319,8 @@ export class WarmSupply<L extends WorkerLine> implements Supply<L> {
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#due.delete(line);
+        // One that was missing all the while was taken to be on its way: that was the spare.
+        this.#fill();
         this.#checkDue();
       });
   }

@@ -114,7 +114,7 @@ describe('the end', () => {
     expect(readdirSync(runtimeDir)).toEqual([]);
   });
 
-  test('a killed gateway leaves nothing running: idle workers and the master end, busy ones behind their call', async () => {
+  test('a killed gateway leaves nothing running, busy workers included', async () => {
     const folder = openFolder();
     const project = functionsProject({ pid: [PID, "engine: 'resident'"], wait: [WAIT, "engine: 'resident'"] });
     chmodSync(project, 0o755);
@@ -133,9 +133,8 @@ describe('the end', () => {
     expect(before).toHaveLength(4);
     kill(gateway.child.pid ?? 0, 'SIGKILL');
     expect(await cut).toBe('cut');
-    await until('the master and idle workers have ended', () => before.every((pid) => pid === busy || !isAlive(pid)));
-    held.go();
-    await until('nothing runs', () => !isAlive(busy));
+    expect(before).toContain(busy);
+    await until('nothing runs', () => !before.some(isAlive));
   });
 });
 
