@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { Caches } from './cache/caches.ts';
 import { SignalCaller } from './caller.ts';
 import type { GatewayConfig, Settings } from './config.ts';
+import { diskProblem, isDiskFault } from './disk.ts';
 import { type GatewayError, operatorDetail, toGatewayError } from './errors.ts';
 import { type App, createApp } from './http/app.ts';
 import { forLocalPeers, openInternalListeners } from './http/internal-listener.ts';
@@ -196,6 +197,8 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
     caches.close();
     await keys.close();
     instance.remove();
+    // A staged copy, a socket's folder: what every part would else have to tell.
+    if (isDiskFault(error, instance.path)) throw diskProblem('runtimeDir', `${instance.path} cannot be filled`, error);
     throw error;
   }
 };

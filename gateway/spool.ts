@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDiskFull } from './disk.ts';
 import { GatewayError } from './errors.ts';
 import { Pieces } from './pieces.ts';
 import type { UploadContent } from './upload.ts';
@@ -31,9 +32,12 @@ const noRoom = (maxBytes: number): GatewayError =>
 
 const diskFailed = (cause: unknown): GatewayError => {
   if (cause instanceof GatewayError) return cause;
-  const privateDetail = cause instanceof Error ? cause.message : String(cause);
-  const detail = 'The file could not be kept until its call.';
-  return new GatewayError('overloaded', detail, { retryAfterMs: RETRY_AFTER_MS, privateDetail, cause });
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const options = { retryAfterMs: RETRY_AFTER_MS, privateDetail: `spoolDir: ${said}`, cause };
+  const detail = 'The file could not be kept until its call';
+  return isDiskFull(cause)
+    ? new GatewayError('storage-full', `${detail}: the disk is full.`, options)
+    : new GatewayError('store-unavailable', `${detail}.`, options);
 };
 
 export class Spool {
@@ -88,7 +92,8 @@ export class Spool {
   /** Refuses new files on disk and removes those that are left. */
   async close(): Promise<void> {
     this.#closed = true;
-    await rm(this.dir, { recursive: true, force: true });
+    // A disk that is read-only by now keeps it: whoever removes what is around it tells.
+    await rm(this.dir, { recursive: true, force: true }).catch(() => {});
   }
 }
 
@@ -116,7 +121,7 @@ export class SpoolFile {
     return this.#size;
   }
 
-  /** A promise where the writer should wait; throws or rejects with `overloaded`. */
+  /** A promise where the writer should wait; throws or rejects with `overloaded`, `storage-full` or `store-unavailable`. */
   write(chunk: Buffer): Promise<void> | undefined {
     // A caller that is slow to stop must not take its place again.
     if (this.#discarded) return undefined;

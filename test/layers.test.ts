@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'setting-sources',
     'settings',
     'startup',
+    'disk',
     'log',
     'pieces',
     'spool',

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { diskProblem } from '../disk.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { LATE, within } from '../within.ts';
@@ -22,6 +23,8 @@ export interface FpmMasterOptions {
   /** Nobody wants it any more, though it may not have started yet. */
   readonly signal: AbortSignal;
   readonly guard: Guard;
+  /** Makes the folders of its config and sockets, should they be gone. */
+  readonly restore: () => void;
   readonly log: Log;
 }
 
@@ -102,7 +105,7 @@ export class FpmMaster {
       return await new Promise<FpmMaster>((resolve, reject) => {
         // Heard also when one that was ready ends: then all it does is clear up.
         const fail = (why: string): void => {
-          for (const file of [configFile, ...sockets]) rmSync(file, { force: true });
+          for (const file of [configFile, ...sockets]) removeFile(file);
           const said = lines.length === 0 ? '' : ` It said:\n${lines.map((line) => `      ${line}`).join('\n')}`;
           const detail = `The pool ${pool} did not start: ${givenUp ?? why}.${said}`;
           reject(signal.aborted ? stoppedError() : new StartupError([{ file: program, detail }]));
@@ -177,13 +180,23 @@ const killGroup = (pid: number | undefined): void => {
   }
 };
 
-const writeConfig = ({ configFile, config }: FpmMasterOptions): void => {
+const writeConfig = ({ configFile, config, restore }: FpmMasterOptions): void => {
   try {
+    restore();
     writeFileSync(configFile, config, { mode: 0o600 });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const detail = `${configFile} cannot be written: ${why}. Make room there, or set runtimeDir (FPMG_RUNTIME_DIR) to another folder.`;
-    throw new StartupError([{ file: 'runtimeDir', detail }], { cause: error });
+    // An empty one: each try would leave another.
+    removeFile(configFile);
+    throw diskProblem('runtimeDir', `${configFile} cannot be written`, error);
+  }
+};
+
+/** Where nothing can be removed any more (read-only), it stays: the gateway goes on. */
+const removeFile = (file: string): void => {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // It is removed with its folder.
   }
 };
 

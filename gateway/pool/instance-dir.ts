@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { diskProblem, errnoOf } from '../disk.ts';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
 import { Guard } from './guard.ts';
@@ -22,10 +23,14 @@ export interface InstanceDir {
   readonly id: string;
   /** Ends its PHP should the gateway die. */
   readonly guard: Guard;
+  /** Makes its folders anew, should somebody have removed them. Throws what the system says. */
+  restore(): void;
   remove(): void;
 }
 
 const SPOOL_PREFIX = 'fpm-gateway-';
+/** In an instance's name, where the system does not tell when a process began. */
+const NO_TICKS = '0';
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
 
@@ -85,9 +90,7 @@ const openBase = (base: string): void => {
     }
     chmodSync(base, isRoot() ? 0o711 : 0o700);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const detail = `The runtime folder ${base} cannot be used: ${why}. Set runtimeDir (FPMG_RUNTIME_DIR) to a folder of your own.`;
-    throw new StartupError([{ file: 'runtimeDir', detail }], { cause: error });
+    throw diskProblem('runtimeDir', `The runtime folder ${base} cannot be used`, error);
   }
 };
 
@@ -130,20 +133,30 @@ const signalAll = (pids: readonly number[], name: NodeJS.Signals): void => {
   }
 };
 
+/** The process that made a folder of this name; without /proc its number is all there is. */
+const isAlive = (pid: number, ticks: string): boolean => {
+  if (ticks !== NO_TICKS) return startTicks(pid) === ticks;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === 'EPERM';
+  }
+};
+
 /** Instances in a folder whose gateway is gone. */
 const orphansIn = (base: string, prefix: string): string[] =>
   readdirSync(base).filter((name) => {
     if (!name.startsWith(prefix)) return false;
     const [, pid, ticks] = /^(\d+)-(\d+)-[0-9a-f]{6}$/.exec(name.slice(prefix.length)) ?? [];
-    return pid !== undefined && startTicks(Number(pid)) !== ticks;
+    return pid !== undefined && ticks !== undefined && !isAlive(Number(pid), ticks);
   });
 
-const sweepSpools = (base: string): void => {
+const sweepSpools = (base: string, log: Log): void => {
   for (const name of orphansIn(base, SPOOL_PREFIX)) {
     const path = join(base, name);
     // The folder is everybody's: what another user made there is left alone.
-    if (lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.())
-      rmSync(path, { recursive: true, force: true });
+    if (lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.()) removeFolder(path, log);
   }
 };
 
@@ -153,7 +166,7 @@ const sweep = (base: string, log: Log): void => {
     const orphans = phpProcesses((title) => title.includes(`(${path}/`) || title.includes(`@${name}`));
     // A master told to end politely may wait for its workers; nobody is left who could call them.
     signalAll(orphans, 'SIGKILL');
-    rmSync(path, { recursive: true, force: true });
+    removeFolder(path, log);
     log.warn({ path, orphans }, 'cleaned up after a gateway that had crashed');
   }
 };
@@ -161,16 +174,28 @@ const sweep = (base: string, log: Log): void => {
 /** Not the runtime folder: that is memory on most systems. */
 const defaultSpoolBase = (): string => (existsSync('/var/tmp') ? '/var/tmp' : tmpdir());
 
-const makeSpool = (base: string, id: string): string => {
+const makeSpool = (base: string, id: string, log: Log): string => {
   const path = join(base, `${SPOOL_PREFIX}${id}`);
   try {
-    sweepSpools(base);
+    sweepSpools(base, log);
     mkdirSync(path, { mode: 0o711 });
     return path;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const detail = `The folder ${base} cannot hold waiting files: ${why}. Set spoolDir (FPMG_SPOOL_DIR) to one that exists and may be written.`;
-    throw new StartupError([{ file: 'spoolDir', detail }], { cause: error });
+    throw diskProblem('spoolDir', `The folder ${base} cannot hold waiting files`, error);
+  }
+};
+
+const makeFolders = (path: string, sockets: string): void => {
+  mkdirSync(path, { recursive: true, mode: 0o711 });
+  mkdirSync(sockets, { recursive: true, mode: 0o700 });
+};
+
+/** What cannot be removed (read-only by now) is left to the next start: it is no reason not to start, or not to end. */
+const removeFolder = (path: string, log: Log): void => {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    log.warn({ path, err: error }, 'a folder cannot be removed: the next start tries again');
   }
 };
 
@@ -182,18 +207,23 @@ export const openInstanceDir = (
   const base = runtimeDir ?? defaultBase();
   openBase(base);
   sweep(base, log);
-  const id = `${process.pid}-${startTicks(process.pid) ?? 0}-${randomBytes(3).toString('hex')}`;
-  const spool = makeSpool(spoolDir ?? defaultSpoolBase(), id);
+  const id = `${process.pid}-${startTicks(process.pid) ?? NO_TICKS}-${randomBytes(3).toString('hex')}`;
+  const spool = makeSpool(spoolDir ?? defaultSpoolBase(), id, log);
   const path = join(base, id);
   const sockets = join(path, 's');
-  mkdirSync(path, { mode: 0o711 });
-  mkdirSync(sockets, { mode: 0o700 });
+  try {
+    makeFolders(path, sockets);
+  } catch (error) {
+    for (const folder of [path, spool]) removeFolder(folder, log);
+    throw diskProblem('runtimeDir', `The folder ${path} cannot be made`, error);
+  }
   const guard = new Guard(id, log);
   const remove = (): void => {
     guard.close();
-    for (const folder of [path, spool]) rmSync(folder, { recursive: true, force: true });
+    for (const folder of [path, spool]) removeFolder(folder, log);
   };
-  return { path, sockets, spool, id, guard, remove };
+  const restore = (): void => makeFolders(path, sockets);
+  return { path, sockets, spool, id, guard, restore, remove };
 };
 
 export interface UserIds {

@@ -297,6 +297,7 @@ export class ManagedPool implements SleeperPart {
         sockets: [socket, ...(reserve === undefined ? [] : [reserve.socket])],
         signal: this.#ending.signal,
         guard: instance.guard,
+        restore: instance.restore,
         log,
       });
     try {

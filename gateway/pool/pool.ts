@@ -8,6 +8,7 @@ import { parseAddress } from '../address.ts';
 import type { Settings } from '../config.ts';
 import type { AttachedPoolSettings, ManagedPoolSettings, PoolSettings, PoolSize } from '../config-pools.ts';
 import type { Engine } from '../contract.ts';
+import { diskProblem } from '../disk.ts';
 import { GatewayError, operatorDetail } from '../errors.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
@@ -116,8 +117,12 @@ const sizeOf = (kind: PoolKind, settings: ManagedPoolSettings): PoolSize => {
 /** On disk, of this release, for the workers' user alone: what lies there is run. */
 const makeCodeCache = (id: string, { instance, user }: PoolOptions): string => {
   const folder = join(instance.spool, `opcache-${id}`);
-  mkdirSync(folder, { mode: 0o700 });
-  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+    if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  } catch (error) {
+    throw diskProblem('spoolDir', `${folder} cannot be made`, error);
+  }
   return folder;
 };
 

@@ -2,6 +2,7 @@
 import { chownSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ManagedPoolSettings, PoolSize, ResidentSettings } from '../config-pools.ts';
+import { diskProblem } from '../disk.ts';
 import type { ConcurrentPeer } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { StartupError, type StartupProblem } from '../startup.ts';
@@ -193,15 +194,14 @@ export class ResidentPool implements SleeperPart {
 
   /** Of all times awake; workers remove their sockets themselves. */
   #makeSocketFolder(): void {
-    const { user } = this.#options;
+    const { user, instance } = this.#options;
     if (existsSync(this.#sockets)) return;
     try {
+      instance.restore();
       mkdirSync(this.#sockets, { mode: 0o700 });
       if (user !== undefined) chownSync(this.#sockets, user.uid, user.gid);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const detail = `${this.#sockets} cannot be made: ${why}. Make room there, or set runtimeDir (FPMG_RUNTIME_DIR) to another folder.`;
-      throw new StartupError([{ file: 'runtimeDir', detail }], { cause: error });
+      throw diskProblem('runtimeDir', `${this.#sockets} cannot be made`, error);
     }
   }
 
@@ -272,6 +272,8 @@ export class ResidentPool implements SleeperPart {
   async #openNow(): Promise<Worker> {
     const { settings, workerKind, nested } = this.#options;
     const { bootstrapTimeoutMs } = settings.resident;
+    // Somebody may have removed it.
+    this.#makeSocketFolder();
     const started = await this.#master.worker();
     const { address, pid, loads } = started;
     try {

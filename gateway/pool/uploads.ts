@@ -1,7 +1,8 @@
 /** What a pool's PHP must take of uploads, and the folder where it keeps them while a call runs. */
 import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Settings } from '../config.ts';
+import { diskProblem } from '../disk.ts';
 import type { PhpLimits } from './envelope.ts';
 import type { UserIds } from './instance-dir.ts';
 
@@ -60,26 +61,57 @@ export const uploadProblems = (needs: UploadNeeds, has: PhpLimits): string[] => 
  */
 export class UploadDir {
   readonly path: string;
+  readonly #user: UserIds | undefined;
   readonly #underWay = new Map<object, number>();
   /** When the last worker died whose files may still be here. */
   #goneAtMs: number | undefined;
 
   constructor(base: string, pool: string, user: UserIds | undefined) {
     this.path = join(base, `php-${pool}`);
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
-    if (user !== undefined) chownSync(this.path, user.uid, user.gid);
+    this.#user = user;
+    try {
+      this.#make();
+    } catch (error) {
+      throw diskProblem('spoolDir', `${this.path} cannot be made`, error);
+    }
   }
 
   /** The result is called when the worker is free again, or gone. */
   begin(): (isGone: boolean) => void {
     const call = {};
+    // What cleans temporary folders takes those that were not used for days; PHP would put files elsewhere.
+    if (!existsSync(this.path)) this.#restore();
     this.#underWay.set(call, Date.now());
     return (isGone) => {
       this.#underWay.delete(call);
       if (isGone) this.#goneAtMs = Date.now();
       // Nothing on the way of calls that end well: PHP has cleared up after them.
-      if (this.#goneAtMs !== undefined) this.#clear(this.#goneAtMs);
+      if (this.#goneAtMs !== undefined) this.#tryToClear(this.#goneAtMs);
     };
+  }
+
+  #make(): void {
+    // Those above it are passed through by PHP's user.
+    mkdirSync(dirname(this.path), { recursive: true, mode: 0o711 });
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    if (this.#user !== undefined) chownSync(this.path, this.#user.uid, this.#user.gid);
+  }
+
+  #restore(): void {
+    try {
+      this.#make();
+    } catch {
+      // PHP tells the call that it cannot keep its files.
+    }
+  }
+
+  /** On a disk that is read-only by now the files stay, and the next call with files tries again. */
+  #tryToClear(goneAtMs: number): void {
+    try {
+      this.#clear(goneAtMs);
+    } catch {
+      this.#goneAtMs = goneAtMs;
+    }
   }
 
   #clear(goneAtMs: number): void {

@@ -153,12 +153,12 @@ describe('a disk that fails', () => {
     }
   };
 
-  test('is told as overload, with the reason for operators alone', async () => {
+  test('is told, with the reason for operators alone', async () => {
     const spool = newSpool({ afterBytes: 0 });
     writeFileSync(spool.dir, 'a file is in the way');
     const error = await failing(spool);
     expect(error).toMatchObject({
-      code: 'overloaded',
+      code: 'store-unavailable',
       retryAfterMs: 5000,
       privateDetail: expect.stringMatching(/EEXIST|ENOTDIR/),
     });
@@ -166,13 +166,13 @@ describe('a disk that fails', () => {
     expect(spool.usedBytes).toBe(0);
   });
 
-  test.skipIf(!existsSync('/dev/full'))('being full is told as overload', async () => {
+  test.skipIf(!existsSync('/dev/full'))('being full is told as what it is', async () => {
     const spool = newSpool({ afterBytes: 0 });
     mkdirSync(spool.dir);
     const { open } = await import('node:fs/promises');
     spool.open = async () => ({ path: '/nowhere/at/all', handle: await open('/dev/full', 'w') });
     expect(await failing(spool)).toMatchObject({
-      code: 'overloaded',
+      code: 'storage-full',
       privateDetail: expect.stringContaining('ENOSPC'),
     });
     expect(spool.usedBytes).toBe(0);

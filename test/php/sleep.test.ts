@@ -184,14 +184,19 @@ describe.each(ENGINES)('%s that does not wake', (engine) => {
     expect(statusOf(gateway).lastFailure).toBeUndefined();
   });
 
-  test('because its runtime folder is gone, it says so', async () => {
+  test('because its runtime folder is none any more, it says so; one that is gone is made anew', async () => {
     const gateway = await start(engine);
     await asleep(gateway);
     const folder = gateway.settings.runtimeDir ?? '';
     renameSync(folder, `${folder}.moved`);
+    expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
+    await asleep(gateway);
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, '');
     const call = gateway.invoke('pid', null);
-    await expect(call).rejects.toMatchObject({ privateDetail: expect.stringMatching(/ENOENT.*set runtimeDir/) });
+    await expect(call).rejects.toMatchObject({ privateDetail: expect.stringMatching(/ENOTDIR.*Set runtimeDir/) });
     expect(statusOf(gateway).lastFailure).toMatch(/^runtimeDir/);
+    rmSync(folder);
     renameSync(`${folder}.moved`, folder);
   });
 
