@@ -14,6 +14,8 @@ export const TAKEN = 'taken';
 export const HANDOVER_MAX_MS = 120_000;
 /** From the request to end to the order. */
 const END_MS = 5000;
+/** What a process has said before it ended lies ready to be read. */
+const HEAR_MS = 1000;
 
 export class HandoverFailed extends Error {
   readonly problems: readonly StartupProblem[];
@@ -45,13 +47,18 @@ export interface SuccessorOptions {
 /** This very program, as it was started. */
 export const sameCommand = (): string[] => [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
 
-const exited = (child: ChildProcess): Promise<string> =>
-  new Promise((resolve) => {
-    child.once('error', (error) => resolve(`it cannot be started: ${error.message}`));
+/** Resolves with how it ended, when all that it said has been read, too. */
+const exited = async (child: ChildProcess): Promise<string> => {
+  const heard = new Promise<void>((resolve) => child.once('disconnect', resolve));
+  const [why, ran] = await new Promise<[why: string, ran: boolean]>((resolve) => {
+    child.once('error', (error) => resolve([`it cannot be started: ${error.message}`, false]));
     child.once('exit', (code, signal) =>
-      resolve(`it ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`),
+      resolve([signal === null ? `it ended with exit code ${code}` : `it ended by ${signal}`, true]),
     );
   });
+  if (ran && child.connected) await within(heard, HEAR_MS);
+  return why;
+};
 
 const end = async (child: ChildProcess, ended: Promise<string>): Promise<void> => {
   child.kill('SIGTERM');

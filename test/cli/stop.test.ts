@@ -72,6 +72,42 @@ test('connections that are idle or have sent half a request do not hold it', asy
   await Promise.all([idle.ended, half.ended, kept.ended]);
 });
 
+test('with shutdownDelayMs it says that it stops while it still serves; a second signal ends that', async () => {
+  const env = { FPMG_SHUTDOWN_DELAY_MS: '3600000' };
+  const cli = await serve('start', functionsProject({ echo: 'return $input;' }), { env });
+  const kept = await openRaw(cli.url);
+  await stopping(cli);
+  await until('it is not ready', async () => (await fetch(`${cli.url}/readyz`)).status === 503);
+  expect(await (await fetch(`${cli.url}/readyz`)).json()).toMatchObject({ detail: 'the gateway is stopping' });
+  expect((await callUrl(cli.url, 'echo', 1)).status).toBe(200);
+  kept.send(rawPost('/functions/echo', '2'));
+  expect(await kept.answer()).toMatchObject({ status: 200, headers: { connection: 'keep-alive' } });
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(1);
+});
+
+test('SIGINT does not wait for a load balancer', async () => {
+  const env = { FPMG_SHUTDOWN_DELAY_MS: '3600000' };
+  const cli = await serve('start', functionsProject({ echo: 'return $input;' }), { env });
+  cli.child.kill('SIGINT');
+  expect(await cli.exit).toBe(0);
+});
+
+test('who keeps asking on a kept connection is answered to the last, which says so', async () => {
+  const cli = await serve('start', functionsProject({ echo: 'return $input;' }));
+  const kept = await openRaw(cli.url);
+  const asking = (async () => {
+    for (;;) {
+      kept.send(rawPost('/functions/echo', '1'));
+      const { status, headers } = await kept.answer();
+      if (status !== 200 || headers.connection === 'close') return { status, connection: headers.connection };
+    }
+  })();
+  cli.child.kill('SIGTERM');
+  expect(await asking).toEqual({ status: 200, connection: 'close' });
+  expect(await cli.exit).toBe(0);
+});
+
 test('an answer on its way to a slow reader arrives whole', async () => {
   const cli = await serve('start', functionsProject({ big: "return str_repeat('x', 6_000_000);" }));
   const slow = await openRaw(cli.url);
