@@ -13,6 +13,8 @@ import { Gate, Runs } from '../support/told-handlers.ts';
 import { until } from '../support/until.ts';
 
 const HANDOVERS = 2;
+/** Each is a start of the whole gateway, under calls. */
+const SLOW_MS = 180_000;
 const ECHO = { echo: 'return $input;' };
 const REQUEST = rawPost('/functions/echo', '1');
 
@@ -45,7 +47,9 @@ const survives = async (url: string, replace: () => Promise<number>): Promise<vo
   }
 };
 
-test('under steady calls the process changes again and again, and not one call fails', async () => {
+test('under steady calls the process changes again and again, and not one call fails', {
+  timeout: SLOW_MS,
+}, async () => {
   const cli = await serveReplaceable(functionsProject(ECHO));
   await survives(cli.url, cli.replace);
   const pids = cli.pids();
@@ -56,7 +60,7 @@ test('under steady calls the process changes again and again, and not one call f
   expect(isAlive(pids.at(-1) ?? 0)).toBe(false);
 });
 
-test('the same on a unix socket, whose path stays until the last one stops', async () => {
+test('the same on a unix socket, whose path stays until the last one stops', { timeout: SLOW_MS }, async () => {
   const socket = join(temporaryFolder(), 'http.sock');
   const cli = await serveReplaceable(functionsProject(ECHO), { env: { FPMG_HTTP__SOCKET: socket } });
   const { ino } = statSync(socket);
