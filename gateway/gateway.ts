@@ -14,6 +14,7 @@ import { forLocalPeers, openInternalListeners } from './http/internal-listener.t
 import type { Listener } from './http/listener.ts';
 import { NestedEntry } from './http/nested.ts';
 import { API_INFO } from './http/openapi.ts';
+import { Shedding } from './http/shedding.ts';
 import { SqliteStore } from './idempotency/sqlite-store.ts';
 import { stateFile } from './idempotency/state-file.ts';
 import type { KeyStore } from './idempotency/store.ts';
@@ -283,6 +284,7 @@ class RunningGateway implements Gateway {
   readonly #running = new RunningCalls();
   readonly #invoker: Invoker;
   readonly #spool: Spool;
+  readonly #shedding: Shedding;
   readonly #stopBatches: App['stopBatches'];
   #listeners: readonly Listener[] = [];
   readonly #quiet: Quiet;
@@ -332,7 +334,9 @@ class RunningGateway implements Gateway {
     const spool = this.#spool;
     const invoker = this.#invoker;
     const turns = new Turns();
-    const common = { functions: this.functions, invoker, tracer, spool, turns, keys, info, log, notReady };
+    this.#shedding = new Shedding(settings);
+    const shedding = this.#shedding;
+    const common = { functions: this.functions, invoker, tracer, spool, turns, keys, shedding, info, log, notReady };
     const app = createApp({ ...common, settings });
     this.fetch = app.fetch;
     this.serve = app.serve;
@@ -413,6 +417,7 @@ class RunningGateway implements Gateway {
 
   /** A file that still arrives must not make the folder anew. */
   async #removeFiles(): Promise<void> {
+    this.#shedding.close();
     this.#parts.caches.close();
     await this.#parts.keys.close();
     await this.#spool.close();
@@ -438,6 +443,6 @@ class RunningGateway implements Gateway {
   #notReady(): string | undefined {
     if (this.#ending !== undefined || this.#parts.stopping?.aborted) return 'the gateway is stopping';
     const down = [...this.#parts.pools.values()].find((pool) => !pool.available);
-    return down === undefined ? undefined : `the pool ${down.name} cannot be reached`;
+    return down === undefined ? this.#shedding.notReady : `the pool ${down.name} cannot be reached`;
   }
 }

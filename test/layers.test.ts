@@ -10,10 +10,12 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     'contract',
     'address',
+    'buffers',
     'caller',
     'errors',
     'ids',
     'ijson',
+    'lag',
     'deadline',
     'config',
     'config-pools',

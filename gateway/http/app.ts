@@ -25,6 +25,7 @@ import { offeredMethods } from './output-response.ts';
 import { trustsPeer } from './peer.ts';
 import { problemResponse } from './problem.ts';
 import { assertMethod, assertRequest } from './request-rules.ts';
+import type { Shedding } from './shedding.ts';
 
 export interface AppOptions {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -34,6 +35,7 @@ export interface AppOptions {
   readonly spool: Spool;
   readonly turns: Turns;
   readonly keys: KeyStore;
+  readonly shedding: Shedding;
   readonly info: OpenApiInfo;
   readonly log: Log;
   /** Why calls would not work now, or undefined when they would. */

@@ -1,9 +1,10 @@
 /** One batch: items are read as they arrive, called, and their results handed to the body of the answer. */
+import { type Buffers, Holding } from '../buffers.ts';
 import { type Caller, staysForever } from '../caller.ts';
 import type { Settings } from '../config.ts';
 import { Deadline } from '../deadline.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
-import { Batch } from '../invoke/batch.ts';
+import { Batch, type BatchItem } from '../invoke/batch.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import type { EndedItem, ItemCalls } from '../invoke/item-call.ts';
 import type { Spool } from '../spool.ts';
@@ -27,6 +28,7 @@ export interface BatchRunOptions {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
   readonly settings: Settings;
   readonly spool: Spool;
+  readonly buffers: Buffers;
   readonly calls: ItemCalls;
   readonly context: ResultContext;
   /** Of each item that was called, before its result is written. */
@@ -52,6 +54,8 @@ export class BatchRun {
   readonly #batch: Batch;
   readonly #splitter: Splitter;
   readonly #deadline: Deadline;
+  /** Of the item that is on its way in; those that wait or run are held each. */
+  readonly #arriving: Holding;
   readonly #ids = new Set<string>();
   /** Found in the body, not looked at yet. */
   #sent: Sent[] = [];
@@ -65,6 +69,7 @@ export class BatchRun {
     const { concurrency, stopOnError } = asked;
     this.#options = options;
     this.#deadline = new Deadline(asked.timeoutMs);
+    this.#arriving = new Holding(options.buffers);
     this.#splitter = new (asked.sent === 'lines' ? LineSplitter : ArraySplitter)(settings.limits.bodyMaxBytes);
     this.body = new BatchBody({
       format: asked.answered,
@@ -152,6 +157,8 @@ export class BatchRun {
       if (error.code !== 'request-timeout') return error;
       this.#batch.stop(tooLate(asked.timeoutMs));
       return tooLate(asked.timeoutMs);
+    } finally {
+      this.#arriving.release();
     }
   }
 
@@ -163,6 +170,7 @@ export class BatchRun {
     return this.#find((give) => {
       if (isTooMuch) throw tooMany(`more than ${maxBytes} bytes; batch.maxBytes is ${maxBytes}`);
       this.#splitter.push(chunk, give);
+      this.#arriving.resize(this.#splitter.heldBytes);
     });
   }
 
@@ -211,10 +219,20 @@ export class BatchRun {
     const read = readItem(sent.bytes, index, { functionName, jsonDepth, issuesMax });
     if (read.kind === 'malformed') this.#malformed(index, read.id, read.error);
     else if (this.#ids.has(read.item.id)) this.#malformed(index, read.item.id, twice(read.item.id));
-    else {
-      this.#ids.add(read.item.id);
-      this.#batch.add(read.item);
+    else this.#add(read.item);
+  }
+
+  #add(item: BatchItem): void {
+    try {
+      this.#options.buffers.take(item.bytes);
+    } catch (thrown) {
+      // The connection is kept: it brings the others.
+      const { message, retryAfterMs = 0 } = toGatewayError(thrown);
+      this.#malformed(item.index, item.id, new GatewayError('overloaded', message, { retryAfterMs }));
+      return;
     }
+    this.#ids.add(item.id);
+    this.#batch.add(item);
   }
 
   #malformed(index: number, id: string | undefined, error: GatewayError): void {
@@ -224,6 +242,7 @@ export class BatchRun {
   }
 
   #ended(ended: EndedItem): void {
+    this.#options.buffers.give(ended.item.bytes);
     this.counts[ended.status] += 1;
     this.#options.onEnded(ended);
     this.body.add(ended.item.index, this.#textOf(ended));

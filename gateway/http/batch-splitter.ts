@@ -6,6 +6,8 @@ import { Pieces } from '../pieces.ts';
 export type Sent = { readonly kind: 'item'; readonly bytes: Buffer } | { readonly kind: 'too-large' };
 
 export interface Splitter {
+  /** Of the item that is on its way in. */
+  readonly heldBytes: number;
   /** Gives the items that end in this piece. Throws `invalid-json` when no further item can be found. */
   push(chunk: Buffer, give: Give): void;
   /** Gives what the end of the body ends; throws `invalid-json` where that is in the middle. */
@@ -26,6 +28,11 @@ class Item {
 
   get isEmpty(): boolean {
     return this.#bytes === 0;
+  }
+
+  /** Nothing of one that is too large. */
+  get heldBytes(): number {
+    return this.#pieces.size;
   }
 
   add(piece: Buffer): void {
@@ -55,6 +62,10 @@ export class LineSplitter implements Splitter {
 
   constructor(itemMaxBytes: number) {
     this.#item = new Item(itemMaxBytes);
+  }
+
+  get heldBytes(): number {
+    return this.#item.heldBytes;
   }
 
   push(chunk: Buffer, give: Give): void {
@@ -102,6 +113,10 @@ export class ArraySplitter implements Splitter {
 
   constructor(itemMaxBytes: number) {
     this.#item = new Item(itemMaxBytes);
+  }
+
+  get heldBytes(): number {
+    return this.#item.heldBytes;
   }
 
   push(chunk: Buffer, give: Give): void {

@@ -97,13 +97,14 @@ export class BatchHandler {
   }
 
   #run(whole: Whole, functionName: string | undefined): Begun {
-    const { functions, settings, spool, invoker, turns, keys } = this.#route;
+    const { functions, settings, spool, invoker, turns, keys, shedding } = this.#route;
     const { request, trace, trusted } = whole;
     assertRequest(request, settings.http.allowedHosts);
     assertMethod(request.method, ['POST']);
     if (functionName !== undefined && !functions.has(functionName)) throw unknownFunction(functionName);
     const asked = batchRequest(request, settings.batch);
     const { outer, caller } = originOf(request, trusted);
+    shedding.assertOnTime(outer !== undefined);
     const run = new BatchRun({
       request,
       caller,
@@ -112,6 +113,7 @@ export class BatchHandler {
       functions,
       settings,
       spool,
+      buffers: shedding.buffers,
       calls: { invoker, keys, outer, turns, begin: (item) => this.#beginItem(whole, item) },
       context: { traceId: trace.traceId, expose: settings.exposeErrors },
       onEnded: (ended) => this.#endItem(whole, ended),

@@ -1,5 +1,6 @@
 /** The request body as it arrives: limits of size and time count what comes, not what is announced. */
 import { IncomingMessage } from 'node:http';
+import type { Room } from '../buffers.ts';
 import type { Settings } from '../config.ts';
 import { GatewayError } from '../errors.ts';
 import { Pieces } from '../pieces.ts';
@@ -144,6 +145,8 @@ export const hasBody = (source: BodySource): boolean => {
 export interface WholeBody {
   readonly maxBytes: number;
   readonly timeoutMs: number;
+  /** Holds what is returned. */
+  readonly room: Room;
 }
 
 /** A body that came with its head, as small ones do: without listeners, timer and events it costs 15 µs less. */
@@ -152,22 +155,37 @@ const arrivedWhole = (source: BodySource, announced: number): Buffer | undefined
   return announced > 0 && source.readableLength === announced ? source.read() : undefined;
 };
 
-const arriving = async (source: BodySource, { maxBytes, timeoutMs }: WholeBody): Promise<Buffer> => {
+const arriving = async (source: BodySource, { maxBytes, timeoutMs, room }: WholeBody): Promise<Buffer> => {
   const pieces = new Pieces();
   const take = (chunk: Buffer): undefined => {
+    if (pieces.size + chunk.length > maxBytes) throw bodyTooLarge(maxBytes, `more than ${maxBytes} bytes`);
+    room.take(chunk.length);
     pieces.add(chunk);
-    if (pieces.size > maxBytes) throw bodyTooLarge(maxBytes, `more than ${maxBytes} bytes`);
   };
-  await receive(source, { timeoutMs, take });
-  return pieces.join();
+  try {
+    await receive(source, { timeoutMs, take });
+    return pieces.join();
+  } catch (error) {
+    room.give(pieces.size);
+    throw error;
+  }
 };
 
+/** Rejects with `body-too-large`, `overloaded`, `request-timeout` or `client-closed`; then nothing is held of it. */
 export const readWhole = async (source: BodySource, whole: WholeBody): Promise<Buffer> => {
-  const { maxBytes } = whole;
+  const { maxBytes, room } = whole;
   const announced = contentLength(source) ?? 0;
   if (announced > maxBytes) throw bodyTooLarge(maxBytes, `${announced} bytes`);
-  if (source instanceof MemoryBody) return source.take();
+  // Told before any of it is read.
+  if (announced > 0) room.assertFits(announced);
+  if (source instanceof MemoryBody) {
+    room.take(source.length);
+    return source.take();
+  }
   // Node parses on, behind the head, before any promise goes on.
   await undefined;
-  return arrivedWhole(source, announced) ?? (await arriving(source, whole));
+  const bytes = arrivedWhole(source, announced);
+  if (bytes === undefined) return await arriving(source, whole);
+  room.take(bytes.length);
+  return bytes;
 };

@@ -1,4 +1,5 @@
 /** A request becomes the input of a call, whatever it carries: query string, JSON, a form, files, one raw file. */
+import { type Buffers, Holding } from '../buffers.ts';
 import type { Settings } from '../config.ts';
 import type { Content } from '../contract.ts';
 import { GatewayError } from '../errors.ts';
@@ -18,12 +19,15 @@ import { fileTooLarge, Uploads } from './uploads.ts';
 export interface CallInputParts {
   readonly settings: Settings;
   readonly spool: Spool;
+  readonly buffers: Buffers;
 }
 
 export interface ReadInput {
   readonly input: CallInput;
   /** As received. */
   readonly bodyBytes: number;
+  /** Of them those in `buffers`, to be given back once when the call is over. */
+  readonly heldBytes: number;
   /** Removes the files of the call, any number of times; a promise where there are any. */
   dispose(): Promise<void> | undefined;
 }
@@ -35,6 +39,8 @@ interface Reading {
   readonly settings: Settings;
   readonly count: FieldCount;
   readonly uploads: Uploads;
+  /** Of the body, without files: those have room of their own in the spool. */
+  readonly holding: Holding;
 }
 
 /** What the body says; the query is added later. */
@@ -56,27 +62,27 @@ const newFields = ({ fn, settings, count }: Reading): Fields =>
 const coerced = (fields: Fields, { inputJsonSchema }: GatewayFunction): unknown =>
   coerce(fields.value(), inputJsonSchema, inputJsonSchema);
 
+const readBytes = ({ source, settings: { limits, http }, holding: room }: Reading): Promise<Buffer> =>
+  readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs, room });
+
 const readJson = async (reading: Reading): Promise<Body> => {
-  const { source, settings } = reading;
-  const { limits, http } = settings;
-  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs });
+  const { limits } = reading.settings;
+  const bytes = await readBytes(reading);
   return { value: parseIJson(bytes, limits.jsonDepth), fields: newFields(reading), bytes: bytes.length };
 };
 
 const readForm = async (reading: Reading): Promise<Body> => {
-  const { source, settings, fn } = reading;
-  const { limits, http } = settings;
-  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs });
+  const bytes = await readBytes(reading);
   const fields = newFields(reading);
   fields.addEncoded(bytes.toString('latin1'));
-  return { value: coerced(fields, fn), fields, bytes: bytes.length };
+  return { value: coerced(fields, reading.fn), fields, bytes: bytes.length };
 };
 
 const readMultipart = async (reading: Reading): Promise<Body> => {
-  const { source, contentType, settings, fn, count, uploads } = reading;
+  const { source, contentType, settings, fn, count, uploads, holding } = reading;
   const { limits, http } = settings;
   const fields = newFields(reading);
-  const reader = new MultipartReader({ files: fn.files, fields, count, uploads });
+  const reader = new MultipartReader({ files: fn.files, fields, count, uploads, holding });
   const bytes = await reader.read(source, boundaryOf(contentType ?? ''), {
     timeoutMs: fn.files.size > 0 ? http.uploadTimeoutMs : http.requestTimeoutMs,
     textMaxBytes: limits.bodyMaxBytes,
@@ -163,9 +169,16 @@ export const readCallInput = async (
   const query = queryOf(request.target);
   if (content !== 'json' || query !== '') return await readFields(request, fn, parts, { content, contentType, query });
   // The usual call: what JSON says is the input.
-  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs });
-  const value = parseIJson(bytes, limits.jsonDepth);
-  return { input: { value, written: WRITTEN_AS_JSON }, bodyBytes: bytes.length, dispose: nothingToDispose };
+  const room = parts.buffers;
+  const bytes = await readWhole(source, { maxBytes: limits.bodyMaxBytes, timeoutMs: http.requestTimeoutMs, room });
+  const { length } = bytes;
+  try {
+    const input = { value: parseIJson(bytes, limits.jsonDepth), written: WRITTEN_AS_JSON };
+    return { input, bodyBytes: length, heldBytes: length, dispose: nothingToDispose };
+  } catch (error) {
+    room.give(length);
+    throw error;
+  }
 };
 
 interface Sent {
@@ -179,13 +192,14 @@ interface Sent {
 const readFields = async (
   { body: source }: CallRequest,
   fn: GatewayFunction,
-  { settings, spool }: CallInputParts,
+  { settings, spool, buffers }: CallInputParts,
   { content, contentType, query: sentQuery }: Sent,
 ): Promise<ReadInput> => {
   const { limits } = settings;
   const uploads = new Uploads(spool, limits.uploadMaxBytes);
   const count = new FieldCount(limits.fieldsMax);
-  const reading: Reading = { source, contentType, fn, settings, count, uploads };
+  const holding = new Holding(buffers);
+  const reading: Reading = { source, contentType, fn, settings, count, uploads, holding };
   try {
     const query = newFields(reading);
     query.addEncoded(sentQuery);
@@ -200,8 +214,10 @@ const readFields = async (
       contentType: content === 'raw' ? contentType : undefined,
     };
     const input: CallInput = { value: query.isEmpty ? value : joined(value, coerced(query, fn)), written };
-    return { input, bodyBytes: bytes, dispose: () => (uploads.isEmpty ? undefined : uploads.discard()) };
+    const dispose = (): Promise<void> | undefined => (uploads.isEmpty ? undefined : uploads.discard());
+    return { input, bodyBytes: bytes, heldBytes: holding.bytes, dispose };
   } catch (error) {
+    holding.release();
     await uploads.discard();
     throw error;
   }

@@ -28,6 +28,7 @@ import { type ProblemContext, problemAnswer } from './problem.ts';
 import { assertProtocol, OUTPUT_HEADER, PROTOCOL_HEADER, PROTOCOL_VERSION } from './protocol.ts';
 import { assertMethod, assertRequest, hintName, timeoutHint } from './request-rules.ts';
 import { requestView } from './script-view.ts';
+import type { Shedding } from './shedding.ts';
 
 export interface FunctionsRoute {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -38,6 +39,7 @@ export interface FunctionsRoute {
   readonly spool: Spool;
   readonly turns: Turns;
   readonly keys: KeyStore;
+  readonly shedding: Shedding;
   readonly log: Log;
 }
 
@@ -113,7 +115,8 @@ export class FunctionsHandler {
     trace: CallTrace,
     trusted: boolean,
   ): Promise<Output> {
-    const { invoker, settings, spool, keys } = this.#route;
+    const { invoker, settings, spool, keys, shedding } = this.#route;
+    const { buffers } = shedding;
     assertRequest(request, settings.http.allowedHosts);
     if (fn === undefined) throw unknownFunction(request.functionName);
     const script = scriptCall(request, fn, trusted);
@@ -128,7 +131,8 @@ export class FunctionsHandler {
     const timeoutBy = timeoutMs === undefined ? undefined : hintName(hints, timeoutMs);
     const origin = originOf(request, trusted);
     const key = keyOf(request, fn);
-    const { input, bodyBytes, dispose } = await readCallInput(request, fn, { settings, spool });
+    shedding.assertOnTime(origin.outer !== undefined);
+    const { input, bodyBytes, heldBytes, dispose } = await readCallInput(request, fn, { settings, spool, buffers });
     let output: Output | undefined;
     try {
       trace.set({ 'http.request.body.size': bodyBytes });
@@ -138,8 +142,12 @@ export class FunctionsHandler {
     } finally {
       // A script may still be reading its body while its output streams.
       if (output?.kind === 'stream') {
-        void output.stream.ended.then(dispose);
+        void output.stream.ended.then(() => {
+          buffers.give(heldBytes);
+          return dispose();
+        });
       } else {
+        buffers.give(heldBytes);
         const removing = dispose();
         if (removing !== undefined) await removing;
       }

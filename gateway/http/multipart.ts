@@ -1,4 +1,5 @@
 /** A multipart body: its texts into fields, its files into the spool, each stopped as soon as it breaks a limit. */
+import type { Holding } from '../buffers.ts';
 import { GatewayError } from '../errors.ts';
 import type { FileField } from '../invoke/files.ts';
 import { Pieces } from '../pieces.ts';
@@ -15,6 +16,8 @@ export interface MultipartTarget {
   readonly fields: Fields;
   readonly count: FieldCount;
   readonly uploads: Uploads;
+  /** Of all that is no file. */
+  readonly holding: Holding;
 }
 
 export interface MultipartLimits {
@@ -72,8 +75,10 @@ export class MultipartReader {
     const parser = new MultipartParser(boundary);
     let size = 0;
     const checkTexts = (): void => {
-      if (size - this.#target.uploads.size > textMaxBytes)
+      const textBytes = size - this.#target.uploads.size;
+      if (textBytes > textMaxBytes)
         throw bodyTooLarge(textMaxBytes, `more than ${textMaxBytes} bytes besides its files`);
+      this.#target.holding.resize(textBytes);
     };
     const take = (chunk: Buffer): Promise<void> | undefined => {
       size += chunk.length;

@@ -203,9 +203,9 @@ export class Breaker {
     this.#parts.onChange(state, why);
   }
 
-  /** Those it is told to do not come back together, and none before a try could be made. */
+  /** Where it is answered, Retry-After is spread by another fifth: those it is told to do not come back together. */
   #refusal(leftMs: number): GatewayError {
-    const retryAfterMs = Math.ceil(leftMs * (1 + JITTER * this.#parts.random()));
+    const retryAfterMs = Math.ceil(leftMs);
     const detail = `${this.#parts.subject} gets no calls for now: ${this.#rate}.`;
     return new GatewayError('circuit-open', detail, { retryAfterMs });
   }

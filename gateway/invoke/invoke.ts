@@ -353,8 +353,6 @@ interface Prepared extends Pass {
 const hasToMove = (error: GatewayError, { freeRepeats }: Target, prepared: Prepared): boolean => {
   const isGone = error.code === 'worker-crashed' || error.code === 'pool-unavailable';
   if (!isGone || error.executed !== 'no' || !prepared.slot?.stoodBehind) return false;
-  // On concurrent workers there are always others.
-  if (prepared.moves > 0 && !freeRepeats.take()) return false;
   freeRepeats.moved();
   prepared.moves += 1;
   return true;

@@ -5,12 +5,15 @@ import { silentLog } from '../../gateway/log.ts';
 import { type Server, type ServerOptions, startServer } from '../../gateway/server.ts';
 import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
 
+/** Never: a busy machine holds up this process for longer than a gateway would take. */
+const LAG_MAX_MS = 0;
+
 export const startGateway = async (
   config: GatewayConfig,
   parts: GatewayParts,
   lifetime: Lifetime = thisTest,
 ): Promise<Gateway> => {
-  const own = { runtimeDir: temporaryFolder(lifetime) };
+  const own = { runtimeDir: temporaryFolder(lifetime), overload: { lagMaxMs: LAG_MAX_MS } };
   const gateway = await createGateway({ ...own, ...config }, { env: {}, ...parts });
   lifetime(async () => await gateway.destroy());
   return gateway;
@@ -22,7 +25,12 @@ export const startTestServer = async (
   { env, ...parts }: Partial<Omit<ServerOptions, 'project'>> = {},
   lifetime: Lifetime = thisTest,
 ): Promise<Server> => {
-  const own = { FPMG_HTTP__PORT: '0', FPMG_ADMIN__PORT: '0', FPMG_RUNTIME_DIR: temporaryFolder(lifetime) };
+  const own = {
+    FPMG_HTTP__PORT: '0',
+    FPMG_ADMIN__PORT: '0',
+    FPMG_RUNTIME_DIR: temporaryFolder(lifetime),
+    FPMG_OVERLOAD__LAG_MAX_MS: String(LAG_MAX_MS),
+  };
   const server = await startServer({
     project,
     log: silentLog,

@@ -1,8 +1,10 @@
 /** The front door without PHP: reads the input of calls and answers with what it read. */
+
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Hono } from 'hono';
+import { Buffers } from '../../gateway/buffers.ts';
 import { configSchema, type GatewayConfig } from '../../gateway/config.ts';
 import type { Contract } from '../../gateway/contract.ts';
 import { toGatewayError } from '../../gateway/errors.ts';
@@ -30,6 +32,7 @@ type Pairs = Readonly<Record<string, readonly (readonly [string, string])[]>>;
 export interface InputServer {
   readonly url: string;
   readonly spool: Spool;
+  readonly buffers: WatchedBuffers;
   readonly fetch: (request: Request) => Promise<Response>;
   /** Files on disk now. */
   waitingFiles(): string[];
@@ -58,6 +61,16 @@ export const gatewayFunction = (contract: Contract, config: GatewayConfig = {}):
   return fn;
 };
 
+/** Remembers the most that was held. */
+export class WatchedBuffers extends Buffers {
+  peakBytes = 0;
+
+  override take(bytes: number): void {
+    super.take(bytes);
+    this.peakBytes = Math.max(this.peakBytes, this.usedBytes);
+  }
+}
+
 export const inputServer = async (
   contract: Contract,
   config: GatewayConfig = {},
@@ -68,15 +81,21 @@ export const inputServer = async (
   const dir = join(temporaryFolder(lifetime), 'spool');
   const { spoolAfterBytes, spoolMaxBytes } = settings.limits;
   const spool = new Spool(dir, { afterBytes: spoolAfterBytes, maxBytes: spoolMaxBytes });
+  const buffers = new WatchedBuffers(settings.limits.buffersMaxBytes);
   const reads = { ended: 0, codes: [] as string[] };
   const app = new Hono<HttpEnv>();
   app.all('*', async (c) => {
     try {
-      const { input, bodyBytes, dispose } = await readCallInput(callRequest(c), fn, { settings, spool });
+      const { input, bodyBytes, heldBytes, dispose } = await readCallInput(callRequest(c), fn, {
+        settings,
+        spool,
+        buffers,
+      });
       const { content, query, body, contentType } = input.written;
       const written = { content, contentType, query: pairs(query), body: pairs(body) };
       const told = { value: await describe(input.value), written, bodyBytes };
       await dispose();
+      buffers.give(heldBytes);
       return c.json(told);
     } catch (thrown) {
       const error = toGatewayError(thrown);
@@ -98,6 +117,7 @@ export const inputServer = async (
   return {
     url: listener.url,
     spool,
+    buffers,
     fetch: async (request) => await app.fetch(request),
     waitingFiles: () => (existsSync(dir) ? readdirSync(dir) : []),
     reads,
