@@ -1,6 +1,7 @@
 /** Where a server listens: for callers, for services of this machine, for operators. */
 import { chmodSync, closeSync } from 'node:fs';
 import type { Settings } from './config.ts';
+import { Descriptors, fitOf, readOpenFiles } from './descriptors.ts';
 import { type AdminOptions, createAdminApp } from './http/admin.ts';
 import { longestArrivalMs } from './http/body.ts';
 import { type Address, addressText, type Inherited } from './http/listen.ts';
@@ -61,6 +62,20 @@ export const socketsOf = (listeners: Listeners): InheritedSocket[] =>
     return [{ name, fd, at, path: path?.path, owned }];
   });
 
+/** Throws StartupError where not one connection would fit. */
+const watchDescriptors = ({ settings, log, release }: ListenersOptions): Descriptors => {
+  const { http, overload } = settings;
+  const reserve = overload.descriptorsFree;
+  const files = readOpenFiles();
+  const workers = release()
+    .gateway.pools()
+    .reduce((sum, { maxWorkers }) => sum + maxWorkers, 0);
+  const fit = files && fitOf(files, { workers, maxConnections: http.maxConnections, reserve });
+  if (fit?.kind === 'none') throw new StartupError([{ file: 'ulimit -n', detail: fit.detail }]);
+  if (fit?.kind === 'fewer') log.warn({ connections: fit.connections }, fit.detail);
+  return new Descriptors({ reserve, read: readOpenFiles, clock: () => performance.now() });
+};
+
 /** Rejects with StartupError. */
 export const openListeners = async (options: ListenersOptions): Promise<Listeners> => {
   const { settings, log, release } = options;
@@ -72,10 +87,12 @@ export const openListeners = async (options: ListenersOptions): Promise<Listener
     serve: (exchange) => release().serve(way, exchange),
   });
   const opened: { open?: Listener; admin?: Listener; internal?: Listener } = {};
+  const descriptors = watchDescriptors(options);
   const listener = { ...http, longestArrivalMs: longestArrivalMs(settings) };
   try {
     const inherited = adopt('http', at);
-    const open = await openListener({ ...listener, at, inherited, setting: 'http.port', log, ...through('public') });
+    const ours = { ...listener, at, inherited, setting: 'http.port', log, descriptors };
+    const open = await openListener({ ...ours, ...through('public') });
     opened.open = open;
     const internalAt = internal.socket === undefined ? undefined : { socket: internal.socket };
     const internalInherited = adopt('internal', internalAt);

@@ -12,6 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'address',
     'buffers',
     'caller',
+    'descriptors',
     'errors',
     'ids',
     'ijson',

@@ -45,6 +45,8 @@ export class Connection {
   broken = false;
   /** Its caller is told to send nothing more. */
   leaving = false;
+  /** It was told that there is no room for it: what it asks has no answer. */
+  refused = false;
   #seenBytes = -1;
   #quietSinceMs = 0;
 

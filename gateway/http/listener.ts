@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server';
+import type { Descriptors } from '../descriptors.ts';
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { BROKEN_BODY } from './body.ts';
@@ -30,6 +31,8 @@ export interface ListenerOptions {
   readonly headersMaxBytes: number;
   readonly maxConnections: number;
   readonly maxRequestsPerSocket: number;
+  /** Callers from outside wait for room; absent: those that are let in whatever there is, as calls under way need them. */
+  readonly descriptors?: Descriptors;
   readonly log: Log;
 }
 
@@ -62,6 +65,7 @@ const REASONS: Readonly<Record<number, string>> = {
   405: 'Method Not Allowed',
   408: 'Request Timeout',
   431: 'Request Header Fields Too Large',
+  503: 'Service Unavailable',
 };
 
 const parserError = (error: NodeJS.ErrnoException): GatewayError => {
@@ -116,6 +120,15 @@ const onParserError = (error: NodeJS.ErrnoException, socket: Socket, connection:
   } else {
     closeSoftly(socket);
   }
+};
+
+const refuseWithoutRoom = (socket: Socket, connection: Connection, descriptors: Descriptors | undefined): void => {
+  const admittance = descriptors?.opened() ?? 'admit';
+  if (descriptors === undefined || admittance === 'admit') return;
+  connection.refused = true;
+  connection.broken = true;
+  if (admittance === 'refuse') answerRaw(socket, descriptors.refusal());
+  else socket.destroy();
 };
 
 const onThrown = (thrown: unknown): Response => {
@@ -218,7 +231,7 @@ class OpenListener implements Listener {
 }
 
 export const openListener = async (options: ListenerOptions): Promise<Listener> => {
-  const { fetch, serve, log } = options;
+  const { fetch, serve, log, descriptors } = options;
   const connections = new Map<Socket, Connection>();
   let listener: OpenListener | undefined;
   let isUnix = false;
@@ -251,6 +264,7 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
       return;
     }
     const connection = connections.get(socket);
+    if (connection?.refused) return;
     const phase = listener?.phase ?? 'open';
     const peer = connection === undefined ? UNKNOWN_PEER : connection.peer;
     const exchange = new Exchange(incoming, outgoing, { peer, keepAlive });
@@ -284,7 +298,9 @@ export const openListener = async (options: ListenerOptions): Promise<Listener> 
     socket.on('close', () => {
       connections.delete(socket);
       connection.left();
+      descriptors?.closed();
     });
+    refuseWithoutRoom(socket, connection, descriptors);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);

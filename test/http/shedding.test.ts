@@ -101,7 +101,7 @@ describe('memory for bodies', () => {
     ['no JSON', { headers: JSON_TYPE, body: '{"text":' }, 400],
     ['too much JSON', { headers: JSON_TYPE, body: chunked(JSON.stringify('x'.repeat(700_000))), duplex: 'half' }, 413],
     ['a form', { body: new URLSearchParams({ text: 'a' }) }, 200],
-    ['no form', { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'text=%zz' }, 400],
+    ['no form', { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'text=%ff' }, 400],
     ['texts and a file', { body: form(['text', 'a'.repeat(1000)], ['picture', new Blob(['abc'])]) }, 200],
     ['a file nobody knows', { body: form(['text', 'a'.repeat(1000)], ['nobody', new Blob(['abc'])]) }, 400],
   ])('is given back behind %s', async (_what, init, status) => {

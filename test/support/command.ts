@@ -24,6 +24,8 @@ export interface CommandOptions {
   /** Another user than the one who runs the tests. */
   readonly uid?: number;
   readonly gid?: number;
+  /** It may open so many files. */
+  readonly filesMax?: number;
 }
 
 export interface ServeOptions extends CommandOptions {
@@ -35,7 +37,7 @@ const INHERITED = ['PATH', 'HOME', 'USER', 'LANG'];
 
 /** Ends with the test, and its php-fpm with the runtime folder, even if the command was killed. */
 export const runCommand = (args: readonly string[], options: CommandOptions = {}): Command => {
-  const { env = {}, input = '', ...user } = options;
+  const { env = {}, input = '', filesMax, ...user } = options;
   const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
   const own = {
     FPMG_RUNTIME_DIR: temporaryFolder(),
@@ -43,7 +45,10 @@ export const runCommand = (args: readonly string[], options: CommandOptions = {}
     FPMG_ADMIN__PORT: '0',
     FPMG_POOLS__DEFAULT__WORKERS: '2',
   };
-  const child = spawn(process.execPath, ['--conditions=fpm-gateway-source', MAIN, ...args], {
+  const node = [process.execPath, '--conditions=fpm-gateway-source', MAIN, ...args];
+  // It becomes the program that it starts.
+  const limited = filesMax === undefined ? node : ['prlimit', `--nofile=${filesMax}:${filesMax}`, ...node];
+  const child = spawn(limited[0] ?? '', limited.slice(1), {
     ...user,
     cwd: '/',
     env: { ...inherited, ...own, ...env },
