@@ -303,8 +303,7 @@ class RunningGateway implements Gateway {
     this.functions = registry.functions;
     this.warnings = registry.warnings;
     this.tracer = tracer;
-    for (const [id, pool] of pools)
-      this.#admissions.set(id, new Admission(pool, pool.settings.queueMax, this.#nesting));
+    for (const [id, pool] of pools) this.#admissions.set(id, new Admission(pool, pool.settings, this.#nesting));
     this.#quiet = new Quiet(pools.values(), parts.onQuiet);
     this.#targets = new Targets({
       ...parts,

@@ -2,23 +2,28 @@
 import { type Caller, staysForever } from '../caller.ts';
 import { GatewayError } from '../errors.ts';
 import { type Ancestry, CALLER_HEADER, parseCaller } from '../invoke/ancestry.ts';
+import type { CallerKey } from '../invoke/rows.ts';
 import type { CallRequest } from './call-request.ts';
 
 export interface Origin {
   /** Undefined: no function made this call, or nobody we trust says so. */
   readonly outer: Ancestry | undefined;
   readonly caller: Caller;
+  /** With whom the call shares its turns: the function that a trusted peer names, else the peer. */
+  readonly callerKey: CallerKey;
 }
 
 /** Throws `bad-request`. */
-export const originOf = (request: Pick<CallRequest, 'header' | 'caller'>, trusted: boolean): Origin => {
+export const originOf = (request: Pick<CallRequest, 'header' | 'caller' | 'peer'>, trusted: boolean): Origin => {
   const onDisconnect = request.header('on-disconnect');
   const finishes = onDisconnect !== undefined && finishesAlways(onDisconnect, trusted);
   // As with traceparent: from elsewhere it is nobody's word, and a call of its own begins.
   const said = trusted ? request.header(CALLER_HEADER) : undefined;
+  const outer = said === undefined ? undefined : parseCaller(said, !finishes);
   return {
-    outer: said === undefined ? undefined : parseCaller(said, !finishes),
+    outer,
     caller: finishes ? staysForever : request.caller,
+    callerKey: outer?.path.at(-1) ?? request.peer ?? '',
   };
 };
 

@@ -26,6 +26,7 @@ import type { LimitsTold } from './limit-struck.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
 import type { FunctionOutcome } from './outcomes.ts';
 import { type FreeRepeats, isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
+import type { CallerKey } from './rows.ts';
 import type { RunningCall, RunningCalls } from './running.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
 import { validate } from './validate.ts';
@@ -67,6 +68,8 @@ export interface Call {
   readonly queueTimeoutMs?: number;
   /** It leaves while the call waits: it never runs. Later: as its contract's `onDisconnect` says; a stream is stopped. */
   readonly caller: Caller;
+  /** With whom it shares its turns where calls wait; undefined: with all of this process. */
+  readonly callerKey?: CallerKey;
   /** The call whose PHP made this one; undefined: none did. */
   readonly outer: Ancestry | undefined;
   /** With an Idempotency-Key: gives the answer there is, if any. Such a call runs on when its caller leaves. */
@@ -264,6 +267,8 @@ export class Invoker {
     try {
       const connected = slot.connect(deadline.remainingMs());
       worker = connected instanceof Promise ? await connected : connected;
+      // While its body came, it waited for another attempt, or for a connection.
+      prepared.running.assertWanted('no');
       trace.phase('connect', admittedMs);
       const output = await runAttempt(this.#attemptOf(target, call, prepared, slot, record), worker);
       // A stream's worker is free when PHP has ended, though its reader may be far behind.
@@ -389,6 +394,8 @@ const enter = async (target: Target, call: Call, prepared: Prepared): Promise<Sl
     remainingMs: prepared.deadline.remainingMs(),
     mayShare: mayShare(target, prepared),
     caller: prepared.running,
+    callerKey: callerKeyOf(call),
+    isPatient: queueTimeoutMs !== undefined,
     call: prepared.open,
   });
   try {
@@ -397,6 +404,11 @@ const enter = async (target: Target, call: Call, prepared: Prepared): Promise<Sl
     if (prepared.open.wokePool) trace.set({ 'fpm_gateway.woke_pool': fn.pool });
   }
 };
+
+/** A function that calls others is one caller, however many calls of it do. */
+const callerKeyOf = ({ callerKey, outer }: Call): CallerKey => callerKey ?? outer?.path.at(-1) ?? IN_PROCESS;
+
+const IN_PROCESS = '';
 
 const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
   const path = script?.path ?? '';

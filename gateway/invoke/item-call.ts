@@ -148,6 +148,8 @@ export class ItemCall implements Caller {
       // Waiting is what most items of a batch do: it ends with the batch.
       queueTimeoutMs: remainingMs,
       caller: this,
+      // However many items it has in flight, a batch is one caller among others.
+      callerKey: this.#calls,
       outer,
     };
     return await (key === undefined ? invoker.invoke(call) : invokeOnce({ invoker, keys, fn }, call, key));

@@ -230,6 +230,17 @@ export class Pool {
     return failure === undefined ? this.#managed?.lastFailure : operatorDetail(failure);
   }
 
+  /** It has fewer workers than it may have, and nothing is known that would keep more from starting. */
+  get mayGrow(): boolean {
+    const part = this.#managed?.part;
+    return part !== undefined && part.workers < this.#size.maxWorkers && part.failure === undefined;
+  }
+
+  /** It did not wake, and is not tried before, ms from now; undefined: it does not back off. */
+  get backOffMs(): number | undefined {
+    return this.#managed?.backOffMs;
+  }
+
   get status(): PoolStatus {
     const backends = this.#backends.map((backend) => backend.status);
     const managed = this.#managed;

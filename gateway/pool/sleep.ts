@@ -91,6 +91,11 @@ export class Sleeper<P extends SleeperPart> {
     return this.#state.kind;
   }
 
+  /** Until the next try, ms; undefined: it does not back off. */
+  get backOffMs(): number | undefined {
+    return this.#state.kind === 'backing off' ? Math.max(0, this.#state.untilMs - performance.now()) : undefined;
+  }
+
   /** While it is awake. */
   get part(): P | undefined {
     return this.#state.kind === 'awake' ? this.#state.part : undefined;

@@ -56,20 +56,24 @@ class Workers
   }
 }
 
-const make = (workers: number, queueMax = 10) => {
+const make = (workers: number, queueMax = 10, queueTargetMs = 0) => {
   const pool = new Workers(workers);
   const nesting = new Nesting();
-  return { pool, nesting, admission: new Admission(pool as unknown as Pool, queueMax, nesting) };
+  return { pool, nesting, admission: new Admission(pool as unknown as Pool, { queueMax, queueTargetMs }, nesting) };
 };
 
-type More = Partial<Entry['fn'] & Pick<Entry, 'queueTimeoutMs' | 'remainingMs'>> & { readonly signal?: AbortSignal };
+type More = Partial<Entry['fn'] & Pick<Entry, 'queueTimeoutMs' | 'remainingMs' | 'callerKey' | 'isPatient'>> & {
+  readonly signal?: AbortSignal;
+};
 
 const entry = (more: More = {}): Entry => ({
-  fn: { name: more.name ?? 'f', inFlightMax: more.inFlightMax },
+  fn: { name: more.name ?? 'f', inFlightMax: more.inFlightMax, priority: more.priority ?? 'normal' },
   queueTimeoutMs: more.queueTimeoutMs ?? 60_000,
   remainingMs: more.remainingMs ?? 60_000,
   mayShare: false,
   caller: new SignalCaller(more.signal),
+  callerKey: more.callerKey ?? '',
+  isPatient: more.isPatient ?? false,
   call: new Nesting().begin('id', more.name ?? 'f', undefined),
 });
 

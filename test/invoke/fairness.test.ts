@@ -73,18 +73,20 @@ interface Kind {
 }
 
 const entryOf = (name: string): Entry => ({
-  fn: { name, inFlightMax: undefined },
+  fn: { name, inFlightMax: undefined, priority: 'normal' },
   queueTimeoutMs: 600_000,
   remainingMs: 600_000,
   mayShare: false,
   caller: { hasLeft: false, whenLeft: () => {} },
+  callerKey: '',
+  isPatient: false,
   call: new Nesting().begin('id', name, undefined),
 });
 
 /** Callers that call again as soon as they are served; how many calls of each function were, when so many have ended. */
 const serve = async (workers: number, cores: Cores, kinds: Readonly<Record<string, Kind>>) => {
   const pool = new Workers(workers, cores);
-  const admission = new Admission(pool as unknown as Pool, 1000, new Nesting());
+  const admission = new Admission(pool as unknown as Pool, { queueMax: 1000, queueTargetMs: 0 }, new Nesting());
   const served: Record<string, number> = {};
   let isOver = false;
   const callAgain = async (name: string): Promise<void> => {
@@ -130,7 +132,9 @@ test.each<[string, Record<string, Kind>]>([
   ],
 ])('%s is served', async (_name, kinds) => {
   const { served, end, stop } = await serve(4, new Cores(2), kinds);
-  for (let n = 0; n < 300; n += 1) await end();
+  const isLacking = (): boolean => Object.keys(kinds).some((name) => (served[name] ?? 0) < 5);
+  // Functions share time, not calls: of one that takes a thousand times as long a call is served for a thousand others.
+  for (let n = 0; n < 300 || (n < 5000 && isLacking()); n += 1) await end();
   stop();
   for (const name of Object.keys(kinds)) expect(served[name], name).toBeGreaterThanOrEqual(5);
 });
@@ -149,7 +153,11 @@ test('pools share the cores: neither keeps the other from computing', async () =
 
 test('a full queue refuses only those who would have to wait', async () => {
   const cores = new Cores(2);
-  const admission = new Admission(new Workers(8, cores) as unknown as Pool, 2, new Nesting());
+  const admission = new Admission(
+    new Workers(8, cores) as unknown as Pool,
+    { queueMax: 2, queueTargetMs: 0 },
+    new Nesting(),
+  );
   const computing = admission.workload('computing');
   for (let n = 0; n < 3; n += 1) computing.record({ pid: 1, peakBytes: 1, wallMs: 20, cpuMs: 20, waits: 1 });
   const calls = Array.from({ length: 6 }, () => admission.enter(entryOf('computing')));

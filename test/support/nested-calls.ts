@@ -155,7 +155,10 @@ export class NestedCalls {
     for (const [name, plan] of Object.entries(pools)) {
       const pool = new Workers(name, plan, cores);
       this.pools.set(name, pool);
-      this.#admissions.set(name, new Admission(pool as unknown as Pool, 10_000, this.nesting));
+      this.#admissions.set(
+        name,
+        new Admission(pool as unknown as Pool, { queueMax: 10_000, queueTargetMs: 0 }, this.nesting),
+      );
     }
     for (const [name, { pool, workload }] of Object.entries(functions)) {
       const measured = this.#admissions.get(pool)?.workload(name);
@@ -182,9 +185,16 @@ export class NestedCalls {
     outer?.seen.inside.add(seen);
     this.#seen.add(seen);
     try {
-      const fn = { name: plan.fn, inFlightMax: undefined };
-      const entry = { fn, queueTimeoutMs: 600_000, remainingMs: 600_000, mayShare: false, caller: staysForever, call };
-      const granted = this.#admissions.get(pool)?.enter(entry);
+      const granted = this.#admissions.get(pool)?.enter({
+        fn: { name: plan.fn, inFlightMax: undefined, priority: 'normal' },
+        queueTimeoutMs: 600_000,
+        remainingMs: 600_000,
+        mayShare: false,
+        caller: staysForever,
+        callerKey: path.at(-1) ?? '',
+        isPatient: false,
+        call,
+      });
       const slot = (await granted) as unknown as FakeSlot;
       seen.isWaiting = false;
       await this.#work();
