@@ -7,6 +7,7 @@ import { VERSION } from '../version.ts';
 import { defaultAdminUrl } from './admin-client.ts';
 import { type CallOptions, call } from './call.ts';
 import { cancelCall, listCalls } from './calls.ts';
+import { explain } from './explain.ts';
 import { listFunctions } from './functions.ts';
 import { start } from './start.ts';
 import { surviveClosedOutput } from './terminal.ts';
@@ -135,6 +136,13 @@ program
   .description('list the functions of the project')
   .option('--json', 'as JSON', false)
   .action(async ({ json }: { json: boolean }) => await listFunctions(project(), json));
+
+program
+  .command('explain')
+  .description('show every limit of a function, and where it is set')
+  .argument('<function>', 'its name')
+  .option('--json', 'as JSON', false)
+  .action(async (name: string, { json }: { json: boolean }) => await explain(project(), name, json));
 
 program
   .command('types')

@@ -49,6 +49,11 @@ export const poolEnvironment = (
 
 const seconds = (ms: number): number => Math.ceil(ms / 1000);
 
+export const requestTerminateSeconds = (
+  longestCallMs: number,
+  { idleMs }: Pick<ManagedPoolSettings, 'idleMs'>,
+): number => seconds(longestCallMs + 1.5 * idleMs) + 10;
+
 /**
  * FPM's own `dynamic` forks once a second, by ones and twos: a burst would wait seconds in its backlog. Its `ondemand`
  * forks with each connection, and ends who has none: the gateway opens and closes them as load asks for workers.
@@ -101,7 +106,7 @@ const commonLines = ({ settings, env, longestCallMs, user }: FpmConfigInput): re
   'listen.mode = 0600',
   ...(user === undefined ? [] : [`user = ${user.name}`, `group = ${user.gid}`]),
   '; A backstop for a gateway that died. The clock also runs while a kept connection idles, which is swept twice in idleMs.',
-  `request_terminate_timeout = ${seconds(longestCallMs + 1.5 * settings.idleMs) + 10}s`,
+  `request_terminate_timeout = ${requestTerminateSeconds(longestCallMs, settings)}s`,
   'request_terminate_timeout_track_finished = yes',
   'rlimit_core = 0',
   '; What workers write to their stderr reaches the gateway log, by way of the master, which each call wakes for it.',
