@@ -43,6 +43,7 @@ export const explain = async (project: string, name: string, json: boolean): Pro
     }
     const look = {
       bars: isTerminal(process.stdout),
+      columns: process.stdout.columns ?? 80,
       paint: (style: Parameters<typeof paint>[1], text: string) => paint(process.stdout, style, text),
     };
     say(drawLadder(ladder, places.fileOf(name), look));

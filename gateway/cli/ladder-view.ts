@@ -8,11 +8,15 @@ type Style = Parameters<typeof styleText>[0];
 export interface LadderLook {
   /** Bars are for terminals. */
   readonly bars: boolean;
+  /** Of the terminal. */
+  readonly columns: number;
   readonly paint: (style: Style, text: string) => string;
 }
 
 const TIMELINE_CHARS = 48;
 const BAR_CHARS = 10;
+/** On a narrower terminal lines with bars would be broken in two. */
+const BARS_MIN_COLUMNS = 120;
 
 /** Without figures that say no more: `90 s`, `1.5 s`, `24 h`. */
 export const duration = (ms: number): string => {
@@ -62,7 +66,7 @@ interface Widths {
   readonly meaning: number;
 }
 
-const line = (limit: Limit, widths: Widths, budgetMs: number, { bars, paint }: LadderLook): string => {
+const line = (limit: Limit, widths: Widths, budgetMs: number, { bars, columns, paint }: LadderLook): string => {
   const { name, unit, value, source } = limit;
   const share = unit === 'ms' && typeof value === 'number' ? value / budgetMs : 0;
   const drawn = share === 0 ? '' : share > 1 ? `${'█'.repeat(BAR_CHARS - 1)}▶` : bar(share, BAR_CHARS);
@@ -71,7 +75,7 @@ const line = (limit: Limit, widths: Widths, budgetMs: number, { bars, paint }: L
     '   ',
     said ? paint('bold', name.padEnd(widths.name)) : name.padEnd(widths.name),
     valueText(limit).padStart(widths.value),
-    ...(bars ? [paint('cyan', drawn.padEnd(BAR_CHARS))] : []),
+    ...(bars && columns >= BARS_MIN_COLUMNS ? [paint('cyan', drawn.padEnd(BAR_CHARS))] : []),
     meaningOf(limit).padEnd(widths.meaning),
     paint('dim', sourceText(source)),
   ].join('  ');

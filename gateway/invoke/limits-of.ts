@@ -175,13 +175,7 @@ const sleeps = (fn: GatewayFunction, pool: ManagedPoolSettings, places: LimitPla
         'to wake it; the call waits queueTimeoutMs',
         'pool-unavailable',
       )
-    : word(
-        'cold start',
-        'within queueTimeoutMs',
-        { kind: 'computed', from: 'queueTimeoutMs' },
-        'to wake it',
-        'queue-timeout',
-      ),
+    : ms('cold start', fn.queueTimeoutMs, { kind: 'computed', from: 'queueTimeoutMs' }, 'to wake it', 'queue-timeout'),
 ];
 
 const ELSEWHERE: Source = { kind: 'elsewhere', place: 'where its php-fpm is run' };

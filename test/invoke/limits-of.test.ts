@@ -98,14 +98,7 @@ describe('each limit has the value that counts, and the place where it was writt
     ['a stream is bounded by the item', 'limits.itemMaxBytes', { output: stream(z.any()) }, {}, {}, '1 MiB · default'],
     ['and not as a whole', 'limits.responseMaxBytes', { output: stream(z.any()) }, {}, {}, undefined],
     ['a pool that stays awake has no cold start', 'cold start', {}, {}, {}, undefined],
-    [
-      'one that sleeps has',
-      'cold start',
-      {},
-      pool({ minWorkers: 0 }),
-      {},
-      'within queueTimeoutMs · from queueTimeoutMs',
-    ],
+    ['one that sleeps has', 'cold start', {}, pool({ minWorkers: 0 }), {}, '5 s · from queueTimeoutMs'],
     ['what is safe to repeat may be stopped', 'onDisconnect', { idempotent: true }, {}, {}, 'cancel · from idempotent'],
     ['keys that have no meaning are not kept', 'idempotency.ttlMs', { idempotencyKey: 'off' }, {}, {}, undefined],
   ])('%s: %s', (_, name, contract, config, env, told) => {
@@ -128,10 +121,13 @@ test('limits stand in the order a call meets them', () => {
 test('on a terminal time is drawn, and no bar is longer than its column; piped it is plain', () => {
   const plain = (_: unknown, text: string): string => text;
   const made = ladder({ timeoutMs: 600_000 }, { idempotency: { ttlMs: 86_400_000 } });
-  const drawn = drawLadder(made, 'schemas/f.ts', { bars: true, paint: plain });
-  expect(drawn).toMatch(/PHP +600 s|PHP +10 min +·*█+/);
+  const drawn = drawLadder(made, 'schemas/f.ts', { bars: true, columns: 160, paint: plain });
+  expect(drawn).toMatch(/PHP +10 min +·*█+/);
   expect(drawn).toMatch(/idempotency\.ttlMs +24 h +█{9}▶/);
-  const piped = drawLadder(made, 'schemas/f.ts', { bars: false, paint: plain });
+  const narrow = drawLadder(made, 'schemas/f.ts', { bars: true, columns: 80, paint: plain });
+  expect(narrow).toMatch(/PHP +10 min +·*█+/);
+  expect(narrow).not.toMatch(/▶/);
+  const piped = drawLadder(made, 'schemas/f.ts', { bars: false, columns: 80, paint: plain });
   expect(piped).not.toMatch(/[█▶·]{2}/);
   expect(piped).toMatch(
     /^ {5}timeoutMs +10 min {2}for PHP, each attempt → function-timeout +timeoutMs in schemas\/f\.ts$/m,
