@@ -167,3 +167,16 @@ test('closing the gateway leaves the attached php-fpm running', async () => {
   const next = await startGateway({ pools: { default: pool } }, { project });
   expect(await next.invoke('pid', null)).toBeGreaterThan(1);
 });
+
+test('a php-fpm whose own max_execution_time is shorter than a function may run is told of at start', async () => {
+  const folder = openFolder();
+  const project = openProject();
+  await rawFpm(folder, [`${folder}/a.sock`], 1, { ini: { max_execution_time: '7' } });
+  const pools = { default: { address: `unix:${folder}/a.sock`, workers: 1, root: project, runtime } };
+  const gateway = await startGateway({ pools }, { project });
+  expect(gateway.warnings).toContainEqual({
+    file: 'deploy/gateway.config.ts',
+    property: 'pools.default',
+    detail: expect.stringMatching(/after 7 s of CPU time \(max_execution_time\), but .* 30000 ms/),
+  });
+});
