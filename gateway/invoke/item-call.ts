@@ -145,6 +145,7 @@ export class ItemCall implements Caller {
       name,
       trace,
       timeoutMs: remainingMs,
+      timeoutBy: 'its batch',
       // Waiting is what most items of a batch do: it ends with the batch.
       queueTimeoutMs: remainingMs,
       caller: this,

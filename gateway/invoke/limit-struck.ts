@@ -51,6 +51,8 @@ export class LimitsTold {
           : this.#clause(fn, 'timeoutMs', error.message);
       case 'deadline-exceeded':
         return this.#budget(struck);
+      case 'queue-timeout':
+        return this.#waited(struck, error.message);
       case 'pool-unavailable':
         if (/\bwaited\b/.test(error.message)) return this.#waited(struck, error.message);
         return error.message.includes(`within ${connectTimeoutMs} ms`)
@@ -85,7 +87,7 @@ export class LimitsTold {
 
   #waited(struck: Struck, message: string): string | undefined {
     const { fn, callerMs, queueTimeoutMs } = struck;
-    return callerMs !== undefined && callerMs < queueTimeoutMs
+    return callerMs !== undefined && callerMs <= queueTimeoutMs
       ? callersWord(struck)
       : this.#clause(fn, 'queueTimeoutMs', message);
   }
@@ -120,7 +122,7 @@ export class LimitsTold {
 }
 
 const callersWord = ({ callerMs, callerBy }: Struck): string =>
-  `the caller allowed ${callerMs} ms${callerBy === undefined ? '' : ` by ${callerBy}`}`;
+  `the caller allowed ${Math.round(callerMs ?? 0)} ms${callerBy === undefined ? '' : ` by ${callerBy}`}`;
 
 /** What the message names already is not said twice. */
 const clauseOf = (setting: string, source: Source, message: string): string => {

@@ -109,6 +109,13 @@ test.each<[string, Code, string, Partial<Struck>, RegExp]>([
     {},
     /of its pool \(64M, pools\.default\.ini\.memory_limit in deploy\/gateway\.config\.ts\)\.$/,
   ],
+  [
+    'an item that may wait for as long as its batch',
+    'queue-timeout',
+    'slow waited 4321 ms; its queueTimeoutMs is 4321.',
+    { queueTimeoutMs: 4321.2, callerMs: 4321.2, callerBy: 'its batch' },
+    /\(the caller allowed 4321 ms by its batch\)\.$/,
+  ],
   ['the wait for a pool that is away', 'pool-unavailable', UNREACHABLE, {}, /\(functions\.slow\.queueTimeoutMs in/],
   ['the same, cut short by the caller', 'pool-unavailable', UNREACHABLE, BY_CALLER, /\(the caller allowed 200 ms/],
   [
