@@ -188,11 +188,16 @@ export class GatewayError extends Error {
   }
 
   /**
-   * Says which limit it was, once: `clause` goes into the last sentence. In place, because a copy would take a stack trace
-   * more, and under overload there are as many errors as calls.
+   * Says which limit it was, once: `clause` goes behind the value that the text names (`queueMax is 9`), or else into its
+   * last sentence. In place, because a copy would take a stack trace more, and under overload there are as many errors as
+   * calls.
    */
   explain(clause: string | undefined): this {
-    if (!this.#explained && clause !== undefined) this.message = `${this.message.replace(/\.$/, '')} (${clause}).`;
+    if (!this.#explained && clause !== undefined) {
+      const valued = /\b[a-zA-Z.]+ is \d+(?=[.;,])/.exec(this.message);
+      const at = valued === null ? this.message.replace(/\.$/, '').length : valued.index + valued[0].length;
+      this.message = `${this.message.slice(0, at)} (${clause})${this.message.slice(at) || '.'}`;
+    }
     this.#explained = true;
     return this;
   }

@@ -116,6 +116,13 @@ test.each<[string, Code, string, Partial<Struck>, RegExp]>([
     { queueTimeoutMs: 4321.2, callerMs: 4321.2, callerBy: 'its batch' },
     /\(the caller allowed 4321 ms by its batch\)\.$/,
   ],
+  [
+    'a setting in the middle of what is said',
+    'call-depth-exceeded',
+    'a → b → a is 3 functions deep; limits.callDepthMax is 2. The cycle: a → b → a.',
+    {},
+    /; limits\.callDepthMax is 2 \(by default\)\. The cycle: a → b → a\.$/,
+  ],
   ['the wait for a pool that is away', 'pool-unavailable', UNREACHABLE, {}, /\(functions\.slow\.queueTimeoutMs in/],
   ['the same, cut short by the caller', 'pool-unavailable', UNREACHABLE, BY_CALLER, /\(the caller allowed 200 ms/],
   [

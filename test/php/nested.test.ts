@@ -73,7 +73,8 @@ eachEngine(({ startGateway, startTestServer }) => {
       status: 508,
       code: 'call-depth-exceeded',
       executed: 'no',
-      detail: 'ping → pong → ping → pong is 4 functions deep; limits.callDepthMax is 3. The cycle: ping → pong → ping.',
+      detail:
+        'ping → pong → ping → pong is 4 functions deep; limits.callDepthMax is 3 (in deploy/gateway.config.ts). The cycle: ping → pong → ping.',
     });
   });
 
