@@ -14,8 +14,8 @@ export interface Attached {
   readonly path: string;
 }
 
-/** Functions `away` (in the attached pool) and `away-again` (idempotent). */
-export const attached = (env: Readonly<Record<string, string>> = {}): Attached => {
+/** `pool`: lines of php-fpm's own config. Functions `away` (in the attached pool) and `away-again` (idempotent). */
+export const attached = (env: Readonly<Record<string, string>>, pool: readonly string[]): Attached => {
   let proxy: FaultProxy | undefined;
   let path = '';
   const spec: WorldSpec = {
@@ -29,11 +29,11 @@ export const attached = (env: Readonly<Record<string, string>> = {}): Attached =
       chmodSync(project, 0o755);
       const own = temporaryFolder(lifetime);
       const listen = join(folder, 'fpm.sock');
-      await rawFpm(own, [listen], 4, { lifetime });
+      await rawFpm(own, [listen], 4, { lifetime, pool });
       path = join(folder, 'proxy.sock');
       proxy = await FaultProxy.open({ kind: 'unix', path }, { kind: 'unix', path: listen }, lifetime);
-      const pool = { address: `unix:${path}`, workers: 2, root: project, runtime };
-      return { FPMG_POOLS__AWAY: JSON.stringify(pool) };
+      const settings = { address: `unix:${path}`, workers: 2, root: project, runtime };
+      return { FPMG_POOLS__AWAY: JSON.stringify(settings) };
     },
   };
   return {

@@ -1,6 +1,6 @@
 /**
  * Workers that stay, called again and again: their memory and the gateway's stay bounded, and no call is lost while
- * workers are replaced. `npm run soak` makes a million calls of it.
+ * workers are replaced. `npm run soak:resident` makes a million calls of it.
  */
 import { expect, test, vi } from 'vitest';
 import { serve } from '../support/command.ts';

@@ -5,7 +5,7 @@ import { attached } from '../attached.ts';
 import type { Answer } from '../http.ts';
 import { PLAIN, type Row } from './row.ts';
 
-const away = attached({ FPMG_BREAKER__ERROR_RATE: '0' });
+const away = attached({ FPMG_BREAKER__ERROR_RATE: '0' }, []);
 const SMALL = { env: { FPMG_POOLS__DEFAULT__QUEUE_MAX: '10' } };
 
 const codesOf = (answers: readonly Answer[]): Readonly<Record<string, number>> => {
@@ -67,8 +67,11 @@ export const loadRows: readonly Row[] = [
       const before = away.proxy.accepted;
       const calls = 100;
       const answers: Answer[] = [];
-      for (let n = 0; n < calls; n += 1)
-        answers.push(await world.call('away-again', { n }, { headers: { 'x-request-timeout-ms': '300' } }));
+      const headers = { 'x-request-timeout-ms': '300' };
+      for (let n = 0; n < calls; n += 10) {
+        const some = Array.from({ length: 10 }, (_, at) => world.call('away-again', { n: n + at }, { headers }));
+        answers.push(...(await Promise.all(some)));
+      }
       const tried = away.proxy.accepted - before;
       away.proxy.heal();
       const codes = codesOf(answers);

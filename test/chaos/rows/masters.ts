@@ -7,7 +7,7 @@ import { type Attached, attached } from '../attached.ts';
 import { steadyLoad } from '../load.ts';
 import { PLAIN, type Row } from './row.ts';
 
-const away: Attached = attached();
+const away: Attached = attached({}, []);
 
 export const masterRows: readonly Row[] = [
   {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { isAlive, kill } from '../../support/php-processes.ts';
 import { until } from '../../support/until.ts';
+import { attached } from '../attached.ts';
 import { steadyLoad } from '../load.ts';
 import { SHORT_MS } from '../project.ts';
 import type { World } from '../world.ts';
@@ -10,6 +11,9 @@ import { PLAIN, type Row } from './row.ts';
 /** It had begun, where its ping was answered; else nobody knows. Never `no`. */
 const CRASH = { status: 502, code: 'worker-crashed', executed: ['yes', 'unknown'] } as const;
 const TIMEOUT = { status: 504, code: 'function-timeout', executed: 'unknown', deadlineMs: SHORT_MS } as const;
+
+/** Their master starts others. */
+const recycling = attached({}, ['pm.max_requests = 5']);
 
 /** Both engines promise the same. */
 const killHeld = async (world: World, name: string): Promise<void> => {
@@ -78,17 +82,12 @@ export const workerRows: readonly Row[] = [
   },
   {
     number: 11,
-    fault: 'Workers recycle while called',
+    fault: 'Workers end after every fifth request (pm.max_requests)',
     expected: '200: no reset is shown',
-    world: PLAIN,
+    world: recycling.spec,
     run: async (world) => {
-      const load = steadyLoad(world, { atOnce: 3 });
-      await load.reached(10);
-      // As after pm.max_requests: the worker answers what it reads, then ends.
-      for (let time = 0; time < 6; time += 1) {
-        for (const pid of await world.workers()) kill(pid, 'SIGQUIT');
-        await load.reached(load.count + 10);
-      }
+      const load = steadyLoad(world, { atOnce: 3, function: 'away' });
+      await load.reached(150);
       const { codes } = await load.stop();
       assert.deepEqual(Object.keys(codes), ['ok'], JSON.stringify(codes));
     },
