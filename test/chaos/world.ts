@@ -23,6 +23,8 @@ export interface WorldSpec {
   readonly descriptors?: number;
   /** What has to be there before the gateway starts; gives more environment. */
   readonly prepare?: (world: World) => Promise<Readonly<Record<string, string>>>;
+  /** Starts what a gateway starts when it is wanted first, and keeps. */
+  readonly warm?: (world: World) => Promise<unknown>;
 }
 
 export interface Expected {
@@ -62,7 +64,7 @@ export class World {
   #baseline: Baseline | undefined;
   #held = 0;
 
-  static async start({ env, functions, descriptors, prepare }: WorldSpec, lifetime: Lifetime): Promise<World> {
+  static async start({ env, functions, descriptors, prepare, warm }: WorldSpec, lifetime: Lifetime): Promise<World> {
     const world = new World({ ...FUNCTIONS, ...functions }, lifetime);
     const more = (await prepare?.(world)) ?? {};
     const own = { FPMG_POOLS__DEFAULT__WORKERS: '2', FPMG_LOG__LEVEL: 'info' };
@@ -74,6 +76,7 @@ export class World {
     });
     // All workers are there, and everything that is loaded once is loaded.
     for (let at = 0; at < 4; at += 1) await world.serves();
+    await warm?.(world);
     return world;
   }
 
@@ -151,11 +154,9 @@ export class World {
   async expect(answer: Answer, expected: Expected): Promise<void> {
     const { status, code, executed, deadlineMs = 5000, isTraced = true } = expected;
     this.last = answer;
-    assert.deepEqual(
-      [answer.status, answer.code, answer.executed],
-      [status, code, executed],
-      answer.text.slice(0, 500),
-    );
+    const met = `${answer.status} ${answer.code} ${answer.executed}`;
+    const wanted = [executed].flat().map((each) => `${status} ${code} ${each}`);
+    assert.ok(wanted.includes(met), `${met} instead of ${wanted.join(' or ')}: ${answer.text.slice(0, 300)}`);
     assert.ok(answer.ms < deadlineMs + SLACK_MS, `it took ${Math.round(answer.ms)} ms`);
     if (isTraced) await this.assertTraced(answer, code);
   }

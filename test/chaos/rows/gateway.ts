@@ -92,7 +92,10 @@ export const gatewayRows: readonly Row[] = [
     fault: 'opcache full',
     expected: '200, slower',
     world: {
-      env: { FPMG_POOLS__DEFAULT__INI: '{"opcache.memory_consumption":8,"opcache.max_accelerated_files":200}' },
+      env: {
+        FPMG_POOLS__DEFAULT__INI:
+          '{"opcache.memory_consumption":8,"opcache.interned_strings_buffer":4,"opcache.max_accelerated_files":200}',
+      },
     },
     run: async (world) => {
       for (let at = 0; at < 30; at += 1) {
@@ -112,7 +115,7 @@ export const gatewayRows: readonly Row[] = [
         await once(hole, 'listening');
         lifetime(() => void hole.close());
         const { port } = hole.address() as AddressInfo;
-        return { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+        return { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' };
       },
     },
     run: async (world) => {

@@ -57,11 +57,10 @@ export const loadRows: readonly Row[] = [
   },
   {
     number: 37,
-    fault: 'PHP all gone, with retries on',
-    expected: '502 worker-crashed; PHP is tried at most 1.2 times per call, and the first few',
+    fault: 'Every worker ends its connection, with retries on',
+    expected: '503 pool-unavailable, not run; PHP is tried at most 1.2 times per call, and the first few',
     world: away.spec,
     run: async (world) => {
-      // Every worker ends the connection on its first call.
       away.proxy.always({ refuse: true });
       away.proxy.resetAll();
       const before = away.proxy.accepted;
