@@ -9,6 +9,7 @@ import {
 } from './batch-run.ts';
 import type { ItemEnd } from './batch-wire.ts';
 import { Deadline } from './deadline.ts';
+import { isRepeatable } from './retry.ts';
 
 export interface RetryFailedOptions extends BatchOptions {
   /** Also what may have run, or has: only where running twice does no harm. Default false. */
@@ -42,15 +43,18 @@ export class BatchResults {
     });
   }
 
-  /** Runs again what failed and provably did not run; new results take the place of the old ones. */
+  /** Runs again what failed and provably did not run, or has a key that makes it run once; new results take the place of the old ones. */
   async retryFailed({ mayHaveRun = false, ...more }: RetryFailedOptions = {}): Promise<this> {
     const options = { ...this.#options, ...more };
     assertOptions(options);
-    const isRepeatable = (result: AnyResult | undefined): boolean =>
-      result !== undefined && !result.ok && (mayHaveRun || result.executed === 'no');
+    const mayRun = (result: AnyResult | undefined): boolean => {
+      if (result === undefined || result.ok) return false;
+      const hasKey = this.#items[result.index]?.idempotencyKey !== undefined;
+      return mayHaveRun || result.executed === 'no' || isRepeatable(result.error, { idempotent: false, hasKey });
+    };
     const items = this.#items
       .map((item, index) => ({ item, index }))
-      .filter(({ index }) => isRepeatable(this.results[index]));
+      .filter(({ index }) => mayRun(this.results[index]));
     const deadline = new Deadline(options);
     const onEnd = (index: number, end: ItemEnd): void => {
       const { function: name = '', id } = this.#items[index] ?? {};

@@ -4,7 +4,7 @@ import { type BatchLine, endWithout, type ItemEnd } from './batch-wire.ts';
 import { clientError, isCallError } from './call-error.ts';
 import type { Deadline } from './deadline.ts';
 import { encodeInput } from './input.ts';
-import { assertTimeout, assertWhole, type RetryOptions, type RetryPolicy, retryPolicy } from './options.ts';
+import { assertTimeout, assertWhole, keyOf, type RetryOptions, type RetryPolicy, retryPolicy } from './options.ts';
 import type { Wire } from './request.ts';
 import { type RetryBudget, withRetries } from './retry.ts';
 import { activeTraceparent } from './trace-context.ts';
@@ -26,6 +26,7 @@ export interface AnyItem {
   readonly input?: unknown;
   readonly id?: string | undefined;
   readonly timeoutMs?: number | undefined;
+  readonly idempotencyKey?: string | true | undefined;
 }
 
 /** Which item it is, and how it ended. */
@@ -50,9 +51,9 @@ const queryOf = ({ concurrency, stopOnError }: BatchOptions): string => {
 };
 
 /** Throws `unsendable-input`. */
-const lineOf = ({ function: name, input, id, timeoutMs }: AnyItem): BatchLine => {
+const lineOf = ({ function: name, input, id, timeoutMs, idempotencyKey }: AnyItem): BatchLine => {
   const body = encodeInput(name, input);
-  if (body.kind === 'json') return { name, inputText: body.text, id, timeoutMs };
+  if (body.kind === 'json') return { name, inputText: body.text, id, timeoutMs, idempotencyKey: keyOf(idempotencyKey) };
   throw clientError('unsendable-input', name, 'Files cannot go in a batch: use client.call() for this one.');
 };
 
@@ -80,7 +81,8 @@ export const runItems = async (parts: BatchParts, { items, options, deadline, on
   const request = { lines, query: queryOf(options), traceparent: activeTraceparent(), deadline, onEnd: onLine };
   const policy = retryPolicy(parts.retry, options.retry);
   try {
-    await withRetries(() => runBatch(parts.wire, request), { ...parts, policy, idempotent: false, deadline });
+    const hasKey = lines.every(({ idempotencyKey }) => idempotencyKey !== undefined);
+    await withRetries(() => runBatch(parts.wire, request), { ...parts, policy, idempotent: false, hasKey, deadline });
   } catch (error) {
     failAll(error, lines, onLine);
   }

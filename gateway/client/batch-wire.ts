@@ -10,6 +10,7 @@ export interface BatchLine {
   readonly id?: string | undefined;
   readonly timeoutMs?: number | undefined;
   readonly traceparent?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface ItemTiming {
@@ -21,6 +22,8 @@ export interface ItemTiming {
 /** What is known of an item besides its output or error. */
 export interface ItemFacts {
   readonly executed: Executed;
+  /** It is that of an earlier call with the same Idempotency-Key. */
+  readonly replayed: boolean;
   /** In the gateway; 0: it never began. */
   readonly attempts: number;
   readonly timing: ItemTiming | undefined;
@@ -39,9 +42,9 @@ export type BatchNews =
   | { readonly kind: 'item'; readonly index: number; readonly end: ItemEnd }
   | { readonly kind: 'broken-off'; readonly error: CallError };
 
-export const encodeLine = ({ name, inputText, id, timeoutMs, traceparent }: BatchLine): string => {
+export const encodeLine = ({ name, inputText, ...others }: BatchLine): string => {
   // What is undefined is left out. The input was written when it was given, once.
-  const rest = JSON.stringify({ function: name, id, timeoutMs, traceparent }).slice(1);
+  const rest = JSON.stringify({ function: name, ...others }).slice(1);
   return `{"input":${inputText},${rest}\n`;
 };
 
@@ -62,6 +65,7 @@ const outputOf = ({ output, encoding }: Members): unknown => {
 
 const factsOf = (line: Members, ids: AnswerIds): ItemFacts => ({
   executed: executedOf(line.executed),
+  replayed: line.replayed === true,
   attempts: typeof line.attempts === 'number' ? line.attempts : 0,
   timing: timingOf(line.timing),
   traceId: typeof line.traceId === 'string' ? line.traceId : ids.traceId,
@@ -96,6 +100,7 @@ export const endWithout = (error: CallError): ItemEnd => ({
   status: OVER.has(error.code) && error.executed === 'no' ? 'cancelled' : 'failed',
   error,
   executed: error.executed,
+  replayed: false,
   attempts: 0,
   timing: undefined,
   traceId: error.traceId,

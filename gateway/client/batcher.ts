@@ -40,11 +40,11 @@ class WaitingCall {
 
   /** From here on it may run. */
   line(): BatchLine {
-    const { name, traceparent, deadline } = this.attempt;
+    const { name, traceparent, idempotencyKey, deadline } = this.attempt;
     this.#isSent = true;
     const remainingMs = deadline.remainingMs();
     const timeoutMs = remainingMs === undefined ? undefined : Math.max(1, remainingMs);
-    return { name, inputText: this.#inputText, timeoutMs, traceparent };
+    return { name, inputText: this.#inputText, timeoutMs, traceparent, idempotencyKey };
   }
 
   /** In a request of its own, because nothing else came in its tick. */

@@ -30,6 +30,8 @@ interface ItemOptions {
   readonly id?: string;
   /** For this item, its waiting included. */
   readonly timeoutMs?: number;
+  /** As for calls; with one `retryFailed()` repeats also what may have run, where the connection broke. */
+  readonly idempotencyKey?: string | true;
 }
 
 /** One item of a batch; of several functions (`N`), the name decides what the input is. */

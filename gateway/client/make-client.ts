@@ -5,7 +5,7 @@ import { Batcher } from './batcher.ts';
 import { CallError, isCallError } from './call-error.ts';
 import { Deadline } from './deadline.ts';
 import { encodeInput } from './input.ts';
-import { assertTimeout, batchingLimits, type CallOptions, type ClientOptions, retryPolicy } from './options.ts';
+import { assertTimeout, batchingLimits, type CallOptions, type ClientOptions, keyOf, retryPolicy } from './options.ts';
 import type { Wire } from './request.ts';
 import { RetryBudget, withRetries } from './retry.ts';
 import { openStream, readStream } from './stream.ts';
@@ -33,16 +33,23 @@ export const makeClient = (options: ClientOptions): AnyClient => {
   assertTimeout(options.timeoutMs);
 
   /** One call, with everything that is settled before its first attempt. */
-  const begin = (name: string, input: unknown, { timeoutMs, signal }: CallOptions): Attempt => {
+  const begin = (name: string, input: unknown, { timeoutMs, signal, ...own }: CallOptions): Attempt => {
     assertTimeout(timeoutMs);
+    const idempotencyKey = keyOf(own.idempotencyKey);
     const body = encodeInput(name, input);
-    return { name, body, traceparent: activeTraceparent(), deadline: new Deadline({ timeoutMs, signal }) };
+    const deadline = new Deadline({ timeoutMs, signal });
+    return { name, body, traceparent: activeTraceparent(), idempotencyKey, deadline };
   };
 
-  const repeat = async <T>(run: () => Promise<T>, { deadline }: Attempt, own: CallOptions): Promise<T> =>
+  const repeat = async <T>(
+    run: () => Promise<T>,
+    { deadline, idempotencyKey }: Attempt,
+    own: CallOptions,
+  ): Promise<T> =>
     await withRetries(run, {
       policy: retryPolicy(retry, own.retry),
       idempotent: own.idempotent ?? false,
+      hasKey: idempotencyKey !== undefined,
       budget,
       deadline,
     });
@@ -84,7 +91,11 @@ export const makeClient = (options: ClientOptions): AnyClient => {
 
     batch: (items, own = {}) => {
       // A limit for calls is none for all of them together.
-      const limited = items.map((item) => ({ ...item, timeoutMs: item.timeoutMs ?? options.timeoutMs }));
+      const limited = items.map((item) => ({
+        ...item,
+        timeoutMs: item.timeoutMs ?? options.timeoutMs,
+        idempotencyKey: keyOf(item.idempotencyKey),
+      }));
       return new Batch({ wire, budget, retry }, limited, own);
     },
 

@@ -42,6 +42,11 @@ export interface CallOptions {
   /** Running it twice does no harm: it is repeated also when it is unknown whether it ran. */
   readonly idempotent?: boolean;
   readonly retry?: RetryOptions;
+  /**
+   * Names the operation: however often it is sent, it runs once, and repeats get the first answer. `true`: a new one for
+   * this call. With a key the client repeats also what may have run, where the connection broke.
+   */
+  readonly idempotencyKey?: string | true;
   /** False: this call never waits for others of its tick. */
   readonly batching?: boolean;
 }
@@ -80,3 +85,16 @@ export const batchingLimits = (batching: ClientOptions['batching']): Required<Ba
 };
 
 export const assertTimeout = (timeoutMs: number | undefined): void => assertWhole('timeoutMs', timeoutMs, 1);
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Pages that came over plain HTTP have no `randomUUID()`. */
+const newKey = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** What is sent, the same for every attempt. */
+export const keyOf = (idempotencyKey: string | true | undefined): string | undefined => {
+  if (idempotencyKey === true) return newKey();
+  if (idempotencyKey === undefined || KEY.test(idempotencyKey)) return idempotencyKey;
+  throw new TypeError(`idempotencyKey is ${JSON.stringify(idempotencyKey)}; give 1 to 255 visible ASCII characters.`);
+};

@@ -24,6 +24,7 @@ export interface Post {
   readonly contentType: string | undefined;
   readonly accept: string;
   readonly traceparent: string | undefined;
+  readonly idempotencyKey?: string | undefined;
   readonly deadline: Deadline;
 }
 
@@ -31,7 +32,10 @@ export interface Post {
 const lowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 
-const headersOf = ({ contentType, accept, traceparent, deadline }: Post): Record<string, string> => {
+/** As the draft writes it: a string of RFC 9651. */
+const quoted = (key: string): string => `"${key.replaceAll(/["\\]/g, '\\$&')}"`;
+
+const headersOf = ({ contentType, accept, traceparent, idempotencyKey, deadline }: Post): Record<string, string> => {
   const remainingMs = deadline.remainingMs();
   return {
     accept,
@@ -40,6 +44,7 @@ const headersOf = ({ contentType, accept, traceparent, deadline }: Post): Record
     // The gateway takes no time of 0; one that is up is told by its answer all the same.
     ...(remainingMs === undefined ? {} : { 'x-request-timeout-ms': String(Math.max(1, remainingMs)) }),
     ...(traceparent === undefined ? {} : { traceparent }),
+    ...(idempotencyKey === undefined ? {} : { 'idempotency-key': quoted(idempotencyKey) }),
   };
 };
 

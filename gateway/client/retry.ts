@@ -31,10 +31,21 @@ const RETRY_AFTER_MAX_MS = 30_000;
 /** Of those that may have run: what another attempt may not meet again. */
 const WORTH_ANOTHER = new Set(['network-failed', 'worker-crashed', 'cut-off']);
 
+/** With a key also of those that may have run: they get the answer there is. An answer that is kept comes again. */
+const WITH_KEY = new Set(['network-failed', 'cut-off', 'idempotency-in-flight']);
+
+/** Whether it does no harm to send it again, and may be of use. */
+export const isRepeatable = (error: CallError, { idempotent, hasKey }: { idempotent: boolean; hasKey: boolean }) => {
+  if (error.executed === 'no') return error.retryable;
+  return hasKey ? WITH_KEY.has(error.code) : idempotent && WORTH_ANOTHER.has(error.code);
+};
+
 export interface RetryQuestion {
   readonly error: CallError;
   readonly policy: RetryPolicy;
   readonly idempotent: boolean;
+  /** It has an Idempotency-Key. */
+  readonly hasKey: boolean;
   /** The attempt that failed, from 1. */
   readonly attempt: number;
   readonly remainingMs: number | undefined;
@@ -44,11 +55,10 @@ export interface RetryQuestion {
 
 /** Full jitter, never before the gateway's Retry-After; undefined: do not repeat. */
 export const retryDelayMs = (question: RetryQuestion): number | undefined => {
-  const { error, policy, idempotent, attempt, remainingMs, random } = question;
+  const { error, policy, attempt, remainingMs, random } = question;
   if (attempt >= policy.attempts) return undefined;
-  const isSafe = error.executed === 'no' ? error.retryable : idempotent && WORTH_ANOTHER.has(error.code);
   const { retryAfterMs = 0 } = error;
-  if (!isSafe || retryAfterMs > RETRY_AFTER_MAX_MS) return undefined;
+  if (!isRepeatable(error, question) || retryAfterMs > RETRY_AFTER_MAX_MS) return undefined;
   const delayMs = Math.max(retryAfterMs, random * Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1)));
   return remainingMs === undefined || delayMs < remainingMs ? delayMs : undefined;
 };
@@ -76,12 +86,13 @@ const afterAttempts = (error: CallError, mayHaveRun: boolean): CallError =>
 export interface Retries {
   readonly policy: RetryPolicy;
   readonly idempotent: boolean;
+  readonly hasKey: boolean;
   readonly budget: RetryBudget;
   readonly deadline: Deadline;
 }
 
 export const withRetries = async <T>(run: () => Promise<T>, retries: Retries): Promise<T> => {
-  const { policy, idempotent, budget, deadline } = retries;
+  const { policy, idempotent, hasKey, budget, deadline } = retries;
   budget.deposit();
   let mayHaveRun = false;
   for (let attempt = 1; ; attempt += 1) {
@@ -91,7 +102,8 @@ export const withRetries = async <T>(run: () => Promise<T>, retries: Retries): P
       if (!(thrown instanceof CallError)) throw thrown;
       const error = afterAttempts(thrown, mayHaveRun);
       mayHaveRun ||= thrown.executed !== 'no';
-      const question = { policy, idempotent, attempt, remainingMs: deadline.remainingMs(), random: Math.random() };
+      const remainingMs = deadline.remainingMs();
+      const question = { policy, idempotent, hasKey, attempt, remainingMs, random: Math.random() };
       const delayMs = retryDelayMs({ ...question, error: thrown });
       if (delayMs === undefined || !budget.withdraw()) throw error;
       if (!(await wait(delayMs, deadline))) throw deadline.failure(error.function, mayHaveRun) ?? error;

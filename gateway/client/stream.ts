@@ -10,8 +10,9 @@ import { type Attempt, bodyParts } from './whole.ts';
 const ACCEPT = 'text/event-stream, */*;q=0.5';
 
 export const openStream = async (wire: Wire, attempt: Attempt): Promise<Response> => {
-  const { name, body, traceparent, deadline } = attempt;
-  const request = { ...bodyParts(body), path: functionPath(name), functionName: name, traceparent, deadline };
+  const { name, body, traceparent, idempotencyKey, deadline } = attempt;
+  const ids = { traceparent, idempotencyKey };
+  const request = { ...bodyParts(body), path: functionPath(name), functionName: name, ...ids, deadline };
   return await post(wire, { ...request, accept: ACCEPT });
 };
 

@@ -8,6 +8,7 @@ export interface Attempt {
   readonly name: string;
   readonly body: InputBody;
   readonly traceparent: string | undefined;
+  readonly idempotencyKey: string | undefined;
   readonly deadline: Deadline;
 }
 
@@ -66,8 +67,9 @@ const readOutput = async (name: string, response: Response, deadline: Deadline):
 };
 
 export const callAlone = async (wire: Wire, attempt: Attempt): Promise<Answer> => {
-  const { name, body, traceparent, deadline } = attempt;
-  const request = { ...bodyParts(body), path: functionPath(name), functionName: name, traceparent, deadline };
+  const { name, body, traceparent, idempotencyKey, deadline } = attempt;
+  const ids = { traceparent, idempotencyKey };
+  const request = { ...bodyParts(body), path: functionPath(name), functionName: name, ...ids, deadline };
   const response = await post(wire, { ...request, accept: '*/*' });
   const { traceId, requestId } = idsOf(response);
   if (STREAM_TYPES.has(essenceOf(response))) {

@@ -134,6 +134,64 @@ describe('trying again', () => {
     expect(count()).toBe(3);
   });
 
+  test('with a key what may have run, by the same key each time, where the connection broke', async () => {
+    const keys = new Set<unknown>();
+    const say = (answer: (asked: Asked) => void) => (asked: Asked) => {
+      keys.add(asked.headers['idempotency-key']);
+      answer(asked);
+    };
+    const inFlight = { code: 'idempotency-in-flight', status: 409, executed: 'unknown', retryable: false };
+    const { url, count } = await scripted(
+      say(({ reset }) => reset()),
+      say(({ problem }) => problem(inFlight)),
+      say(({ json }) => json({ hello: 'Ada' })),
+    );
+    expect(await greet(url, { idempotencyKey: true })).toMatchObject({ ok: true });
+    expect(count()).toBe(3);
+    expect([...keys]).toEqual([expect.stringMatching(/^"[0-9a-f]{32}"$/)]);
+
+    // An answer that is kept would only come again.
+    const kept = await scripted(({ problem }) => problem(CRASHED));
+    const { error } = await greet(kept.url, { idempotencyKey: 'my-"key"', idempotent: true });
+    expect([error?.code, kept.count()]).toEqual(['worker-crashed', 1]);
+  });
+
+  test('a key that cannot be sent is told where it is given', async () => {
+    await expect(
+      clientOf('http://gateway.test').call('greet', { name: 'Ada' }, { idempotencyKey: 'a b' }),
+    ).rejects.toThrow('idempotencyKey is "a b"; give 1 to 255 visible ASCII characters.');
+  });
+
+  test('a batch, and what a broken one leaves open, where each item has a key', async () => {
+    const bodies: string[] = [];
+    const url = await fakeGateway((asked) => {
+      bodies.push(asked.body);
+      if (asked.count === 1) return asked.reset();
+      const result = (index: number): string =>
+        `${JSON.stringify({ id: null, index, status: 'succeeded', output: { hello: 'Ada' }, executed: 'yes', replayed: true })}\n`;
+      const answer = asked.answer({ 'content-type': 'application/x-ndjson' });
+      // The second item of the second attempt has no result.
+      if (asked.count === 2) answer.write(result(0), () => answer.socket?.resetAndDestroy());
+      else answer.end(result(0));
+    });
+    const item = (key: string | true) => ({ function: 'greet', input: { name: 'Ada' }, idempotencyKey: key }) as const;
+    const results = await clientOf(url).batch([item('one'), item(true)]);
+    expect(results.results.map(({ ok }) => ok)).toEqual([true, false]);
+    await results.retryFailed();
+    expect(results.results.map(({ ok, replayed }) => [ok, replayed])).toEqual([
+      [true, true],
+      [true, true],
+    ]);
+    const keysOf = (body = ''): unknown[] =>
+      body
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { idempotencyKey: unknown }).idempotencyKey);
+    const [first, second, third] = bodies.map(keysOf);
+    expect(second).toEqual(first);
+    expect(third).toEqual([first?.[1]]);
+  });
+
   test('what is known of execution never gets less', async () => {
     const { url } = await scripted(
       ({ problem }) => problem(CRASHED),
@@ -185,7 +243,7 @@ describe('trying again', () => {
   test('the wait grows, is drawn anew, and honours Retry-After', () => {
     const policy = { attempts: 9, baseMs: 100, maxMs: 1_000 };
     const error = clientError('network-failed', 'f', 'No.', { executed: 'no', retryable: true });
-    const base = { error, policy, idempotent: false, remainingMs: undefined, random: 0.5 };
+    const base = { error, policy, idempotent: false, hasKey: false, remainingMs: undefined, random: 0.5 };
     expect([1, 2, 3, 4, 5, 8].map((attempt) => retryDelayMs({ ...base, attempt }))).toEqual([
       50, 100, 200, 400, 500, 500,
     ]);
