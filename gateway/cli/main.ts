@@ -99,6 +99,7 @@ program
   .option('--file <field=path>', 'send a file, and the input as fields; a path alone is the whole body', another, [])
   .option('-o, --output <file>', 'write the result to a file')
   .option('--timeout-ms <ms>', 'wait no longer than this', milliseconds)
+  .option('--idempotency-key <key>', 'run it once for this key: repeated, it gets the first answer')
   .option('--json', 'print results and errors as JSON', false)
   .action(async (name: string, json: string, { file, ...options }: CallArguments) => {
     await call(name, json, { ...options, files: file, project: project() });

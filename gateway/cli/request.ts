@@ -16,6 +16,7 @@ export interface CallRequest {
   /** `field=path`, or the path of a file that is the whole body. */
   readonly files: readonly string[];
   readonly timeoutMs: number | undefined;
+  readonly idempotencyKey: string | undefined;
 }
 
 type Field = readonly [name: string, text: string];
@@ -123,7 +124,7 @@ const contentOf = async ({ method, form, files }: CallRequest, input: string): P
 };
 
 export const callRequest = async (call: CallRequest, signal: AbortSignal): Promise<Request> => {
-  const { name, url, method, timeoutMs } = call;
+  const { name, url, method, timeoutMs, idempotencyKey } = call;
   if (!/^https?:/.test(url)) throw new UsageError(`${url} is no HTTP address: give --url http://host:port.`);
   const { query, body, contentType } = await contentOf(call, await readInput(call.input));
   const path = name.split('/').map(encodeURIComponent).join('/');
@@ -135,6 +136,7 @@ export const callRequest = async (call: CallRequest, signal: AbortSignal): Promi
       accept: 'text/event-stream, */*',
       ...(contentType === undefined ? {} : { 'content-type': contentType }),
       ...(timeoutMs === undefined ? {} : { 'x-request-timeout-ms': String(timeoutMs) }),
+      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     },
     body,
     // A redirect is a script's answer.
