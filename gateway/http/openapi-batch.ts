@@ -11,6 +11,7 @@ const ITEM: Json = {
     function: { type: 'string' },
     input: {},
     timeoutMs: { type: 'integer', minimum: 1 },
+    idempotencyKey: { type: 'string', minLength: 1, maxLength: 255, description: 'As the header of a call.' },
     traceparent: { type: 'string', description: 'Whose call it is; taken from trusted peers.' },
   },
 };
@@ -29,6 +30,7 @@ const RESULT: Json = {
     encoding: { type: 'string', enum: ['base64'] },
     error: reference('Problem'),
     executed: { type: 'string', enum: ['no', 'unknown', 'yes'] },
+    replayed: { type: 'boolean', description: 'The result of an earlier call with this key.' },
     attempts: { type: 'integer' },
     timing: {
       ...nullable('object'),

@@ -81,13 +81,25 @@ const requestBody = (fn: GatewayFunction, method: string, components: Components
   };
 };
 
+/** Whether its calls by that method may have an Idempotency-Key. */
+export const takesKey = ({ idempotencyKey, output }: GatewayFunction, method: string): boolean =>
+  idempotencyKey !== 'off' && output.kind !== 'stream' && !BODILESS.includes(method);
+
+const keyParameters = (fn: GatewayFunction, method: string): Json[] => {
+  if (!takesKey(fn, method)) return [];
+  const description = 'Names the operation: sent again with the same input, it gets the first answer and does not run.';
+  const schema = { type: 'string', minLength: 1, maxLength: 255 };
+  return [{ name: 'Idempotency-Key', in: 'header', required: fn.idempotencyKey === 'required', description, schema }];
+};
+
 /** `parameters` and `requestBody` of an operation. */
 export const inputOf = (fn: GatewayFunction, method: string, components: Components): Json => {
   if (BODILESS.includes(method)) return { parameters: queryParameters(fn, components) };
   // Beside a raw body the other members have no place but the query string.
   const besideFile = fn.contents.includes('raw') && !fn.files.has('') ? queryParameters(fn, components) : [];
+  const parameters = [...besideFile, ...keyParameters(fn, method)];
   return {
-    ...(besideFile.length === 0 ? {} : { parameters: besideFile }),
+    ...(parameters.length === 0 ? {} : { parameters }),
     requestBody: requestBody(fn, method, components),
   };
 };

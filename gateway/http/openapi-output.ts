@@ -54,13 +54,25 @@ const declaredResponses = (fn: GatewayFunction, components: Components): Json =>
   );
 };
 
-/** `responses` of an operation. */
-export const responsesOf = (fn: GatewayFunction, components: Components): Json => ({
+const REPLAYED: Json = {
+  description: '`true`: the answer to an earlier request with this Idempotency-Key.',
+  schema: { type: 'string', enum: ['true'] },
+};
+
+/** `responses` of an operation. `hasKey`: it takes an Idempotency-Key. */
+export const responsesOf = (fn: GatewayFunction, hasKey: boolean, components: Components): Json => ({
   200: {
     description: fn.output.kind === 'stream' ? 'The stream; its items come while the function runs.' : 'The result.',
+    ...(hasKey ? { headers: { 'Idempotency-Replayed': REPLAYED } } : {}),
     content: resultContent(fn, components),
   },
-  422: problem('The input does not match the contract.'),
+  ...(hasKey && fn.idempotencyKey === 'required'
+    ? { 400: problem('The Idempotency-Key is missing or malformed.') }
+    : {}),
+  ...(hasKey ? { 409: problem('A call with this Idempotency-Key is under way.') } : {}),
+  422: problem(
+    `The input does not match the contract${hasKey ? ', or is another one than that of the Idempotency-Key' : ''}.`,
+  ),
   ...declaredResponses(fn, components),
   default: problem('Any other failure.'),
 });

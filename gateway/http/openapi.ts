@@ -2,7 +2,7 @@
 import type { GatewayFunction } from '../invoke/function.ts';
 import { VERSION } from '../version.ts';
 import { batchPath } from './openapi-batch.ts';
-import { inputOf } from './openapi-input.ts';
+import { inputOf, takesKey } from './openapi-input.ts';
 import { responsesOf } from './openapi-output.ts';
 import { type Components, type Json, PROBLEM } from './openapi-schema.ts';
 
@@ -23,7 +23,7 @@ const operation = (fn: GatewayFunction, place: string, method: string, component
   ...(fn.summary === undefined ? {} : { summary: fn.summary }),
   ...(fn.description === undefined ? {} : { description: fn.description }),
   ...inputOf(fn, method, components),
-  responses: responsesOf(fn, components),
+  responses: responsesOf(fn, takesKey(fn, method), components),
 });
 
 const pathItem = (fn: GatewayFunction, place: string, components: Components): Json =>

@@ -17,7 +17,7 @@ export const keyFor = (
 ): string | undefined => {
   if (idempotencyKey === 'off') return undefined;
   if (sent === undefined) {
-    if (idempotencyKey === 'optional') return undefined;
+    if (idempotencyKey !== 'required') return undefined;
     throw new GatewayError('idempotency-key-missing', `${name} wants an Idempotency-Key.`, { headers: { link: LINK } });
   }
   if (!KEY.test(sent)) {

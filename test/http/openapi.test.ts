@@ -69,11 +69,8 @@ const assertOperation = (document: Json, method: string, operation: Json): void 
   expect(new Set(names).size).toBe(names.length);
   for (const parameter of parameters as Json[]) {
     assertMembers(parameter, ['name', 'in', 'required', 'description', 'style', 'explode', 'schema']);
-    expect(parameter).toMatchObject({
-      in: 'query',
-      style: expect.stringMatching(/^(?:form|deepObject)$/),
-      explode: true,
-    });
+    const inQuery = { in: 'query', style: expect.stringMatching(/^(?:form|deepObject)$/), explode: true };
+    expect(parameter).toMatchObject(parameter.name === 'Idempotency-Key' ? { in: 'header' } : inQuery);
     expect(parameter.schema).toBeTypeOf('object');
   }
   if (requestBody !== undefined) {
@@ -82,7 +79,7 @@ const assertOperation = (document: Json, method: string, operation: Json): void 
   }
   for (const [status, response] of Object.entries(responses as Json)) {
     expect(status).toMatch(/^(?:default|[1-5]\d\d)$/);
-    assertMembers(response, ['description', 'content']);
+    assertMembers(response, ['description', 'headers', 'content']);
     expect((response as Json).description).toBeTypeOf('string');
     assertContent(document, (response as Json).content);
   }
@@ -144,7 +141,7 @@ describe('the document', () => {
     const schemas = (document.components as Json).schemas as Json;
     expect(schemas['errors.error.gone']).toEqual({ type: 'null' });
     const responses = resolve(document, '#/paths/~1functions~1errors/post/responses') as Json;
-    expect(Object.keys(responses).sort()).toEqual(['200', '410', '422', 'default']);
+    expect(Object.keys(responses).sort()).toEqual(['200', '409', '410', '422', 'default']);
     expect((resolve(document, '#/paths/~1functions~1verbs') as Json).put).toMatchObject({ operationId: 'verbs.put' });
     expect(
       (resolve(document, '#/paths/~1functions~1bytes/post/responses/200/content') as Json)['application/pdf'],
@@ -181,6 +178,24 @@ const resultTypes = (operation: Json): Json => ((operation.responses as Json)[20
 
 const picture = file({ maxBytes: 5_000_000, mediaTypes: ['image/png', 'image/jpeg'] });
 
+describe('an Idempotency-Key', () => {
+  const named = (fields: object): Json => {
+    const document = documentOf({ f: { input: z.any(), output: z.any(), methods: ['GET', 'POST'], ...fields } });
+    return operationAt(document, '/functions/f', 'post');
+  };
+
+  test('is listed where it means something, with what it may be answered with', () => {
+    const optional = named({});
+    expect(optional.parameters).toMatchObject([{ name: 'Idempotency-Key', in: 'header', required: false }]);
+    expect((optional.responses as Json)[200]).toMatchObject({ headers: { 'Idempotency-Replayed': {} } });
+    const required = named({ idempotencyKey: 'required' });
+    expect(required.parameters).toMatchObject([{ name: 'Idempotency-Key', required: true }]);
+    expect(Object.keys(required.responses as Json)).toEqual(['200', '400', '409', '422', 'default']);
+    for (const without of [{ idempotencyKey: 'off' }, { output: stream(z.any()) }])
+      expect(named(without).parameters).toBeUndefined();
+  });
+});
+
 describe('what may be sent', () => {
   test('GET and OPTIONS say their input as query parameters: lists with [], objects with members', () => {
     const document = documentOf({
@@ -200,7 +215,7 @@ describe('what may be sent', () => {
     assertStructure(document);
     const { parameters } = operationAt(document, '/functions/search', 'get');
     expect(operationAt(document, '/functions/search', 'options').parameters).toEqual(parameters);
-    expect(operationAt(document, '/functions/search', 'post').parameters).toBeUndefined();
+    expect(operationAt(document, '/functions/search', 'post').parameters).toMatchObject([{ in: 'header' }]);
     expect(parameters).toMatchObject([
       { name: 'text', required: true, style: 'form', description: 'What to look for', schema: { type: 'string' } },
       { name: 'tags[]', required: false, style: 'form' },
@@ -256,8 +271,8 @@ describe('what may be sent', () => {
       expect(Object.keys(bodyTypes(operation))).toEqual(['image/png', 'image/jpeg']);
       expect(bodyTypes(operation)['image/png']).toMatchObject({ schema: { format: 'binary' } });
     }
-    expect(whole.parameters).toBeUndefined();
-    expect(beside.parameters).toMatchObject([{ name: 'width', required: true }]);
+    expect(whole.parameters).toMatchObject([{ in: 'header' }]);
+    expect(beside.parameters).toMatchObject([{ name: 'width', required: true }, { in: 'header' }]);
   });
 
   test('a body may be left out where the query string can say it all', () => {

@@ -16,6 +16,7 @@ export interface BatchLine {
   // biome-ignore lint/suspicious/noExplicitAny: tests look into any shape
   readonly error?: any;
   readonly executed: string;
+  readonly replayed?: true;
   readonly attempts: number;
   readonly timing: { readonly queueMs: number; readonly phpMs: number; readonly totalMs: number } | null;
   readonly spanId: string | null;
