@@ -1,4 +1,5 @@
 /** What a file of keys promises, by the clock of the test. */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -286,6 +287,20 @@ describe('a full disk', () => {
     rmSync(join(folder, 'fill'));
     expect(ask(keys, begin('a'))).toBe('done');
   });
+});
+
+test('a disk that may only be read is told, with its path and how to mend it', () => {
+  const folder = smallDisk('1m');
+  const path = join(folder, 'keys.sqlite');
+  const keys = openKeys({ path });
+  run(keys, begin('a'), finish('a'));
+  keys.tasks.close();
+  execFileSync('mount', ['-o', 'remount,ro', folder]);
+  expect(run(openKeys({ path }), begin('b'))[0]).toMatchObject({
+    failure: { kind: 'broken', cause: expect.stringMatching(`${path} cannot be used: .*(?:stateDir|right to)`) },
+  });
+  execFileSync('mount', ['-o', 'remount,rw', folder]);
+  expect(ask(openKeys({ path }), begin('a'))).toBe('done');
 });
 
 test('a folder that may not be written is told with its path', () => {
