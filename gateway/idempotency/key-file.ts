@@ -266,6 +266,9 @@ export class KeyFile {
   }
 
   #assertRoom(): void {
+    // What is free now is for those that run.
+    if (!this.#reserve.make())
+      throw new KeyFileError('full', `There is no room for the reserve beside ${this.#options.path}: free some.`);
     let full = this.#overLimit();
     if (full === undefined) return;
     this.sweep();

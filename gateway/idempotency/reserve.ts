@@ -15,9 +15,9 @@ export class Reserve {
     this.make();
   }
 
-  /** Where there is no room now there may be later. */
-  make(): void {
-    if (existsSync(this.#path)) return;
+  /** Where there is no room now there may be later: false. */
+  make(): boolean {
+    if (existsSync(this.#path)) return true;
     try {
       const file = openSync(this.#path, 'wx', 0o600);
       try {
@@ -27,8 +27,10 @@ export class Reserve {
       } finally {
         closeSync(file);
       }
+      return true;
     } catch {
       this.release();
+      return false;
     }
   }
 

@@ -21,6 +21,7 @@ const flush = (): void => {
   const isLast = group.some(({ task }) => task.task === 'close');
   // Whoever hears of it may end this thread.
   if (isLast) close();
+  else if (tasks.owes) settling ??= setTimeout(settle, SETTLE_EVERY_MS);
   parentPort?.postMessage(
     group.flatMap(({ number }, at): KeyReply[] => {
       const result = results[at];
@@ -31,19 +32,24 @@ const flush = (): void => {
 };
 
 const sweep = (): void => {
+  tasks.settle();
   const result = tasks.isOpen ? tasks.run([{ task: 'sweep' }])[0] : undefined;
   const isSwept = result?.kind !== 'ok' || result.isSwept;
   sweeping = setTimeout(sweep, isSwept ? SWEEP_EVERY_MS : SWEEP_ON_MS);
 };
 
 let sweeping = setTimeout(sweep, SWEEP_EVERY_MS);
-const settling = setInterval(() => {
-  if (tasks.owes) tasks.settle();
-}, SETTLE_EVERY_MS);
+
+/** Runs only while there is something to be done: a gateway that sleeps is not woken. */
+let settling: NodeJS.Timeout | undefined;
+const settle = (): void => {
+  tasks.settle();
+  settling = tasks.owes ? setTimeout(settle, SETTLE_EVERY_MS) : undefined;
+};
 
 const close = (): void => {
   clearTimeout(sweeping);
-  clearInterval(settling);
+  clearTimeout(settling);
   tasks.close();
 };
 

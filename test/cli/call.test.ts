@@ -82,6 +82,11 @@ describe('call', () => {
     expect(err).not.toMatch(CONTROLS);
   });
 
+  test('its key reaches the gateway', async () => {
+    const { code, err } = await call(['echo', '1', '--idempotency-key', 'a b']);
+    expect([code, err]).toEqual([1, expect.stringContaining('400 idempotency-key-invalid')]);
+  });
+
   test('its time limit reaches the gateway', async () => {
     const { code, err } = await call(['echo', '1', '--timeout-ms', '0']);
     expect([code, err]).toEqual([1, expect.stringContaining('504 deadline-exceeded')]);

@@ -263,6 +263,8 @@ describe('a full disk', () => {
     expect(ask(keys, finish('a', 'x'.repeat(20_000)))).toBe(undefined);
     expect(keys.tasks.owes).toBe(false);
     expect(existsSync(`${keys.path}.reserve`)).toBe(false);
+    // The room that is left is not for them.
+    expect(ask(keys, begin('new'))).toBe('full');
     rmSync(join(folder, 'fill'));
     expect(ask(keys, begin('a'))).toBe('done');
     expect(ask(keys, begin('b'))).toBe('begun');
