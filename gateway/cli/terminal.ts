@@ -12,11 +12,11 @@ export const isTerminal = (stream: NodeJS.WriteStream): boolean => stream.isTTY 
 export const paint = (stream: NodeJS.WriteStream, style: Style, text: string): string =>
   styleText(style, text, { stream });
 
-/** Whoever reads our output may stop (`| head`); a server must not end with it. */
+/** Whoever reads our output may stop (`| head`), or the disk it goes to be full; a server must not end with it. */
 export const surviveClosedOutput = (): void => {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (!['EPIPE', 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS'].includes(error.code ?? '')) throw error;
     });
   }
 };
