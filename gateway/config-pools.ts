@@ -77,7 +77,7 @@ const size = {
     .describe('instead of `workers`: so many there may be; default: twice the cores, at least 4 and `minWorkers`'),
 };
 
-interface SizeMembers {
+export interface SizeMembers {
   readonly workers?: number | undefined;
   readonly minWorkers?: number | undefined;
   readonly maxWorkers?: number | undefined;

@@ -1,4 +1,5 @@
 /** One request to the admin listener of a running gateway. */
+import { StartupError, type StartupProblem } from '../startup.ts';
 import { mendFor, UsageError, why } from './terminal.ts';
 
 export interface AdminTarget {
@@ -38,6 +39,8 @@ interface Refusal {
   readonly code?: string;
   readonly detail?: string;
   readonly errors?: readonly { readonly detail?: string }[];
+  /** Of a project that does not load. */
+  readonly problems?: readonly StartupProblem[];
 }
 
 const parsed = (text: string): unknown => {
@@ -52,7 +55,7 @@ const parsed = (text: string): unknown => {
 const notFoundStep = ({ url, path }: AdminRequest, detail = ''): string | undefined =>
   detail.includes(JSON.stringify(path)) ? `Is ${url} the admin listener (admin.port), of this version?` : undefined;
 
-/** Resolves with the parsed JSON of a 2xx; rejects with UsageError: what went wrong and the next step. */
+/** Resolves with the parsed JSON of a 2xx; rejects with UsageError or StartupError: what went wrong and the next step. */
 export const adminRequest = async (request: AdminRequest): Promise<unknown> => {
   const response = await send(request);
   const body = parsed(await response.text());
@@ -62,9 +65,15 @@ export const adminRequest = async (request: AdminRequest): Promise<unknown> => {
     const what = request.token === undefined ? 'wants a token' : 'does not take this token';
     throw new UsageError(`The gateway at ${url} ${what}: give its admin.token with --token or FPMG_ADMIN__TOKEN.`);
   }
-  const { code, detail, errors = [] } = (typeof body === 'object' && body !== null ? body : {}) as Refusal;
+  const {
+    code,
+    detail,
+    errors = [],
+    problems: wrong,
+  } = (typeof body === 'object' && body !== null ? body : {}) as Refusal;
   if (code === undefined)
     throw new UsageError(`${url} answered ${response.status}, and not as an admin listener: is --admin-url right?`);
+  if (wrong !== undefined) throw new StartupError(wrong);
   const problems = errors.flatMap(({ detail: problem }) => (problem === undefined ? [] : [`\n  ${problem}`]));
   const next = code === 'not-found' ? notFoundStep(request, detail) : mendFor(code);
   throw new UsageError([detail ?? code, ...problems, next === undefined ? '' : `\n→ ${next}`].join(''));

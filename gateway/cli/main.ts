@@ -9,6 +9,7 @@ import { type CallOptions, call } from './call.ts';
 import { cancelCall, listCalls } from './calls.ts';
 import { explain } from './explain.ts';
 import { listFunctions } from './functions.ts';
+import { changeRelease, listReleases } from './releases.ts';
 import { start } from './start.ts';
 import { surviveClosedOutput } from './terminal.ts';
 import { LANGUAGES, type TypesOptions, writeTypes } from './types.ts';
@@ -130,6 +131,18 @@ atAdmin(program.command('calls').description('list the calls under way in a runn
 
 atAdmin(program.command('cancel').description('end exactly one of them').argument('<id>', 'as calls lists it')).action(
   async (id: string, options: AdminArguments) => await cancelCall(id, adminTarget(options)),
+);
+
+atAdmin(
+  program.command('reload').description('load the project again in a running gateway, without a failed call'),
+).action(async (options: AdminArguments) => await changeRelease('reload', adminTarget(options)));
+
+atAdmin(program.command('rollback').description('back to the release before, in a running gateway')).action(
+  async (options: AdminArguments) => await changeRelease('rollback', adminTarget(options)),
+);
+
+atAdmin(program.command('releases').description('list the releases of a running gateway')).action(
+  async (options: AdminArguments) => await listReleases(adminTarget(options)),
 );
 
 program

@@ -63,12 +63,14 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+const CANNOT_START = 'fpm-gateway cannot start';
+
 /** Ends the command: what went wrong and the next step on stderr, or as JSON on stdout. */
-export const failCommand = (error: unknown, json: boolean): void => {
+export const failCommand = (error: unknown, json: boolean, head: string = CANNOT_START): void => {
   process.exitCode = 1;
   if (error instanceof StartupError) {
     if (json) say(JSON.stringify({ problems: error.problems }));
-    else complain(describeProblems(error.problems, 'fpm-gateway cannot start'));
+    else complain(describeProblems(error.problems, head));
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
