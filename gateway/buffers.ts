@@ -30,8 +30,12 @@ export class Buffers implements Room {
     return this.#usedBytes;
   }
 
+  fits(bytes: number): boolean {
+    return this.#usedBytes + bytes <= this.#maxBytes;
+  }
+
   assertFits(bytes: number): void {
-    if (this.#usedBytes + bytes > this.#maxBytes) throw noRoom(bytes, this.#usedBytes, this.#maxBytes);
+    if (!this.fits(bytes)) throw noRoom(bytes, this.#usedBytes, this.#maxBytes);
   }
 
   take(bytes: number): void {

@@ -1,7 +1,7 @@
 /**
  * How far the event loop is behind: all calls share it, and while it is busy with something else none gets on. A timer is
  * due every 100 ms; what it comes late by is the lag, and so is what it is overdue by when somebody asks, who may come
- * before it when the loop goes on. Asking costs one look at the clock, 0.04 µs. Node's own monitorEventLoopDelay() keeps a
+ * before it when the loop goes on. Asking costs one look at the clock, 0.2 µs. Node's own monitorEventLoopDelay() keeps a
  * histogram of the past from a timer just like this one, and does not tell what is now.
  */
 const TICK_MS = 100;

@@ -60,6 +60,9 @@ export class BatchRun {
   /** Found in the body, not looked at yet. */
   #sent: Sent[] = [];
   #bytes = 0;
+  /** Items that hold room for their bytes. */
+  #inside = 0;
+  #itemEnded: () => void = () => {};
   #isClosed = false;
   #close: (error: GatewayError) => void = () => {};
   #begun: () => void = () => {};
@@ -162,12 +165,19 @@ export class BatchRun {
     }
   }
 
-  #take(chunk: Buffer): Promise<void> {
+  /** Its own items give room back as they end: only a batch that has none is refused. */
+  async #roomFor(bytes: number): Promise<void> {
+    const { buffers } = this.#options;
+    while (!buffers.fits(bytes) && this.#inside > 0) await new Promise<void>((resolve) => (this.#itemEnded = resolve));
+  }
+
+  async #take(chunk: Buffer): Promise<void> {
     const { maxBytes } = this.#options.settings.batch;
     this.#bytes += chunk.length;
     const isTooMuch = this.#bytes > maxBytes;
     if (this.#isClosed) throw callerLeft();
-    return this.#find((give) => {
+    await this.#roomFor(chunk.length);
+    await this.#find((give) => {
       if (isTooMuch) throw tooMany(`more than ${maxBytes} bytes; batch.maxBytes is ${maxBytes}`);
       this.#splitter.push(chunk, give);
       this.#arriving.resize(this.#splitter.heldBytes);
@@ -188,6 +198,7 @@ export class BatchRun {
 
   /** 64 kB may hold 32,000 items, and each may fail at once: others have their turn in between. */
   async #readAll(): Promise<void> {
+    const { buffers } = this.#options;
     let sinceMs = performance.now();
     for (const sent of this.#sent.splice(0)) {
       for (let room = this.#room(); room !== undefined; room = this.#room()) await room;
@@ -195,6 +206,7 @@ export class BatchRun {
         await new Promise((resolve) => setImmediate(resolve));
         sinceMs = performance.now();
       }
+      if (sent.kind === 'item' && !buffers.fits(sent.bytes.length)) await this.#roomFor(sent.bytes.length);
       if (this.#isClosed) return;
       this.#read(sent);
     }
@@ -231,6 +243,7 @@ export class BatchRun {
       this.#malformed(item.index, item.id, new GatewayError('overloaded', message, { retryAfterMs }));
       return;
     }
+    this.#inside += 1;
     this.#ids.add(item.id);
     this.#batch.add(item);
   }
@@ -243,6 +256,8 @@ export class BatchRun {
 
   #ended(ended: EndedItem): void {
     this.#options.buffers.give(ended.item.bytes);
+    this.#inside -= 1;
+    this.#itemEnded();
     this.counts[ended.status] += 1;
     this.#options.onEnded(ended);
     this.body.add(ended.item.index, this.#textOf(ended));

@@ -162,6 +162,20 @@ describe('memory for bodies', () => {
   });
 });
 
+test('a batch that has more than fits waits for its own items, and loses none', async () => {
+  const project = functionsProject({ size: 'usleep(20000); return strlen($input["text"]);' });
+  const { url } = await startTestServer(project, { env: { FPMG_LIMITS__BUFFERS_MAX_BYTES: String(MIB) } });
+  const item = JSON.stringify({ input: { text: 'x'.repeat(300_000) } });
+  const answer = await fetch(`${url}/functions/size/batch`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: `${item}\n`.repeat(12),
+  });
+  const results = (await answer.text()).trim().split('\n');
+  expect(results).toHaveLength(12);
+  expect(results.filter((line) => !line.includes('300000'))).toEqual([]);
+});
+
 describe('the lag of the event loop', () => {
   const watched = () => {
     let nowMs = 1000;
