@@ -90,7 +90,7 @@ const call = async ({ url }: ServingCommand): Promise<number> => {
 test('a gateway with 128 files answers those that are too many with 503, serves the others, and takes all again afterwards', async () => {
   const env = { FPMG_OVERLOAD__DESCRIPTORS_FREE: '32' };
   const gateway = await serve('start', project(), { env, filesMax: 128 });
-  expect(gateway.out()).toContain('This process may open 128 files');
+  await until('its log says so', () => gateway.out().includes('This process may open 128 files'));
   const { hostname, port } = new URL(gateway.url);
   const open = async (): Promise<Socket> => {
     const socket = connect(Number(port), hostname).on('error', () => {});
