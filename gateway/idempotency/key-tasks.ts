@@ -8,6 +8,10 @@ import type { KeyResult, KeyTask } from './messages.ts';
 
 type End = Extract<KeyTask, { task: 'finish' | 'abandon' }> | { readonly task: 'forget'; readonly id: Uint8Array };
 
+/** For a file that others open, too. */
+const OPEN_MS = 500;
+const PAUSE_MS = 10;
+
 /** Of answers that are owed; then the file is told later that nobody knows how those ended. */
 const OWED_MAX_BYTES = 16 * 1_048_576;
 
@@ -81,8 +85,21 @@ export class KeyTasks {
   }
 
   #opened(): KeyFile {
-    this.#file ??= this.#open();
+    this.#file ??= this.#openAmongOthers();
     return this.#file;
+  }
+
+  /** Where two gateways make one file at once, SQLite tells one of them so without waiting. */
+  #openAmongOthers(): KeyFile {
+    const endMs = performance.now() + OPEN_MS;
+    for (;;) {
+      try {
+        return this.#open();
+      } catch (error) {
+        if (failureOf(error, this.#path).kind !== 'busy' || performance.now() > endMs) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+      }
+    }
   }
 
   #together(file: KeyFile, tasks: readonly KeyTask[]): KeyResult[] {

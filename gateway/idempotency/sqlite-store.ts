@@ -15,7 +15,9 @@ export interface SqliteStoreOptions extends Omit<ThreadOptions, 'owner'> {
 }
 
 /** A disk that answers no more must not keep calls: their answers go out, and new ones are told, ms. */
-const ANSWER_MS = 2000;
+const ANSWER_MS = 5000;
+/** While its thread starts: 100 ms, or seconds on a machine that is busy. */
+const START_MS = 30_000;
 /** The same trouble is told this often at most, ms. */
 const TOLD_EVERY_MS = 60_000;
 
@@ -30,6 +32,8 @@ export class SqliteStore implements KeyStore {
   readonly #options: SqliteStoreOptions;
   readonly #owner = ownerName(randomUUID());
   #worker: Worker | undefined;
+  /** It has answered. */
+  #isUp = false;
   readonly #waiting = new Map<number, Waiting>();
   #number = 0;
   #closing: Promise<void> | undefined;
@@ -47,7 +51,7 @@ export class SqliteStore implements KeyStore {
     const { fingerprint } = operation;
     const id = idOf(operation);
     const asked = this.#send({ task: 'begin', id, fingerprint, mayRunAgain, timeoutMs });
-    const result = await within(asked, ANSWER_MS);
+    const result = await within(asked, this.#answerMs);
     if (result !== LATE) return this.#answerOf(result) ?? { kind: 'unknown' };
     // Nobody will run it.
     void asked.then((late) => {
@@ -83,8 +87,12 @@ export class SqliteStore implements KeyStore {
     await worker.terminate();
   }
 
+  get #answerMs(): number {
+    return this.#isUp ? ANSWER_MS : START_MS;
+  }
+
   async #ask(task: KeyTask): Promise<void> {
-    const result = await within(this.#send(task), ANSWER_MS);
+    const result = await within(this.#send(task), this.#answerMs);
     if (result === LATE) throw this.#failed(slow(this.#options.path));
     this.#answerOf(result);
   }
@@ -142,6 +150,7 @@ export class SqliteStore implements KeyStore {
   }
 
   #take(replies: readonly KeyReply[]): void {
+    this.#isUp = true;
     for (const { number, result } of replies) {
       this.#waiting.get(number)?.(result);
       this.#waiting.delete(number);
@@ -153,6 +162,7 @@ export class SqliteStore implements KeyStore {
   #lost(worker: Worker, why: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
+    this.#isUp = false;
     for (const resolve of this.#waiting.values()) resolve({ kind: 'failed', failure: ended(this.#options.path, why) });
     this.#waiting.clear();
   }
