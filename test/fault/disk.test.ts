@@ -1,6 +1,6 @@
 /** Disks that are full, read-only or gone: a start says so; a gateway that runs goes on with what needs no disk. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
@@ -155,7 +155,10 @@ describe.skipIf(!canMount)('a gateway that runs', () => {
 
   test('its folder removed under it: workers that it has serve on, new masters and workers get a new one', async () => {
     const folder = temporaryFolder();
-    const gateway = await startGateway({ runtimeDir: folder }, { project: project() });
+    const readable = project();
+    // Else PHP runs a copy, which lies in the folder that is removed.
+    chmodSync(readable, 0o755);
+    const gateway = await startGateway({ runtimeDir: folder }, { project: readable });
     const master = masterOf(gateway);
     const [instance = ''] = readdirSync(folder);
     rmSync(join(folder, instance), { recursive: true });

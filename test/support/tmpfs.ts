@@ -24,6 +24,7 @@ export const canMount = ((): boolean => {
 
 export class Tmpfs {
   readonly folder: string;
+  #covers = 0;
 
   /** `size`: `2m`; `inodes`: of all files and folders, its own included. */
   constructor(size: string, inodes: number | undefined = undefined, lifetime: Lifetime = thisTest) {
@@ -31,7 +32,10 @@ export class Tmpfs {
     this.folder = temporaryFolder(lifetime);
     const options = `size=${size}${inodes === undefined ? '' : `,nr_inodes=${inodes}`}`;
     if (!mount('-t', 'tmpfs', '-o', options, 'tmpfs', this.folder)) throw new Error('no tmpfs can be mounted');
-    lifetime(() => unmount(this.folder));
+    lifetime(() => {
+      this.writable();
+      unmount(this.folder);
+    });
     chmodSync(this.folder, 0o777);
   }
 
@@ -59,12 +63,15 @@ export class Tmpfs {
     rmSync(this.#ballast, { force: true });
   }
 
-  /** The mount, not the file system: that refuses while a removed socket is open. */
+  /** For whoever opens something from now on: a file system with open files refuses to become read-only itself. */
   readOnly(): void {
-    if (!mount('-o', 'remount,bind,ro', this.folder)) throw new Error('it cannot be made read-only');
+    if (this.#covers > 0) return;
+    const isCovered = mount('--bind', this.folder, this.folder) && mount('-o', 'remount,bind,ro', this.folder);
+    if (!isCovered) throw new Error('it cannot be covered by a read-only mount');
+    this.#covers += 1;
   }
 
   writable(): void {
-    mount('-o', 'remount,bind,rw', this.folder);
+    for (; this.#covers > 0; this.#covers -= 1) unmount(this.folder);
   }
 }
