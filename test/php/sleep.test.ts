@@ -184,14 +184,11 @@ describe.each(ENGINES)('%s that does not wake', (engine) => {
     expect(statusOf(gateway).lastFailure).toBeUndefined();
   });
 
-  test('because its runtime folder is none any more, it says so; one that is gone is made anew', async () => {
+  test('because its runtime folder is none any more, it says so', async () => {
     const gateway = await start(engine);
     await asleep(gateway);
     const folder = gateway.settings.runtimeDir ?? '';
     renameSync(folder, `${folder}.moved`);
-    expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
-    await asleep(gateway);
-    rmSync(folder, { recursive: true });
     writeFileSync(folder, '');
     const call = gateway.invoke('pid', null);
     await expect(call).rejects.toMatchObject({ privateDetail: expect.stringMatching(/ENOTDIR.*Set runtimeDir/) });
