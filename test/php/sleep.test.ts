@@ -292,10 +292,8 @@ test('a call does not wait for a master that hangs in its end', async () => {
   await gateway.invoke('pid', null);
   const { masterPid = 0 } = statusOf(gateway);
   process.kill(masterPid, 'SIGSTOP');
-  await until('it falls asleep', () => statusOf(gateway).state === 'falling asleep');
+  await until('it falls asleep', () => statusOf(gateway).state !== 'awake');
   expect(await gateway.invoke('pid', null)).toBeGreaterThan(1);
-  // It is ended after 6 s.
-  expect(isRunning(masterPid)).toBe(true);
   await gateway.destroy();
   expect(isRunning(masterPid)).toBe(false);
 });
