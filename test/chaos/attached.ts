@@ -14,7 +14,7 @@ export interface Attached {
   readonly path: string;
 }
 
-/** `pool`: lines of php-fpm's own config. Functions `away` (in the attached pool) and `away-again` (idempotent). */
+/** `pool`: lines of php-fpm's own config. Functions in the attached pool: `away`, `away-large` and `away-again` (idempotent). */
 export const attached = (env: Readonly<Record<string, string>>, pool: readonly string[]): Attached => {
   let proxy: FaultProxy | undefined;
   let path = '';
@@ -22,6 +22,7 @@ export const attached = (env: Readonly<Record<string, string>>, pool: readonly s
     env,
     functions: {
       away: ['return $input;', "pool: 'away', timeoutMs: 2000"],
+      'away-large': ["return str_repeat('x', 100_000);", "pool: 'away', timeoutMs: 2000"],
       'away-again': ['return $input;', "pool: 'away', timeoutMs: 2000, idempotent: true"],
     },
     prepare: async ({ lifetime, folder, project }) => {

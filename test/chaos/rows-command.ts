@@ -26,7 +26,7 @@ export const rowsCommand: Command = async ({ options, lifetime, say, show }) => 
     show(`0 of ${rows.length} rows`);
     const results = await runRows(rows, told, lifetime);
     runs.push(results);
-    say(`${results.filter(({ ok }) => ok).length} of ${results.length}${times > 1 ? ` in run ${time}` : ''}`);
+    if (times > 1) say(`${results.filter(({ ok }) => ok).length} of ${results.length} in run ${time}`);
   }
   const results = together(runs);
   const kept: KeptRow[] = [

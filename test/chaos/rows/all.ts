@@ -4,12 +4,23 @@ import { callerRows } from './callers.ts';
 import { gatewayRows } from './gateway.ts';
 import { loadRows } from './load.ts';
 import { masterRows } from './masters.ts';
+import { networkRows } from './network.ts';
 import { phpRows } from './php.ts';
 import { requestRows } from './requests.ts';
 import type { LaterRow, Row } from './row.ts';
 import { workerRows } from './workers.ts';
 
-const groups = [masterRows, workerRows, phpRows, answerRows, requestRows, callerRows, loadRows, gatewayRows];
+const groups = [
+  masterRows,
+  workerRows,
+  phpRows,
+  answerRows,
+  requestRows,
+  callerRows,
+  loadRows,
+  gatewayRows,
+  networkRows,
+];
 
 export const ROWS: readonly Row[] = groups.flat().sort((a, b) => a.number - b.number);
 

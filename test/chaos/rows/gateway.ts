@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
-import { isAlive, kill } from '../../support/php-processes.ts';
+import { groupOf, isAlive, kill } from '../../support/php-processes.ts';
 import { until } from '../../support/until.ts';
+import { GatewayProcess } from '../gateway-process.ts';
 import { send } from '../http.ts';
 import { steadyLoad } from '../load.ts';
 import type { World } from '../world.ts';
@@ -175,6 +176,26 @@ export const gatewayRows: readonly Row[] = [
         assert.ok(['ok', 'overloaded', 'queue-timeout'].includes(answer.code), `${answer.code} ${answer.text}`);
       await world.recovers(['overloaded', 'queue-timeout']);
       assert.equal(await ready(world), 200);
+    },
+  },
+  {
+    number: 66,
+    fault: 'Gateway kill -9',
+    expected: 'its php-fpm ends without it; the next gateway starts in the same folder and serves',
+    world: {},
+    run: async (world) => {
+      const { gateway, project, lifetime } = world;
+      const masters = (await world.pools()).flatMap(({ masterPid }) => (masterPid === undefined ? [] : [masterPid]));
+      const old = masters.flatMap((pid) => groupOf(pid));
+      const { answer } = await world.hold();
+      kill(gateway.pid, 'SIGKILL');
+      assert.equal((await answer).code, 'broken');
+      await until('no process of it is left', () => old.every((pid) => !isAlive(pid)));
+      const { runtimeDir } = gateway;
+      world.replace(await GatewayProcess.start({ project, runtimeDir, lifetime }));
+      await world.serves();
+      // What the first one had is not what the second one has.
+      world.isOver = true;
     },
   },
 ];
