@@ -7,6 +7,7 @@ import type { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError } from '../errors.ts';
 import type { Slot } from '../pool/backend.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
+import { nowMs } from '../trace/clock.ts';
 import type { GatewayFunction } from './function.ts';
 import type { OutputStream } from './output-stream.ts';
 
@@ -80,7 +81,6 @@ export class RunningCall implements Caller, LeaveListener {
   readonly #fn: GatewayFunction;
   readonly #caller: Caller;
   readonly #onDisconnect: GatewayFunction['onDisconnect'];
-  readonly #sinceMs = performance.now();
   /** Who holds it while it waits for a worker. */
   #waiter: LeaveListener | undefined;
   /** While PHP has it. */
@@ -108,14 +108,14 @@ export class RunningCall implements Caller, LeaveListener {
   }
 
   get status(): CallStatus {
-    const { callId: id, traceId, attempts: attempt } = this.#trace;
+    const { callId: id, traceId, startMs, attempts: attempt } = this.#trace;
     const { name, pool } = this.#fn;
     return {
       id,
       function: name,
       pool,
       phase: this.#slot === undefined ? 'queued' : 'running',
-      sinceMs: performance.now() - this.#sinceMs,
+      sinceMs: nowMs() - startMs,
       attempt,
       pid: this.#pid,
       traceId,

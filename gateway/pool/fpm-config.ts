@@ -175,6 +175,8 @@ export const phpIni = ({
   'cgi.fix_pathinfo': '0',
   // No per-folder settings: an uploaded .user.ini would change the worker.
   'user_ini.filename': '',
+  // The signal that has PHP clean up would start this clock, 2 s of CPU, and it runs on into the worker's next calls.
+  hard_timeout: '0',
   enable_post_data_reading: '1',
   // The gateway has checked sizes and numbers before; PHP must not refuse, or silently drop, what it let through.
   file_uploads: '1',

@@ -173,6 +173,21 @@ eachEngine(({ startGateway, outlivesFatalErrors, takesBack }) => {
       expect([cleaned(join(folder, 'a')), cleaned(held.file)]).toEqual(['', '']);
     });
 
+    test('and its worker serves on with nothing left of that: a later call may compute for as long as it likes', async () => {
+      // By PHP's default the signal starts a clock of 2 s of CPU, which outlives its call.
+      const burn = `$cpu = fn () => getrusage()['ru_utime.tv_sec']; $end = $cpu() + 4; while ($cpu() < $end); return getmypid();`;
+      const gateway = await start({
+        stuck: [`${NOTES} ${WAIT}`, 'timeoutMs: 2000'],
+        burn: [burn, 'timeoutMs: 600_000'],
+      });
+      const held = new Held(openFolder(), 'a');
+      expect(await toldOf(gateway.invoke('stuck', held.file))).toMatchObject({ code: 'function-timeout' });
+      await allFree(gateway);
+      expect(cleaned(held.file)).toBe('timeout\n');
+      const pid = await gateway.invoke('burn', null);
+      if (outlivesFatalErrors) expect(held.pids).toEqual([pid]);
+    });
+
     test('one that does not end in its grace time is ended all the same', async () => {
       const endless = `$call->onCancel(function () use ($input) { touch("$input.cleaned"); while (true) usleep(1000); });`;
       const gateway = await start({ stuck: [`${endless} ${WAIT}`, 'timeoutMs: 2000'] });
