@@ -52,7 +52,7 @@ const { worker } = await startWorker({
 
 test('a worker tells what it is, and what it found in each handler', async () => {
   const { meta, output } = await worker.prime();
-  expect(meta).toMatchObject({ outcome: 'primed', runtimeVersion: 6, engine: 'resident', pid: worker.pid, served: 0 });
+  expect(meta).toMatchObject({ outcome: 'primed', runtimeVersion: 7, engine: 'resident', pid: worker.pid, served: 0 });
   expect(meta.bornMs).toBeGreaterThan(0);
   expect(output).toContainEqual(
     expect.objectContaining({ name: 'echo', inputClass: null, exception: null, stray: '' }),
