@@ -36,7 +36,7 @@ export const standsInQueue = (
 
 /** It was let in, and waited for longer than was foreseen. */
 export const waitedTooLong = (pool: string, waitedMs: number, againMs: AgainMs): GatewayError => {
-  const detail = `It waited ${Math.round(waitedMs)} ms for the pool ${pool}, more than twice as long as was foreseen, and more calls came.`;
+  const detail = `It waited ${Math.round(waitedMs)} ms for the pool ${pool}, three times as long as was foreseen, and more calls came.`;
   return new GatewayError('overloaded', detail, { ...again(againMs), reason: 'waited-too-long' });
 };
 

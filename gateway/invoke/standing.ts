@@ -10,7 +10,7 @@
  */
 const TURNS = 4;
 /** Whoever has waited for so many times what was foreseen was told wrong: the pool has become slower. */
-const TOO_LONG = 2;
+const TOO_LONG = 3;
 /** A call that waits twice its time by the estimate will not be served in time. */
 const CERTAIN = 2;
 

@@ -39,6 +39,12 @@ export interface Called {
 const wallMs = (): number => performance.timeOrigin + performance.now();
 const DRAIN_MS = 3000;
 
+const codeOf = (body: string): string => {
+  const code = /"code":"([a-z-]+)"/.exec(body)?.[1] ?? 'ok';
+  const reason = /"reason":"([a-z-]+)"/.exec(body)?.[1];
+  return reason === undefined ? code : `${code} (${reason})`;
+};
+
 class Callers {
   readonly called: Called[] = [];
   readonly #order: Order;
@@ -91,7 +97,7 @@ class Callers {
     if (connection.isOver) this.#open -= 1;
     else this.#idle.push(connection);
     const latencyMs = wallMs() - sentAtMs;
-    const code = answer === undefined ? 'none' : (/"code":"([a-z-]+)"/.exec(answer.body)?.[1] ?? 'ok');
+    const code = answer === undefined ? 'none' : codeOf(answer.body);
     const left = leftAtMs === undefined ? {} : { leftAtMs };
     this.called.push({ ...facts, latencyMs, status: answer?.status ?? 0, code, ...left, sentAtMs });
   }

@@ -44,7 +44,8 @@ const atLeast = (name: string, value: number, limit: number): Goal => ({
 export const goalsOf = (workers: Overload, neighbours: Neighbours): readonly Goal[] => {
   const peak = Math.max(...workers.steps.map(({ goodPerSecond }) => goodPerSecond));
   const ofStep = (step: Step): Goal[] => [
-    atLeast(`goodput of peak at ${step.times} ×`, step.goodPerSecond / peak, GOODPUT),
+    // Where less is asked for than can be done, all that was asked for, but for those who left.
+    atLeast(`goodput at ${step.times} ×, of peak`, step.goodPerSecond / Math.min(peak, step.stayedPerSecond), GOODPUT),
     atMost(`rejections p99 at ${step.times} ×, ms`, step.refusedP99Ms, REFUSED_P99_MS),
     atMost(`back to normal after ${step.times} ×, ms`, step.recoveryMs, RECOVERY_MS),
     atMost(`begun after the caller left, ${step.times} ×`, step.wasted?.afterLeaving ?? 0, 0),

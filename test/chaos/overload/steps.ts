@@ -24,6 +24,8 @@ export interface StepOptions {
 export interface Step {
   readonly times: number;
   readonly sentPerSecond: number;
+  /** Of them those whose callers did not leave. */
+  readonly stayedPerSecond: number;
   readonly goodPerSecond: number;
   readonly goodP50Ms: number;
   readonly goodP99Ms: number;
@@ -70,6 +72,7 @@ const stepOf = (
   return {
     times,
     sentPerSecond: perSecond(loaded.filter(({ code }) => code !== 'not-sent')),
+    stayedPerSecond: perSecond(loaded.filter(({ leftAtMs }) => leftAtMs === undefined)),
     goodPerSecond: perSecond(good),
     goodP50Ms: percentile(latencies(good), 0.5),
     goodP99Ms: percentile(latencies(good), 0.99),
