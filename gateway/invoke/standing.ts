@@ -6,9 +6,10 @@
 
 /**
  * A newcomer may always wait for so many calls of each worker, however long they take: among calls of half a second a
- * target of 100 ms would refuse everyone who does not find a free worker.
+ * target of 100 ms would refuse everyone who does not find a free worker, and on a slow machine some of a few dozen
+ * callers who each send one call after the other.
  */
-const TURNS = 4;
+const TURNS = 8;
 /** Whoever has waited for so many times what was foreseen was told wrong: the pool has become slower. */
 const TOO_LONG = 3;
 /** A call that waits twice its time by the estimate will not be served in time. */

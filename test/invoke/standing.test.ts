@@ -22,12 +22,12 @@ describe('a queue', () => {
     expect(standing.refuses(foreseen(101), 200)).toBe(true);
   });
 
-  test('lets everyone wait for four calls of each worker, however long they take', () => {
+  test('lets everyone wait for eight calls of each worker, however long they take', () => {
     const standing = new Standing(100);
     standing.begin(0);
     const callMs = 500;
-    expect(standing.refuses(foreseen(4 * callMs, callMs), 1000)).toBe(false);
-    expect(standing.refuses(foreseen(4 * callMs + 1, callMs), 1000)).toBe(true);
+    expect(standing.refuses(foreseen(8 * callMs, callMs), 1000)).toBe(false);
+    expect(standing.refuses(foreseen(8 * callMs + 1, callMs), 1000)).toBe(true);
   });
 
   test('of a pool that wakes begins to count when the pool serves', () => {
