@@ -20,6 +20,8 @@ export interface Foreseen {
   readonly ahead: number;
   /** How long that takes, ms. */
   readonly waitMs: number;
+  /** The same at the usual pace, ms: workers that are busy for longer now may be free at any time. */
+  readonly usualMs: number;
   /** How long a call occupies its worker at the usual pace, ms. */
   readonly callMs: number;
 }
@@ -78,4 +80,4 @@ export class Standing {
 }
 
 /** It would be refused later, for certain. */
-export const comesTooLate = ({ waitMs }: Foreseen, limitMs: number): boolean => waitMs > CERTAIN * limitMs;
+export const comesTooLate = ({ usualMs }: Foreseen, limitMs: number): boolean => usualMs > CERTAIN * limitMs;

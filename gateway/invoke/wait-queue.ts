@@ -112,8 +112,9 @@ export class WaitQueue {
     const ahead = this.size === 0 ? 0 : this.shares.ahead(rows[0], fn.priority, key);
     const { running } = this;
     const waitMs = this.#estimate.waitMs(ahead, running, nowMs);
+    const usualMs = this.#estimate.usualMs(ahead);
     // So many calls at once that end in turn: each takes as many turns.
-    return { ahead, waitMs, callMs: this.#estimate.usualMs(Math.max(1, running)) };
+    return { ahead, waitMs, usualMs, callMs: this.#estimate.usualMs(Math.max(1, running)) };
   }
 
   /** Until all who wait now are served, ms; undefined: nothing is known. */

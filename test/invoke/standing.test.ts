@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { comesTooLate, Standing } from '../../gateway/invoke/standing.ts';
 import { WaitEstimate } from '../../gateway/invoke/wait-estimate.ts';
 
-const foreseen = (waitMs: number, callMs = 1) => ({ ahead: 1, waitMs, callMs });
+const foreseen = (waitMs: number, callMs = 1) => ({ ahead: 1, waitMs, usualMs: waitMs, callMs });
 
 describe('a queue', () => {
   test('stands when it has not been empty for its target, and not before', () => {
