@@ -180,7 +180,12 @@ export class SpoolFile {
 /** One system call for many pieces: one for each made an upload three times as slow. */
 const writeAll = async (handle: FileHandle, pieces: readonly Buffer[]): Promise<void> => {
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const { bytesWritten } = await handle.writev(pieces);
-  // A disk that is nearly full takes a part, and says why on the next try.
-  if (bytesWritten < bytes) await handle.writeFile(Buffer.concat(pieces).subarray(bytesWritten));
+  try {
+    const { bytesWritten } = await handle.writev(pieces);
+    // A disk that is nearly full takes a part, and says why on the next try.
+    if (bytesWritten < bytes) await handle.writeFile(Buffer.concat(pieces).subarray(bytesWritten));
+  } catch (error) {
+    // Here, not where all writing ends: writers wait for this piece alone.
+    throw diskFailed(error);
+  }
 };

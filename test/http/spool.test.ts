@@ -178,6 +178,24 @@ describe('a disk that fails', () => {
     expect(spool.usedBytes).toBe(0);
   });
 
+  test('being full is told as overload to a writer who waits while pieces before his are written', async () => {
+    const spool = newSpool({ afterBytes: 0 });
+    const begun = Promise.withResolvers<void>();
+    const written = Promise.withResolvers<never>();
+    const writev = (): Promise<never> => {
+      begun.resolve();
+      return written.promise;
+    };
+    spool.open = async () => ({ path: '/nowhere/at/all', handle: { writev, close: async () => {} } as never });
+    const file = spool.file();
+    void file.write(Buffer.alloc(1000));
+    await begun.promise;
+    const waits = file.write(Buffer.alloc(2_000_000));
+    written.reject(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
+    await expect(waits).rejects.toMatchObject({ code: 'overloaded', privateDetail: expect.stringContaining('ENOSPC') });
+    await file.discard();
+  });
+
   test('nobody who waits is no crash', async () => {
     const spool = newSpool({ afterBytes: 0 });
     writeFileSync(spool.dir, 'a file is in the way');
