@@ -16,7 +16,7 @@ export interface RowResult {
 
 const firstLine = (thrown: unknown): string => {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return text.replaceAll(/\s+/g, ' ').trim().slice(0, 400);
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, 1000);
 };
 
 const outcomeOf = ({ last, notes }: World): string =>

@@ -125,7 +125,14 @@ export class World {
     const held = this.held();
     const leaving = new AbortController();
     const answer = this.call(name, held.file, { signal: leaving.signal });
-    const pid = await held.started();
+    const early = answer.then(({ status, code, text }): never => {
+      throw new Error(`It was answered before it ran: ${status} ${code} ${text.slice(0, 300)}`);
+    });
+    early.catch(() => {});
+    const pid = await Promise.race([held.started(), early]).catch(async (error: unknown) => {
+      // Where it stands instead.
+      throw new Error(`${String(error)}; ${JSON.stringify(await this.pools()).slice(0, 1500)}`);
+    });
     return { held, answer, pid, leave: () => leaving.abort() };
   }
 
