@@ -209,6 +209,7 @@ export class Invoker {
       encodedParams,
       deadline,
       slot: undefined,
+      worker: undefined,
       moves: 0,
       fnTicket: 0,
       poolTicket: 0,
@@ -263,10 +264,11 @@ export class Invoker {
       if (error?.reason === 'ended-early') target.workload.recordWorkingOn();
       slot.release(fn.code.kind === 'script' || fn.output.kind === 'stream' || error?.reason === 'ended-early');
     };
-    let worker: Worker | undefined;
+    prepared.worker = undefined;
     try {
       const connected = slot.connect(deadline.remainingMs());
-      worker = connected instanceof Promise ? await connected : connected;
+      const worker = connected instanceof Promise ? await connected : connected;
+      prepared.worker = worker;
       // While its body came, it waited for another attempt, or for a connection.
       prepared.running.assertWanted('no');
       trace.phase('connect', admittedMs);
@@ -278,7 +280,7 @@ export class Invoker {
       return output;
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      if (worker === undefined) trace.phase('connect', admittedMs);
+      if (prepared.worker === undefined) trace.phase('connect', admittedMs);
       record.end(error.code);
       release(error);
       throw error;
@@ -324,7 +326,8 @@ export class Invoker {
     const attempt = trace.attempts - moves;
     const waitMs = retryDelayMs({ error, fn, attempt, remainingMs: deadline.remainingMs(), random: Math.random() });
     if (waitMs === undefined) return undefined;
-    const isFree = isFreeRetry(error, attempt) && freeRepeats.take();
+    // Where no worker took it, PHP had no work with it.
+    const isFree = prepared.worker === undefined || (isFreeRetry(error, attempt) && freeRepeats.take());
     return isFree || retryBudget.withdraw() ? waitMs : undefined;
   }
 }
@@ -345,6 +348,8 @@ interface Prepared extends Pass {
   readonly deadline: Deadline;
   /** Of the latest attempt, once it has one. */
   slot: Slot | undefined;
+  /** Of the latest attempt, once it is connected. */
+  worker: Worker | undefined;
   /** Attempts that ended there before they had begun. */
   moves: number;
   /** What PHP was given in the latest one. */

@@ -83,8 +83,8 @@ type State =
 
 const RESTART_FIRST_MS = 100;
 const RESTART_MAX_MS = 10_000;
-/** A master that lived this long starts over with the shortest delay. */
-const HEALTHY_MS = 60_000;
+/** One that lived this long did its work: the next starts at once. Those that die sooner come ever later. */
+const HEALTHY_MS = 1000;
 
 export class ManagedPool implements SleeperPart {
   readonly #options: ManagedOptions;
@@ -94,7 +94,7 @@ export class ManagedPool implements SleeperPart {
   readonly #ending = new AbortController();
   /** That there may be now. */
   #workers: number;
-  #restartDelayMs = RESTART_FIRST_MS;
+  #restartDelayMs = 0;
   /** The next generation is to come, or starts. */
   #next: NodeJS.Timeout | undefined;
   /** Why there is no master, or no better one. */
@@ -312,14 +312,16 @@ export class ManagedPool implements SleeperPart {
 
   #adopt(generation: Generation): void {
     const { onFree, log, name } = this.#options;
+    const sinceMs = performance.now();
     const watch = new MasterWatch(
       () => unwell(generation),
       (why) => {
         log.error({ pool: name, why }, 'php-fpm does not do its work: starting another');
+        this.#lived(sinceMs);
         this.#scheduleNext(`php-fpm did not do its work: ${why}.`);
       },
     );
-    this.#state = { kind: 'up', generation, sinceMs: performance.now(), watch };
+    this.#state = { kind: 'up', generation, sinceMs, watch };
     this.#alive.add(generation);
     onFree();
     void generation.master.exited.then((how) => this.#died(generation, how));
@@ -330,7 +332,7 @@ export class ManagedPool implements SleeperPart {
     // One that was replaced has been retired.
     if (state.kind !== 'up' || state.generation !== generation) return;
     state.watch.stop();
-    if (performance.now() - state.sinceMs > HEALTHY_MS) this.#restartDelayMs = RESTART_FIRST_MS;
+    this.#lived(state.sinceMs);
     const why = `php-fpm died (${how}).`;
     this.#failure = new GatewayError('pool-unavailable', why);
     this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
@@ -349,11 +351,15 @@ export class ManagedPool implements SleeperPart {
     });
   }
 
+  #lived(sinceMs: number): void {
+    if (performance.now() - sinceMs > HEALTHY_MS) this.#restartDelayMs = 0;
+  }
+
   /** Once, however often it is asked for. */
   #scheduleNext(why: string): void {
     if (this.#next !== undefined) return;
     const delayMs = this.#restartDelayMs;
-    this.#restartDelayMs = Math.min(RESTART_MAX_MS, delayMs * 2);
+    this.#restartDelayMs = Math.min(RESTART_MAX_MS, Math.max(RESTART_FIRST_MS, delayMs * 2));
     this.#options.restarts.planned(delayMs);
     this.#next = setTimeout(() => {
       this.#launching = this.#startNext(why);
