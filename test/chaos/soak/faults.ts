@@ -26,11 +26,15 @@ export interface Fault {
 /** A stopped worker is late for as long as its call may run, and a master is replaced meanwhile. */
 const EFFECT_MAX_MS = 8000;
 
-export const isExplained = ({ code, fromMs, toMs }: Told, faults: readonly Fault[]): boolean =>
-  faults.some(
-    ({ kind, atMs }) =>
-      (CODES[kind] as readonly string[]).includes(code) && atMs <= toMs && atMs >= fromMs - EFFECT_MAX_MS,
-  );
+/** What becomes of a function whose inner call fails. */
+const FROM_WITHIN = ['function-error', 'function-timeout'];
+
+export const isExplained = ({ kind, code, fromMs, toMs }: Told, faults: readonly Fault[]): boolean =>
+  faults.some((fault) => {
+    const codes: readonly string[] = CODES[fault.kind];
+    const leadsTo = codes.includes(code) || (kind === 'outer' && codes.length > 0 && FROM_WITHIN.includes(code));
+    return leadsTo && fault.atMs <= toMs && fault.atMs >= fromMs - EFFECT_MAX_MS;
+  });
 
 const masters = async (gateway: SoakGateway, engine: string): Promise<readonly number[]> =>
   (await gateway.pools())
