@@ -31,7 +31,7 @@ const elsewhere =
 export const COMMAND: Readonly<Record<CommandName, Command>> = {
   rows: elsewhere('./rows-command.ts', 'rowsCommand'),
   fuzz: elsewhere('./fuzz-command.ts', 'fuzzCommand'),
-  overload: elsewhere('./overload/main.ts', 'runOverload'),
-  reload: elsewhere('./reload/main.ts', 'runReload'),
-  retries: elsewhere('./retries.ts', 'retryAmplification'),
+  overload: elsewhere('./overload-command.ts', 'overloadCommand'),
+  reload: elsewhere('./reload-command.ts', 'reloadCommand'),
+  retries: elsewhere('./retries-command.ts', 'retriesCommand'),
 };

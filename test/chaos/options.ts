@@ -10,6 +10,8 @@ export interface Options {
   readonly seed: number;
   /** Of `fuzz`. */
   readonly answers: number;
+  /** Of `overload`: each step. */
+  readonly seconds: number;
   readonly json: string | undefined;
   readonly record: boolean;
   readonly list: boolean;
@@ -37,6 +39,7 @@ export const USAGE = `usage: npm run chaos -- [command] [options]
   --only 4,6,19    these rows only
   --times N        rows: so many times, 1 to 100 (1)
   --answers N      fuzz: so many answers, 1000 to 100000000 (1000000)
+  --seconds N      overload: each step, 1 to 3600 (10)
   --seed N         of what is random, 0 to 4294967295 (20261122)
   --list           say what rows there are
   --json FILE      write the result
@@ -98,12 +101,13 @@ export const readOptions = (words: readonly string[], rows: readonly number[]): 
   if (first !== '' && !first.startsWith('-') && !isCommand(first))
     throw new UsageError(`"${first}" is not a command. They are ${COMMANDS.join(', ')}.`);
   const command = isCommand(first) ? first : 'rows';
-  const known = ['--only', '--times', '--answers', '--seed', '--json', ...FLAGS];
+  const known = ['--only', '--times', '--answers', '--seconds', '--seed', '--json', ...FLAGS];
   const values = readWords(isCommand(first) ? words.slice(1) : words, known);
   for (const [name, of] of [
     ['--only', 'rows'],
     ['--times', 'rows'],
     ['--answers', 'fuzz'],
+    ['--seconds', 'overload'],
   ] as const)
     if (values.has(name) && command !== of) throw new UsageError(`${name} goes with ${of} only.`);
   return {
@@ -112,6 +116,7 @@ export const readOptions = (words: readonly string[], rows: readonly number[]): 
     times: wholeNumber(values, '--times', 1, 100, 1),
     seed: wholeNumber(values, '--seed', 0, 4_294_967_295, SEED),
     answers: wholeNumber(values, '--answers', 1000, 100_000_000, 1_000_000),
+    seconds: wholeNumber(values, '--seconds', 1, 3600, 10),
     json: values.get('--json'),
     record: values.has('--record'),
     list: values.has('--list'),

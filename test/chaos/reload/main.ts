@@ -3,6 +3,7 @@
  * Not one call may fail, be reset, or be answered by two versions.
  */
 import { availableParallelism } from 'node:os';
+import { Random } from '../fuzz/random.ts';
 import { ChaosGateway } from './gateway.ts';
 import { type LoadReport, SteadyLoad } from './load.ts';
 import { Site } from './site.ts';
@@ -35,17 +36,6 @@ type Step = 'reload' | 'broken' | 'kill' | 'restart';
 const CONNECTIONS = 8;
 const CAPACITY_MS = 2000;
 
-/** mulberry32 */
-const randomOf = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
-
 const stepsOf = ({ reloads, masterKills, restarts, seed }: ReloadOptions): Step[] => {
   const broken = Math.floor(reloads / 3);
   const steps: Step[] = [
@@ -54,9 +44,9 @@ const stepsOf = ({ reloads, masterKills, restarts, seed }: ReloadOptions): Step[
     ...Array<Step>(masterKills).fill('kill'),
     ...Array<Step>(restarts).fill('restart'),
   ];
-  const random = randomOf(seed);
+  const random = new Random(seed);
   for (let at = steps.length - 1; at > 0; at -= 1) {
-    const other = Math.floor(random() * (at + 1));
+    const other = random.below(at + 1);
     [steps[at], steps[other]] = [steps[other] as Step, steps[at] as Step];
   }
   return steps;
