@@ -2,7 +2,7 @@
 import type { Command } from './commands.ts';
 import { runReload } from './reload/main.ts';
 
-const ROUND = { reloads: 300, masterKills: 100, restarts: 50, load: 0.7 };
+const ROUND = { reloads: 300, masterKills: 100, restarts: 50, load: 0.7, env: {} };
 
 export const reloadCommand: Command = async ({ options: { seed }, say, show }) => {
   const startedMs = performance.now();

@@ -16,6 +16,8 @@ export interface ReloadOptions {
   readonly restarts: number;
   /** Of what the machine can do, 0 to 1. */
   readonly load: number;
+  /** Settings of the gateway besides those that the run needs. */
+  readonly env: Readonly<Record<string, string>>;
   readonly onProgress: (done: number, all: number, what: string) => void;
 }
 
@@ -103,6 +105,7 @@ export const runReload = async (options: ReloadOptions): Promise<ReloadReport> =
     FPMG_POOLS__DEFAULT__WORKERS: workers,
     // Short, so that most replaced releases end while the run goes on.
     FPMG_RELOAD__WATCH_MS: '100',
+    ...options.env,
   };
   const gateway = await ChaosGateway.start(site.current, env);
   try {
