@@ -47,7 +47,8 @@ const short = `timeoutMs: ${SHORT_MS}`;
 export const FUNCTIONS: Functions = {
   echo: 'return $input;',
   resident: ['return $input;', "engine: 'resident'"],
-  held: [WAIT, 'timeoutMs: 60_000, idempotent: false'],
+  // Slow: it may wait ten seconds for the last worker, which is kept for quick ones.
+  held: [WAIT, 'timeoutMs: 60_000, queueTimeoutMs: 60_000, idempotent: false'],
   'held-resident': [WAIT, "timeoutMs: 60_000, engine: 'resident'"],
   'held-shortly': [WAIT, short],
   'held-cancel': [WAIT, "timeoutMs: 60_000, onDisconnect: 'cancel'"],
