@@ -26,12 +26,6 @@ const spoolProblem = ({ limits }: Settings): StartupProblem | undefined => {
   return { file: 'deploy/gateway.config.ts', property: 'limits.uploadMaxBytes', detail };
 };
 
-const buffersProblem = ({ limits }: Settings): StartupProblem | undefined => {
-  if (limits.bodyMaxBytes <= limits.buffersMaxBytes) return undefined;
-  const detail = `bodyMaxBytes is ${limits.bodyMaxBytes}, but all bodies in memory together may have ${limits.buffersMaxBytes} bytes: raise limits.buffersMaxBytes, or lower bodyMaxBytes.`;
-  return { file: 'deploy/gateway.config.ts', property: 'limits.bodyMaxBytes', detail };
-};
-
 /** Throws StartupError with everything that is wrong. */
 export const resolveSettings = (
   config: unknown,
@@ -52,9 +46,7 @@ export const readSettings = (
   const { pools } = parsed.data;
   // A project without pools is served by one with the defaults.
   const settings = { ...parsed.data, pools: { ...configSchema.parse({ pools: { default: {} } }).pools, ...pools } };
-  const wrong = [bindProblem(settings), spoolProblem(settings), buffersProblem(settings)].filter(
-    (problem) => problem !== undefined,
-  );
+  const wrong = [bindProblem(settings), spoolProblem(settings)].filter((problem) => problem !== undefined);
   if (wrong.length > 0) throw new StartupError(wrong);
   return { settings, sources: new SettingSources(config, overrides, file) };
 };

@@ -171,7 +171,7 @@ export class Admission {
       return undefined;
     if (standing.refuses(foreseen, nowMs)) {
       const bound = Math.round(standing.boundMs(foreseen));
-      const limit = `its queue stands, and nobody who comes may wait for more than ${bound} ms (queueTargetMs ${standing.targetMs})`;
+      const limit = `its queue stands, and who comes may wait for ${bound} ms (queueTargetMs ${standing.targetMs}) or eight calls of each worker`;
       return standsInQueue(name, foreseen, limit, this.#queue.drainMs(nowMs));
     }
     const { limitMs } = waiter;

@@ -6,8 +6,8 @@
 
 /**
  * A newcomer may always wait for so many calls of each worker, however long they take: among calls of half a second a
- * target of 100 ms would refuse everyone who does not find a free worker, and on a slow machine some of a few dozen
- * callers who each send one call after the other.
+ * target of 100 ms would refuse everyone who does not find a free worker, and where the machine stands still for a moment
+ * the third in line.
  */
 const TURNS = 8;
 /** Whoever has waited for so many times what was foreseen was told wrong: the pool has become slower. */
@@ -18,6 +18,8 @@ const CERTAIN = 2;
 export interface Foreseen {
   /** Calls that are served before it. */
   readonly ahead: number;
+  /** Those that have workers now. */
+  readonly running: number;
   /** How long that takes, ms. */
   readonly waitMs: number;
   /** The same at the usual pace, ms: workers that are busy for longer now may be free at any time. */
@@ -70,7 +72,8 @@ export class Standing {
   }
 
   refuses(foreseen: Foreseen, nowMs: number): boolean {
-    return this.isStanding(nowMs) && foreseen.waitMs > this.boundMs(foreseen);
+    const { ahead, running, waitMs } = foreseen;
+    return this.isStanding(nowMs) && waitMs > this.boundMs(foreseen) && ahead > TURNS * running;
   }
 
   /** For a call that is let in: from then on it has waited for too long, ms. */

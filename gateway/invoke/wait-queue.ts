@@ -114,7 +114,7 @@ export class WaitQueue {
     const waitMs = this.#estimate.waitMs(ahead, running, nowMs);
     const usualMs = this.#estimate.usualMs(ahead);
     // So many calls at once that end in turn: each takes as many turns.
-    return { ahead, waitMs, usualMs, callMs: this.#estimate.usualMs(Math.max(1, running)) };
+    return { ahead, running, waitMs, usualMs, callMs: this.#estimate.usualMs(Math.max(1, running)) };
   }
 
   /** Until all who wait now are served, ms; undefined: nothing is known. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { comesTooLate, Standing } from '../../gateway/invoke/standing.ts';
 import { WaitEstimate } from '../../gateway/invoke/wait-estimate.ts';
 
-const foreseen = (waitMs: number, callMs = 1) => ({ ahead: 1, waitMs, usualMs: waitMs, callMs });
+const foreseen = (waitMs: number, callMs = 1) => ({ ahead: 100, running: 1, waitMs, usualMs: waitMs, callMs });
 
 describe('a queue', () => {
   test('stands when it has not been empty for its target, and not before', () => {
@@ -28,6 +28,14 @@ describe('a queue', () => {
     const callMs = 500;
     expect(standing.refuses(foreseen(8 * callMs, callMs), 1000)).toBe(false);
     expect(standing.refuses(foreseen(8 * callMs + 1, callMs), 1000)).toBe(true);
+  });
+
+  test('refuses nobody who has eight calls or less of each worker before it, however slow they are just now', () => {
+    const standing = new Standing(100);
+    standing.begin(0);
+    const inLine = (ahead: number) => ({ ...foreseen(60_000), ahead, running: 4 });
+    expect(standing.refuses(inLine(32), 1000)).toBe(false);
+    expect(standing.refuses(inLine(33), 1000)).toBe(true);
   });
 
   test('of a pool that wakes begins to count when the pool serves', () => {
