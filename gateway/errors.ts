@@ -60,7 +60,7 @@ export const codes = {
 
   // Load and capacity
   'concurrency-limit': entry(429, 'gateway', 'no', true, 'The function is at its inFlightMax.', 'Retry after the given time, or raise inFlightMax in its contract.'),
-  overloaded: entry(503, 'gateway', 'no', true, 'The queue of this pool, or the disk space for files, is full.', 'Retry after the given time, or give the pool more workers (raise limits.spoolMaxBytes for files).'),
+  overloaded: entry(503, 'gateway', 'no', true, 'There is more to do than is taken on: the detail names the limit.', 'Retry after the given time; give the pool more workers, or raise the limit that the detail names.'),
   'queue-timeout': entry(503, 'gateway', 'no', true, 'No worker became free in time.', 'Retry after the given time, give the pool more workers, or raise queueTimeoutMs.'),
   'circuit-open': entry(503, 'gateway', 'no', true, 'This function, or its pool, failed too often just now: it gets no calls for a while.', 'Retry after the given time, and see the traces of what failed before.'),
   'store-unavailable': entry(503, 'gateway', 'no', true, 'What the gateway has to keep cannot be kept now.', 'Retry after the given time; see the log for what is wrong with stateDir (for files: spoolDir).'),
