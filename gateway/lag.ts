@@ -5,11 +5,15 @@
  * histogram of the past from a timer just like this one, and does not tell what is now.
  */
 const TICK_MS = 100;
+/** Nobody has asked for so many ticks: a gateway that rests has no timer. The next to ask finds it on time. */
+const REST_TICKS = 50;
 
 export class LoopLag {
   readonly #clock: () => number;
   #dueMs: number;
   #lastMs = 0;
+  #quietTicks = 0;
+  #rests = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** `clock`: ms, monotonic. */
@@ -21,8 +25,22 @@ export class LoopLag {
   /** Keeps no process alive. */
   start(): this {
     this.#dueMs = this.#clock() + TICK_MS;
-    this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+    this.#timer ??= setInterval(() => this.#tickOrRest(), TICK_MS).unref();
     return this;
+  }
+
+  #tickOrRest(): void {
+    this.tick();
+    this.#quietTicks += 1;
+    if (this.#quietTicks <= REST_TICKS) return;
+    this.#rests = true;
+    this.close();
+  }
+
+  #wake(): void {
+    this.#rests = false;
+    this.#lastMs = 0;
+    this.start();
   }
 
   /** The timer has come. On time, all is well again. */
@@ -34,6 +52,8 @@ export class LoopLag {
 
   /** What requests that arrive now may have waited already, ms. */
   get ms(): number {
+    this.#quietTicks = 0;
+    if (this.#rests) this.#wake();
     return Math.max(this.#lastMs, this.#clock() - this.#dueMs);
   }
 

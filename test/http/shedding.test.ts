@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
 import { Buffers, Holding } from '../../gateway/buffers.ts';
 import { type Contract, defineFunction, file } from '../../gateway/contract.ts';
@@ -205,6 +205,18 @@ describe('the lag of the event loop', () => {
     expect(lag.ms).toBe(0);
     lag.tick();
     expect(lag.ms).toBe(0);
+  });
+
+  test('is watched while somebody asks, and again when somebody does', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const lag = new LoopLag(() => performance.now()).start();
+    vi.advanceTimersByTime(6000);
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(60_000);
+    expect(lag.ms).toBe(0);
+    expect(vi.getTimerCount()).toBe(1);
+    lag.close();
   });
 
   const block = (ms: number): void => {
