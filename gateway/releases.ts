@@ -122,22 +122,29 @@ export class Releases {
     });
   }
 
-  /** What is under way to become a release ends with this. */
-  close(): Promise<unknown> {
+  /** The one that serves is the last: what is under way to become another ends. */
+  stop(): void {
     this.#endTrial();
     this.#ended = true;
+  }
+
+  close(): Promise<unknown> {
+    this.stop();
     return Promise.all([...this.#open].map(({ gateway }) => gateway.close()));
   }
 
   async destroy(): Promise<void> {
-    this.#endTrial();
-    this.#ended = true;
+    this.stop();
     await Promise.all([...this.#open].map(({ gateway }) => gateway.destroy()));
   }
 
   /** One at a time: each takes the place of the one before it. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
+    const done = this.#turn.then(() => {
+      if (this.#ended)
+        throw new GatewayError('shutting-down', 'This gateway is stopping: reload the one that serves next.');
+      return work();
+    });
     this.#turn = done.catch(() => {});
     return done;
   }

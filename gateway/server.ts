@@ -216,6 +216,7 @@ class RunningServer implements Server {
     const { settings, releases, exporter } = this.#parts;
     const { shutdownDelayMs, shutdownGraceMs } = settings;
     const { signal } = this.#destroyed;
+    releases.stop();
     // Rejects when it is destroyed meanwhile.
     if (ending === 'told') await sleep(shutdownDelayMs, undefined, { signal }).catch(() => {});
     const restMaxMs = ending === 'replaced' ? shutdownGraceMs : 2 * IDLE_GRACE_MS;
