@@ -169,9 +169,12 @@ export const stopWorker = (worker: Worker): boolean => {
   const born = startTicks(facts.pid);
   if (born !== undefined && !signal(facts.pid, endingSignal(worker))) return false;
   const killAtMs = performance.now() + KILL_AFTER_MS;
+  let isGone = false;
   const check = (): void => {
-    // A program that the worker started holds its socket open: the end of the process is the end of the worker.
-    if (born === undefined || startTicks(facts.pid) !== born) connection.destroy();
+    // A program that the worker started holds its socket open: the end of the process is the end of the worker. Not before
+    // the next look: on a busy machine a timer comes before the end that is there to be read, which proves more.
+    if (isGone) connection.destroy();
+    else if (born === undefined || startTicks(facts.pid) !== born) isGone = true;
     // A stopped process (SIGSTOP, a debugger) takes no SIGTERM.
     else if (performance.now() > killAtMs) signal(facts.pid, 'SIGKILL');
   };

@@ -1,7 +1,7 @@
 /** Exactly one call is ended: for a caller who left, at its time limit, by its id. Its handler may clean up. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { eachEngine } from '../support/engines.ts';
 import { openFolder } from '../support/lifetime.ts';
@@ -23,6 +23,15 @@ const cleaned = (file: string): string => {
 
 const allFree = (gateway: Gateway): Promise<void> =>
   until('all slots are free', () => backendOf(gateway).taken === 0 && backendOf(gateway).late === 0);
+
+const realKill = process.kill.bind(process);
+
+/** Longer than the process lives, and than it is looked for. */
+const busyUntilGone = (pid: number): void => {
+  while (isAlive(pid));
+  const untilMs = performance.now() + 100;
+  while (performance.now() < untilMs);
+};
 
 eachEngine(({ startGateway, outlivesFatalErrors, takesBack }) => {
   const start = async (functions: Parameters<typeof functionsProject>[0], workers = 1): Promise<Gateway> =>
@@ -126,6 +135,36 @@ eachEngine(({ startGateway, outlivesFatalErrors, takesBack }) => {
       expect(await Promise.all(others)).toMatchObject([{ code: 'ok' }, { code: 'ok' }]);
       expect(calls.begun.toSorted()).toEqual(['first', 'second', 'third']);
       await until('its worker is gone', () => !isAlive(pid));
+    });
+
+    test('the one that runs cleans up and ends: those behind it run once', async () => {
+      const gateway = await start({ work: `$call->onCancel(static fn () => null); ${WORK}` });
+      const calls = new Calls(gateway);
+      await calls.teach();
+      const { first, others } = await calls.inLine('hold', ['second', 'third']);
+      expect(gateway.cancel(idOf(gateway, 0))).toBe('running');
+      expect(await first).toEqual({ code: 'cancelled', executed: 'unknown' });
+      expect(await Promise.all(others)).toMatchObject([{ code: 'ok' }, { code: 'ok' }]);
+      expect(calls.begun.toSorted()).toEqual(['first', 'second', 'third']);
+      await allFree(gateway);
+    });
+
+    test('a gateway that is busy when the worker ends still reads what that proves', async () => {
+      const gateway = await start({ work: WORK });
+      const calls = new Calls(gateway);
+      await calls.teach();
+      const { first, others, pid } = await calls.inLine('hold', ['second', 'third']);
+      const kill = vi.spyOn(process, 'kill').mockImplementation((of, name) => {
+        const done = realKill(of, name);
+        // It has been held, and is let go behind its signal: only then can it end.
+        if (of === pid && name === 'SIGCONT') busyUntilGone(pid);
+        return done;
+      });
+      onTestFinished(() => kill.mockRestore());
+      expect(gateway.cancel(idOf(gateway, 0))).toBe('running');
+      expect(await first).toEqual({ code: 'cancelled', executed: 'unknown' });
+      expect(await Promise.all(others)).toMatchObject([{ code: 'ok' }, { code: 'ok' }]);
+      expect(calls.begun.toSorted()).toEqual(['first', 'second', 'third']);
     });
   });
 
