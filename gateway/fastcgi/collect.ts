@@ -65,7 +65,7 @@ class Collector implements ExchangeSink, CgiSink {
   }
 
   over(error: GatewayError | undefined): void {
-    this.#over?.(error);
+    this.#over?.(error, this.#body);
     if (error !== undefined) {
       this.#settlers.reject(error);
       return;
@@ -107,8 +107,11 @@ class Collector implements ExchangeSink, CgiSink {
   }
 }
 
-/** Told before the response settles, when the worker has no more to do with the request. */
-export type Over = (error: GatewayError | undefined) => void;
+/**
+ * Told before the response settles, when the worker has no more to do with the request. `body`: of an answer that is taken
+ * whole, for those whose reader has given up.
+ */
+export type Over = (error: GatewayError | undefined, body?: Pick<GatheredBytes, 'bytes'>) => void;
 
 /** Sends one request and keeps its whole answer. */
 export const collect = (

@@ -7,7 +7,7 @@ import { GatewayError } from '../errors.ts';
 import type { Connection, FastCgiRequest, LargeBody, Over, Params, Reception } from '../fastcgi/index.ts';
 import type { Log } from '../log.ts';
 import { LATE, within } from '../within.ts';
-import type { Meta } from './envelope.ts';
+import { decodeEnvelope, type Meta } from './envelope.ts';
 import type { LineCall, Place, WorkerLine } from './line.ts';
 import { stoppedError } from './stopped.ts';
 import { stopSender, stopWorker, type Worker } from './worker.ts';
@@ -152,7 +152,7 @@ export class WorkerSlot implements Slot, Place {
     // A resident worker begins them in order, and its end proves the same of those behind the first.
     const ping = worker.pings && worker.life === undefined;
     const fastCgi = { encodedParams, params, body, ping, keepConnection: true };
-    const reception = receive(worker.connection, fastCgi, (error) => this.#over(line, error));
+    const reception = receive(worker.connection, fastCgi, (error, body) => this.#over(line, error, body));
     // Its place may have come by promise, and others have been written before it.
     this.stoodBehind ||= line.isServing;
     this.#running = new RunningCall(this, reception, request, performance.now() + remainingMs);
@@ -225,7 +225,7 @@ export class WorkerSlot implements Slot, Place {
     return line;
   }
 
-  #over(line: WorkerLine, error: GatewayError | undefined): void {
+  #over(line: WorkerLine, error: GatewayError | undefined, body: Parameters<Over>[1]): void {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
@@ -233,6 +233,11 @@ export class WorkerSlot implements Slot, Place {
     // We closed in the middle of an answer, and the script may go on for long.
     if (isOurVerdict(error) && !ended) stopSender(line.worker);
     line.end(running, ended && error?.code === 'pool-unavailable');
+    // Nobody reads it any more. A resident worker may say with it that it ends: those behind it have not begun then.
+    if (this.late && error === undefined && body !== undefined && line.worker.life !== undefined) {
+      const envelope = decodeEnvelope(body.bytes, running.attemptId);
+      if (envelope.kind === 'envelope') this.told(envelope.meta);
+    }
     if (this.#released) this.#free();
   }
 
