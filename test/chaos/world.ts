@@ -168,7 +168,7 @@ export class World {
     if (isTraced) await this.assertTraced(answer, code);
   }
 
-  async assertTraced({ traceId }: Answer, code: string | undefined): Promise<void> {
+  async assertTraced({ traceId }: Pick<Answer, 'traceId'>, code: string | undefined): Promise<void> {
     assert.match(traceId ?? '', /^[0-9a-f]{32}$/);
     await until('its trace is kept', async () => {
       const kept = await send(`${this.gateway.adminUrl}/traces/${traceId}`, undefined, { method: 'GET' });

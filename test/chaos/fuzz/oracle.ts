@@ -5,28 +5,49 @@
 import { Type } from '../../wire/codec.ts';
 import type { FuzzCase } from './case.ts';
 
-/** Of each request that the bytes answer to its end: all of its STDOUT. */
-export const sentTo = ({ input, mode, requests }: FuzzCase): (string | undefined)[] => {
+/** Each of these belongs to a request, and to one that is due. */
+const ANSWERING: ReadonlySet<number | undefined> = new Set([Type.STDOUT, Type.STDERR, Type.END]);
+/** FCGI_UNKNOWN_ROLE: the last way to refuse a request. */
+const REFUSED_MAX = 3;
+
+/**
+ * Of each request that the bytes answer to its end: all of its STDOUT. What comes behind the first record that has no
+ * place there answers nothing.
+ */
+export const sentTo = ({ input, mode, requests, pings }: FuzzCase): (string | undefined)[] => {
   const outputs = Array.from({ length: requests }, () => '');
-  const ended = new Array<boolean>(requests).fill(false);
+  const begun = new Set<number>();
+  const ended = new Set<number>();
+  const good = new Set<number>();
   let current = 0;
+  let pinged = -1;
   for (let at = 0; input.length - at >= 8; ) {
     const [version, type, idHigh = 0, idLow = 0, high = 0, low = 0, padding = 0] = input.subarray(at, at + 8);
-    const length = high * 256 + low;
+    const content = input.subarray(at + 8, at + 8 + high * 256 + low);
     // The padding of a record says nothing: it may be missing.
-    if (version !== 1 || input.length - at - 8 < length) break;
+    if (version !== 1 || content.length < high * 256 + low) break;
     const id = idHigh * 256 + idLow;
     const request = mode === 'ordered' ? (id === 1 ? current : -1) : id - 1;
-    if (request >= 0 && request < requests && !ended[request]) {
-      if (type === Type.STDOUT) outputs[request] += input.toString('latin1', at + 8, at + 8 + length);
+    if (ANSWERING.has(type)) {
+      const isDue = request >= 0 && request < requests && !ended.has(request);
+      if (!isDue || (pings && pinged < request)) break;
       if (type === Type.END) {
-        ended[request] = true;
+        const status = content[4] ?? 0;
+        if (content.length !== 8 || status > REFUSED_MAX || (status > 0 && begun.has(request))) break;
+        ended.add(request);
+        if (status === 0) good.add(request);
         current += 1;
+      } else if (content.length > 0) {
+        begun.add(request);
+        if (type === Type.STDOUT) outputs[request] += content.toString('latin1');
       }
-    }
-    at += 8 + length + padding;
+    } else if (type === Type.VALUES) {
+      if (!pings || pinged === current || current === requests) break;
+      pinged = current;
+    } else if (mode !== 'concurrent') break;
+    at += 8 + content.length + padding;
   }
-  return outputs.map((output, at) => (ended[at] ? output : undefined));
+  return outputs.map((output, at) => (good.has(at) ? output : undefined));
 };
 
 /** A CGI response behind its head; undefined where there is no head. */

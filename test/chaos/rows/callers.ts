@@ -1,6 +1,7 @@
 /** Callers leave, read slowly, or have no time. */
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { type IncomingMessage, request } from 'node:http';
 import { isAlive } from '../../support/php-processes.ts';
 import { until } from '../../support/until.ts';
 import { send } from '../http.ts';
@@ -27,21 +28,20 @@ export const callerRows: readonly Row[] = [
         headers: { 'content-type': 'application/json' },
       });
       asked.on('error', () => {});
-      let isCut = false;
+      let unread: IncomingMessage | undefined;
       asked.once('response', (response) => {
         response.pause();
         response.once('error', () => {});
+        unread = response;
       });
-      asked.once('close', () => {
-        isCut = true;
-      });
-      asked.once('socket', (socket) => socket.once('close', () => (isCut = true)));
       asked.end('1');
       await until('PHP runs', async () => (await running(world, 'flood')) === 1);
       await world.serves();
       await until('PHP is stopped', async () => (await running(world, 'flood')) === 0);
-      asked.destroy();
-      await until('its connection is gone', () => isCut);
+      // What the kernel holds is read, and then the end that its gateway made.
+      unread?.resume();
+      await until('its connection is gone', () => unread?.destroyed === true);
+      assert.equal(unread?.complete, false, 'it is cut off, not ended');
     },
   },
   {
@@ -53,11 +53,14 @@ export const callerRows: readonly Row[] = [
       const holders = await Promise.all([world.hold(), world.hold()]);
       const ghost = world.held();
       const leaving = new AbortController();
-      const answer = world.call('held', ghost.file, { signal: leaving.signal });
+      const traceId = randomBytes(16).toString('hex');
+      const headers = { traceparent: `00-${traceId}-${'1'.repeat(16)}-01` };
+      const answer = world.call('held', ghost.file, { signal: leaving.signal, headers });
       await until('it waits', async () => (await waiting(world)) === 1);
       leaving.abort();
       await answer;
       await until('it waits no more', async () => (await waiting(world)) === 0);
+      await world.assertTraced({ traceId }, 'client-closed');
       for (const { held } of holders) held.go();
       for (const holder of holders) assert.equal((await holder.answer).status, 200);
       await world.serves();
