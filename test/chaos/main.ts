@@ -20,6 +20,8 @@ const main = async (): Promise<void> => {
   );
   if (options.help) return console.log(USAGE);
   if (options.list) return console.log(list());
+  // A promise that never settles ends the process without a word: nothing held then.
+  process.exitCode = 1;
   const ends = new Ends();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {

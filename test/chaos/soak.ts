@@ -9,6 +9,8 @@ import { clear, say, show } from './terminal.ts';
 const main = async (): Promise<void> => {
   const { minutes, seed, json, record, help } = readSoakOptions(process.argv.slice(2));
   if (help) return console.log(SOAK_USAGE);
+  // As in main.ts.
+  process.exitCode = 1;
   const ends = new Ends();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => void ends.all().finally(() => process.exit(130)));

@@ -60,7 +60,7 @@ const multiplexedPeer = (isConcurrent: boolean): Peer => {
 /** Bodies that were taken as good; undefined for each request that failed. */
 const run = async ({ mode, pings, requests, chunks }: FuzzCase): Promise<(string | undefined)[]> => {
   const peer = mode === 'ordered' ? orderedPeer(pings) : multiplexedPeer(mode === 'concurrent');
-  let over = 0;
+  const over = new Array<number>(requests).fill(0);
   // The collector needs no more of a connection than this.
   const connection = {
     keepReceived: () => false,
@@ -70,9 +70,9 @@ const run = async ({ mode, pings, requests, chunks }: FuzzCase): Promise<(string
       return due;
     },
   } as unknown as Connection;
-  const responses = Array.from({ length: requests }, () => {
+  const responses = Array.from({ length: requests }, (_, at) => {
     const { response } = collect(connection, REQUEST, LIMITS, () => {
-      over += 1;
+      over[at] = (over[at] ?? 0) + 1;
     });
     // It may fail before anybody waits for it.
     response.catch(() => {});
@@ -87,7 +87,8 @@ const run = async ({ mode, pings, requests, chunks }: FuzzCase): Promise<(string
     if (failure !== undefined) break;
   }
   peer.end(failure ?? { code: 'worker-crashed', detail: 'It ended.' });
-  if (over !== requests) throw new Error(`${over} of ${requests} requests were settled when the input had ended`);
+  if (over.some((times) => times !== 1))
+    throw new Error(`requests were settled ${over.join(', ')} times when the input had ended, not once each`);
   return await Promise.all(responses.map(settled));
 };
 
