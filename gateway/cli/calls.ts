@@ -78,7 +78,7 @@ export const listCalls = async ({ json, ...target }: CallsOptions): Promise<void
 };
 
 const WAS = {
-  queued: 'it waited, and never reached PHP',
+  queued: 'it waited for a worker, and does not get one',
   running: 'PHP had it, and is being ended',
 };
 

@@ -2,7 +2,6 @@
  * The walk of a call: find → parse input → one deadline → admission → worker → FastCGI → parse output → free the slot.
  * HTTP, CLI and every later way to call enter here; nothing else reaches PHP.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Caller } from '../caller.ts';
 import type { Engine } from '../contract.ts';
 import { Deadline } from '../deadline.ts';
@@ -169,7 +168,7 @@ export class Invoker {
           const waitMs = this.#retryAfter(error, target, trace, prepared);
           if (waitMs === undefined) throw error;
           trace.event('retry', { 'fpm_gateway.code': error.code, 'fpm_gateway.delay_ms': waitMs }, nowMs());
-          if (waitMs > 0) await delay(waitMs);
+          if (waitMs > 0) await running.pauses(waitMs);
           running.assertWanted(executed);
         }
       }

@@ -130,6 +130,17 @@ export class RunningCall implements Caller, LeaveListener {
     this.#caller.whenLeft(listener === undefined ? undefined : this);
   }
 
+  /** Before another attempt: for so long, or until nobody wants it any more. */
+  async pauses(ms: number): Promise<void> {
+    if (this.hasLeft) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.whenLeft({ callerLeft: resolve });
+    await promise;
+    clearTimeout(timer);
+    this.whenLeft(undefined);
+  }
+
   /** Throws where nobody wants it any more. */
   assertWanted(executed: Executed): void {
     if (this.hasLeft) throw this.asEnded(callerLeft('before its call ran', executed));

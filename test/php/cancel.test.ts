@@ -103,6 +103,24 @@ eachEngine(({ startGateway, outlivesFatalErrors, takesBack }) => {
     });
   });
 
+  test('an operator cancels a call that pauses before its next attempt: it hears at once', async () => {
+    const dies = "file_put_contents($input, 'x', FILE_APPEND); posix_kill(posix_getpid(), 9); return 1;";
+    const retry = 'idempotent: true, timeoutMs: 60_000, retry: { attempts: 2, baseMs: 60_000, maxMs: 60_000 }';
+    vi.spyOn(Math, 'random').mockReturnValue(0.99);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const gateway = await start({ dies: [dies, retry] });
+    const file = join(openFolder(), 'runs');
+    const told = toldOf(gateway.invoke('dies', file));
+    await until('it pauses', () => {
+      const [call] = gateway.calls(1);
+      return call?.attempt === 1 && call.phase === 'queued';
+    });
+    gateway.cancel(gateway.calls(1)[0]?.id ?? '');
+    // Of a worker that answered its ping first it is known that it ran.
+    expect(await told).toEqual({ code: 'cancelled', executed: expect.stringMatching(/^(yes|unknown)$/) });
+    expect(readFileSync(file, 'utf8')).toBe('x');
+  });
+
   describe('of calls in line on one worker', () => {
     const idOf = (gateway: Gateway, at: number): string => gateway.calls(10)[at]?.id ?? '';
 
@@ -236,6 +254,18 @@ eachEngine(({ startGateway, outlivesFatalErrors, takesBack }) => {
       await until('its worker is gone', () => !isAlive(pid));
       await allFree(gateway);
       expect(existsSync(`${held.file}.cleaned`)).toBe(true);
+    });
+
+    test('what a callback asks for is done behind the others', async () => {
+      const asks = `$call->onCancel(function () use ($call, $input) { ${NOTES.replace('$why\\n', 'more\\n')} });`;
+      const gateway = await start({ wait: [`${asks} ${NOTES} ${WAIT}`, CANCEL] });
+      const held = new Held(openFolder(), 'a');
+      const told = toldOf(gateway.invoke('wait', held.file));
+      await held.started();
+      gateway.cancel(gateway.calls(1)[0]?.id ?? '');
+      expect(await told).toMatchObject({ code: 'cancelled' });
+      await allFree(gateway);
+      expect(cleaned(held.file)).toBe('cancelled\nmore\n');
     });
 
     test('a callback that throws does not keep the next from running', async () => {
