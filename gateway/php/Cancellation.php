@@ -39,12 +39,10 @@ final class Cancellation
         $this->hooks[] = $hook;
     }
 
-    /** Once, each of them, whatever the others do. */
+    /** Once, each of them, whatever the others do; also what one of them asks for. */
     public function run(string $why): void
     {
-        $hooks = $this->hooks;
-        $this->hooks = [];
-        foreach ($hooks as $hook) {
+        while (($hook = array_shift($this->hooks)) !== null) {
             try {
                 $hook($why);
             } catch (\Throwable $thrown) {
