@@ -21,17 +21,24 @@ export class WaitEstimate {
   begin(nowMs: number): void {
     this.#lastMs = nowMs;
     this.#served = 0;
+    // An earlier queue says less of this one than what is measured now.
+    this.#measured = Math.min(this.#measured, MEASURED_FROM);
   }
 
   /** One of those who wait got a worker. */
   served(nowMs: number): void {
-    // The first of a queue waited for less than one call: its worker was in the middle of it.
-    if (this.#served > 0) {
-      this.#measured += 1;
-      this.#intervalMs += (nowMs - this.#lastMs - this.#intervalMs) / Math.min(this.#measured, MEAN_OVER);
-    }
+    const tookMs = nowMs - this.#lastMs;
+    if (this.#served > 0) this.#measure(tookMs);
+    // The first of a queue waited for a part of a call: its worker was in the middle of it. Where even twice that is
+    // quicker than the pace of before, it counts: else nobody would be let in behind the first, to be measured.
+    else if (this.isMeasured && 2 * tookMs < this.#intervalMs) this.#measure(2 * tookMs);
     this.#served += 1;
     this.#lastMs = nowMs;
+  }
+
+  #measure(tookMs: number): void {
+    this.#measured += 1;
+    this.#intervalMs += (tookMs - this.#intervalMs) / Math.min(this.#measured, MEAN_OVER);
   }
 
   /** For so many to be served at the usual pace, ms. */

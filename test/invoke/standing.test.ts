@@ -62,6 +62,18 @@ describe('the estimate', () => {
     return estimate;
   };
 
+  test('of a pool whose calls were slow comes down though only one call at a time waits', () => {
+    const estimate = new WaitEstimate();
+    estimate.begin(0);
+    for (let n = 0; n <= 8; n += 1) estimate.served(n * 30_000);
+    for (let n = 0; n < 50; n += 1) {
+      const nowMs = 1_000_000 + n * 100;
+      estimate.begin(nowMs);
+      estimate.served(nowMs + 5);
+    }
+    expect(estimate.usualMs(1)).toBeLessThan(100);
+  });
+
   test('follows from how fast those who waited were served', () => {
     expect(measured().waitMs(20, 4, 200)).toBeCloseTo(100);
   });
