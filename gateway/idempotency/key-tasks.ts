@@ -55,7 +55,12 @@ export class KeyTasks {
       const failure = failureOf(error, this.#path);
       results = tasks.map(() => ({ kind: 'failed', failure }));
     }
-    for (const [at, task] of tasks.entries()) if (results[at]?.kind === 'failed' && isEnd(task)) this.#owe(task);
+    for (const [at, task] of tasks.entries()) {
+      const failed = results[at]?.kind === 'failed';
+      if (failed && isEnd(task)) this.#owe(task);
+      // What was owed is written with it. Once more later it would end what has begun by then.
+      else if (!failed && task.task === 'begin') this.#paid(task.id);
+    }
     return results;
   }
 
@@ -152,7 +157,6 @@ export class KeyTasks {
 
   #begin(file: KeyFile, task: Extract<KeyTask, { task: 'begin' }>): KeyResult {
     const owed = this.#owed.get(nameOf(task.id));
-    // Written once more later: ends that are written already change nothing.
     if (owed !== undefined) this.#do(file, owed);
     try {
       return done(file.begin(task));

@@ -60,6 +60,19 @@ describe('an operation', () => {
     expect(ask(keys, begin('a', { fingerprint: id('other') }))).toBe('begun');
   });
 
+  test('is not ended by what was owed for one before it', () => {
+    const keys = openKeys();
+    run(keys, begin('a'));
+    const other = new DatabaseSync(keys.path);
+    other.exec('BEGIN IMMEDIATE');
+    expect(ask(keys, abandon('a'))).toBe('busy');
+    other.exec('ROLLBACK');
+    other.close();
+    expect(ask(keys, begin('a'))).toBe('begun');
+    keys.tasks.settle();
+    expect(ask(keys, begin('a'))).toBe('inFlight');
+  });
+
   test('is forgotten when its time is over, and not before', () => {
     const keys = openKeys();
     run(keys, begin('a'), finish('a'));
