@@ -1,7 +1,7 @@
 /** What became of one item, as JSON text. Pure. */
 import type { GatewayError } from '../errors.ts';
 import type { EndedItem } from '../invoke/item-call.ts';
-import { REPLAYED_HEADER } from '../invoke/stored-answer.ts';
+import { isReplayedError } from '../invoke/stored-answer.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { round } from '../trace/clock.ts';
 import { problemBody } from './problem.ts';
@@ -22,7 +22,7 @@ const problem = (error: GatewayError, { traceId, expose }: ResultContext, trace:
   JSON.stringify(problemBody(error, { callId: trace?.callId, traceId: trace?.traceId ?? traceId, expose }));
 
 const isReplayed = (ended: EndedItem): boolean =>
-  ended.status === 'succeeded' ? ended.replayed : ended.error.headers[REPLAYED_HEADER] !== undefined;
+  ended.status === 'succeeded' ? ended.replayed : isReplayedError(ended.error);
 
 export const resultText = (ended: EndedItem, context: ResultContext): string => {
   const { item, trace, status } = ended;

@@ -28,6 +28,7 @@ import { type FreeRepeats, isFreeRetry, type RetryBudget, retryDelayMs } from '.
 import type { CallerKey } from './rows.ts';
 import type { RunningCall, RunningCalls } from './running.ts';
 import { encodeScriptRequest, type RequestView } from './script-request.ts';
+import { isReplayedError } from './stored-answer.ts';
 import { validate } from './validate.ts';
 import type { CallInput } from './written.ts';
 
@@ -124,10 +125,12 @@ export class Invoker {
       output ??= await this.#walk(target, call, prepared);
       return output;
     } catch (thrown) {
-      failure = this.#explain(toGatewayError(thrown), target, call, prepared?.timeLimitMs);
+      failure = toGatewayError(thrown);
+      // What is told again was explained then, and may be of another release.
+      if (!isReplayedError(failure)) failure = this.#explain(failure, target, call, prepared?.timeLimitMs);
       throw failure;
     } finally {
-      target.outcome.ended(failure);
+      if (failure === undefined || !isReplayedError(failure)) target.outcome.ended(failure);
       this.#nesting.answered(open, output?.kind === 'stream');
       // What streams runs on behind its head.
       if (output?.kind === 'stream') void output.stream.ended.then(() => this.#running.end(running));

@@ -5,6 +5,10 @@ import { outputJson } from './output-json.ts';
 
 export const REPLAYED_HEADER = 'idempotency-replayed';
 
+/** It is what became of an earlier call with the same Idempotency-Key. */
+export const isReplayedError = ({ headers }: Pick<GatewayError, 'headers'>): boolean =>
+  headers[REPLAYED_HEADER] !== undefined;
+
 /** A line of JSON, and behind it the body. */
 type Head =
   | { readonly kind: 'json'; readonly head?: ResponseHead }

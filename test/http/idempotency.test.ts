@@ -45,6 +45,7 @@ const PROJECT = {
   ],
   picky: [runs.marking('return 1;'), 'input: z.object({ n: z.int(), at: z.number().default(() => Math.random()) })'],
   bytes: [runs.marking('return new Binary(random_bytes(50000), "image/png");'), "output: binary('image/png')"],
+  slow: ['sleep(60);', 'timeoutMs: 300'],
   streams: ['yield 1;', 'output: stream(z.int())'],
   upload: [runs.marking('return 1;'), "input: z.object({ f: file({ maxBytes: 2_000_000, mediaTypes: ['*/*'] }) })"],
   wait: runs.marking(`${gate.waiting} return bin2hex(random_bytes(8));`),
@@ -143,6 +144,17 @@ describe('the same key', () => {
     const { instance: _j, traceId: _u, ...before } = await problem(first as Response);
     expect(told).toEqual(before);
     expect(told).toMatchObject({ code, executed: 'yes' });
+  });
+
+  test('gets a timeout in the same words, and it is no failure of this release', async () => {
+    const key = newKey();
+    const outcome = gateway.outcomes.of('slow');
+    const first = await problem(await send('slow', 1, key));
+    const { calls, failed } = outcome;
+    const again = await problem(await send('slow', 1, key));
+    expect(first.detail).toContain(again.detail);
+    expect([outcome.calls, outcome.failed]).toEqual([calls, failed]);
+    expect([first.code, failed]).toEqual(['function-timeout', 1]);
   });
 
   test('gets the same bytes again', async () => {
@@ -399,7 +411,7 @@ describe('where keys cannot be kept', () => {
     expect(await problem(await post(small, 'f', 1, { [KEY]: 'b' }))).toMatchObject({
       status: 507,
       code: 'storage-full',
-      detail: 'There are 1 keys; idempotency.keysMax is 1.',
+      detail: 'There are 1 keys; idempotency.keysMax is 1 (in deploy/gateway.config.ts).',
     });
     expect((await post(small, 'f', 1, { [KEY]: 'a' })).headers.get('idempotency-replayed')).toBe('true');
   });
