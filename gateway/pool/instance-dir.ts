@@ -68,8 +68,11 @@ export const processFacts = (pid: number): ProcessFacts | undefined => {
   }
 };
 
-/** Undefined if it is gone. */
-export const startTicks = (pid: number): string | undefined => processFacts(pid)?.ticks;
+/** Undefined if it is gone, or has ended in a container where nobody asks how its processes did. */
+export const startTicks = (pid: number): string | undefined => {
+  const facts = processFacts(pid);
+  return facts?.isZombie ? undefined : facts?.ticks;
+};
 
 /** The living processes of a group, whose leader may have ended. */
 export const processGroup = (leader: number): number[] =>

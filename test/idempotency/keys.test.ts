@@ -1,5 +1,6 @@
 /** What a file of keys promises, by the clock of the test. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,8 +8,10 @@ import { describe, expect, test } from 'vitest';
 import { assertVersion } from '../../gateway/idempotency/key-file.ts';
 import type { KeyResult, KeyTask } from '../../gateway/idempotency/messages.ts';
 import { isGone, ownerName } from '../../gateway/idempotency/owner.ts';
+import { processFacts } from '../../gateway/pool/instance-dir.ts';
 import { openKeys, smallDisk, type TestKeys } from '../support/keys.ts';
 import { temporaryFolder, thisTest } from '../support/lifetime.ts';
+import { until } from '../support/until.ts';
 
 const id = (name: string): Uint8Array => Buffer.from(name);
 const begin = (name: string, more: object = {}): KeyTask => ({
@@ -137,6 +140,19 @@ describe('an operation whose gateway has ended', () => {
     // A container beside us, whose processes we do not see.
     expect(isGone(`${boot} pid:[1] 1 1 x`, 0)).toBe(false);
     expect(isGone(`${boot} pid:[1] 1 1 x`, 60_001)).toBe(true);
+  });
+
+  test('is over when its process has ended, though nobody asks how', async () => {
+    // `sleep` has a child of which it knows nothing.
+    const parent = spawn('sh', ['-c', 'sleep 600 & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    thisTest(() => void parent.kill('SIGKILL'));
+    const [pid] = (await once(parent.stdout, 'data')).map(Number);
+    const [boot, namespace] = ownerName('x').split(' ');
+    const owner = `${boot} ${namespace} ${pid} ${processFacts(pid ?? 0)?.ticks} x`;
+    expect(isGone(owner, 0)).toBe(false);
+    process.kill(pid ?? 0, 'SIGKILL');
+    await until('the process has ended', () => processFacts(pid ?? 0)?.isZombie !== false);
+    expect(isGone(owner, 0)).toBe(true);
   });
 });
 
