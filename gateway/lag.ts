@@ -1,7 +1,8 @@
 /**
  * How far the event loop is behind: all calls share it, and while it is busy with something else none gets on. A timer is
  * due every 100 ms; what it comes late by is the lag, and so is what it is overdue by when somebody asks, who may come
- * before it when the loop goes on. Asking costs one look at the clock, 0.2 µs. Node's own monitorEventLoopDelay() keeps a
+ * before it when the loop goes on. One stall is no lag: what came meanwhile is a burst, which the queues take, and loading
+ * a release stalls for most of a second on a busy machine. Who is late again the next time is behind. Asking costs one look at the clock, 0.2 µs. Node's own monitorEventLoopDelay() keeps a
  * histogram of the past from a timer just like this one, and does not tell what is now.
  */
 const TICK_MS = 100;
@@ -12,6 +13,7 @@ export class LoopLag {
   readonly #clock: () => number;
   #dueMs: number;
   #lastMs = 0;
+  #beforeMs = 0;
   #quietTicks = 0;
   #rests = false;
   #timer: NodeJS.Timeout | undefined;
@@ -39,6 +41,7 @@ export class LoopLag {
 
   #wake(): void {
     this.#rests = false;
+    this.#beforeMs = 0;
     this.#lastMs = 0;
     this.start();
   }
@@ -46,6 +49,7 @@ export class LoopLag {
   /** The timer has come. On time, all is well again. */
   tick(): void {
     const nowMs = this.#clock();
+    this.#beforeMs = this.#lastMs;
     this.#lastMs = Math.max(0, nowMs - this.#dueMs);
     this.#dueMs = nowMs + TICK_MS;
   }
@@ -54,7 +58,7 @@ export class LoopLag {
   get ms(): number {
     this.#quietTicks = 0;
     if (this.#rests) this.#wake();
-    return Math.max(this.#lastMs, this.#clock() - this.#dueMs);
+    return Math.min(this.#lastMs, Math.max(this.#beforeMs, this.#clock() - this.#dueMs));
   }
 
   close(): void {
