@@ -22,6 +22,8 @@ export class WaitQueue {
   /** How many calls that a worker runs so many of at once. */
   readonly #byConcurrency = new Map<number, number>();
   #awaited = 0;
+  /** The longest that anyone may wait who came since the queue began, ms. */
+  #limitMs = 0;
 
   constructor(targetMs: number) {
     this.standing = new Standing(targetMs);
@@ -46,7 +48,11 @@ export class WaitQueue {
 
   add(waiter: Waiter, nowMs: number): void {
     const { row } = waiter;
-    if (this.size === 0) this.#estimate.begin(nowMs);
+    if (this.size === 0) {
+      this.#estimate.begin(nowMs);
+      this.#limitMs = 0;
+    }
+    this.#limitMs = Math.max(this.#limitMs, waiter.limitMs);
     this.#byDue.push(waiter);
     this.shares.add(waiter);
     this.#count(row, 1);
@@ -117,9 +123,11 @@ export class WaitQueue {
     return { ahead, running, waitMs, usualMs, callMs: this.#estimate.usualMs(Math.max(1, running)) };
   }
 
-  /** Until all who wait now are served, ms; undefined: nothing is known. */
+  /** Until all who wait now are served, or have waited for as long as they may, ms; undefined: nothing is known. */
   drainMs(nowMs: number): number | undefined {
     if (!this.#estimate.isMeasured) return undefined;
-    return this.#estimate.waitMs(Math.max(1, this.size), this.running, nowMs);
+    const servedMs = this.#estimate.waitMs(Math.max(1, this.size), this.running, nowMs);
+    // Workers that hang: by the estimate it would be many minutes.
+    return this.size === 0 ? servedMs : Math.min(servedMs, this.#limitMs);
   }
 }

@@ -131,6 +131,19 @@ describe.each([2, 5, 10])('at %s times what the workers can do', (times) => {
   });
 });
 
+test('where workers hang, nobody is told to come back later than when those who wait have given up', async () => {
+  const { pool, ended, run, call } = make();
+  await run(1000, 2 * CAPACITY);
+  await run(1000, 0);
+  pool.callMs = 60_000;
+  for (let n = 0; n < 500; n += 1) call(`burst ${n}`);
+  ended.length = 0;
+  await run(3000, 0.1);
+  const told = refused(ended).map(({ error }) => error?.retryAfterMs ?? Number.NaN);
+  expect(told.length).toBeGreaterThan(100);
+  expect(Math.max(...told)).toBeLessThanOrEqual(5000);
+});
+
 describe('nobody is refused', () => {
   test('of a burst that the queue has room for, however long its last call waits', async () => {
     const { ended, call, run } = make();
