@@ -234,12 +234,19 @@ export interface UserIds {
   readonly gid: number;
 }
 
+/** Asking for one pool after the other at each reload kept the event loop for most of a second. */
+const knownUsers = new Map<string, UserIds>();
+
 /** Looks a user up as the system does, directory services included. Undefined if there is none. */
 export const lookUpUser = (user: string): UserIds | undefined => {
+  const known = knownUsers.get(user);
+  if (known !== undefined) return known;
   try {
     const ask = (flag: string): number =>
       Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
-    return { uid: ask('-u'), gid: ask('-g') };
+    const ids = { uid: ask('-u'), gid: ask('-g') };
+    knownUsers.set(user, ids);
+    return ids;
   } catch (error) {
     // It ran and knew no such user; anything else (too many open files) must not look like that.
     if (typeof (error as { status?: unknown }).status === 'number') return undefined;
