@@ -18,7 +18,7 @@ import { callRequest, type HttpContext, type HttpEnv, requestHead } from './cont
 import { docsFiles, docsResponse } from './docs.ts';
 import type { Exchange } from './exchange.ts';
 import { FunctionsHandler } from './functions.ts';
-import { toResponse, writeAnswer } from './http-answer.ts';
+import { type HttpAnswer, toResponse, writeAnswer } from './http-answer.ts';
 import { NestedHandler } from './nested.ts';
 import { type OpenApiInfo, openApiDocument } from './openapi.ts';
 import { offeredMethods } from './output-response.ts';
@@ -26,6 +26,7 @@ import { trustsPeer } from './peer.ts';
 import { problemResponse } from './problem.ts';
 import { assertMethod, assertRequest } from './request-rules.ts';
 import type { Shedding } from './shedding.ts';
+import { StreamBody } from './stream-body.ts';
 
 export interface AppOptions {
   readonly functions: ReadonlyMap<string, GatewayFunction>;
@@ -81,6 +82,10 @@ export interface App {
 /** What the router would take for a host without a second look. */
 const PLAIN_HOST = /^[a-z0-9._-]+(?::(?:[1-5]\d{3,4}|[6-9]\d{3}))?$/;
 
+/** A stream is a call under way behind the head of its answer: its release must not end before. */
+const streamEnded = ({ body }: HttpAnswer): Promise<void> | undefined =>
+  body instanceof StreamBody ? body.ended.then(() => {}) : undefined;
+
 export const createApp = (options: AppOptions): App => {
   const { functions, settings, info, log, notReady } = options;
   const app = new Hono<HttpEnv>();
@@ -100,7 +105,11 @@ export const createApp = (options: AppOptions): App => {
     });
   };
 
-  const call = async (c: HttpContext): Promise<Response> => toResponse(await calls.handle(callRequest(c)));
+  const call = async (c: HttpContext): Promise<Response> => {
+    const answer = await calls.handle(callRequest(c));
+    if (c.env !== undefined) c.env.lasts = streamEnded(answer);
+    return toResponse(answer);
+  };
   app.on('OPTIONS', ['/functions/:name', '/functions/:name/:path{.+}'], async (c: HttpContext) => {
     const fn = functions.get(c.req.param('name') ?? '');
     const request = callRequest(c);
@@ -162,7 +171,10 @@ export const createApp = (options: AppOptions): App => {
       if (path === undefined) return serveBatch(exchange, url);
       const { outgoing, keepAlive } = exchange;
       // Not an async function: while the call waits, that is 400 bytes more.
-      return calls.handle(new SocketRequest(exchange, path)).then((answer) => writeAnswer(answer, outgoing, keepAlive));
+      return calls.handle(new SocketRequest(exchange, path)).then((answer) => {
+        writeAnswer(answer, outgoing, keepAlive);
+        return streamEnded(answer);
+      });
     },
   };
 };

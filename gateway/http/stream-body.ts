@@ -44,6 +44,11 @@ export class StreamBody {
     this.#options = options;
   }
 
+  /** Resolves when PHP has nothing more to say, whatever its reader still has to read. */
+  get ended(): Promise<unknown> {
+    return this.#stream.ended;
+  }
+
   /**
    * To a socket, past web streams, and giving memory back behind each write. Never rejects. Through a `ReadableStream`,
    * with memory of its own and three writes for each 64 KB, 1 MB cost 3.4 ms of CPU instead of 1.4.

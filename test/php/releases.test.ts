@@ -7,6 +7,7 @@ import { callUrl } from '../support/call.ts';
 import { startTestServer } from '../support/gateway.ts';
 import { openFolder } from '../support/lifetime.ts';
 import { anyContract, functionsProject, handler, writeProject } from '../support/project.ts';
+import { Gate } from '../support/told-handlers.ts';
 import { until } from '../support/until.ts';
 
 const ONE_WORKER = { FPMG_POOLS__DEFAULT__WORKERS: '1' };
@@ -76,6 +77,22 @@ describe('a reload', () => {
     expect(await said(server)).toBe('two');
     writeFileSync(flag, '');
     expect(await (await running).json()).toEqual(['one', 'one']);
+  });
+
+  test('leaves a stream to its end, however long that is, though all else of its release has ended', async () => {
+    const gate = new Gate();
+    const project = functionsProject({
+      items: [`yield 'one'; ${gate.waiting} yield 'two';`, 'output: stream(z.string()), timeoutMs: 60_000'],
+    });
+    // It is for what runs when the gateway stops, not for what a reload replaces.
+    const env = { ...ONE_WORKER, FPMG_SHUTDOWN_GRACE_MS: '100', FPMG_RELOAD__WATCH_MS: '0' };
+    const server = await startTestServer(project, { env });
+    const answer = await callUrl(server.url, 'items', null);
+    await server.reload();
+    expect(server.releases.releases).toMatchObject([{ state: 'draining', requests: 1 }, { state: 'current' }]);
+    gate.open();
+    expect(await answer.text()).toContain('two');
+    await until('it has ended', () => server.releases.releases.length === 1);
   });
 
   test('is not to be had from a page in a browser, nor by GET', async () => {
