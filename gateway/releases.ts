@@ -12,9 +12,9 @@ import { failsNow } from './trial.ts';
 
 export interface ReleasesOptions {
   /** The project as its files are now; `number` tells versions of modules apart. Rejects with StartupError. */
-  readonly load: (number: number) => Promise<Project>;
-  /** Starts its pools and checks its handlers. Rejects with StartupError. */
-  readonly open: (project: Project) => Promise<Gateway>;
+  readonly load: (number: number, giveUp: AbortSignal) => Promise<Project>;
+  /** Starts its pools and checks its handlers; aborted: nobody wants it any more. Rejects with StartupError. */
+  readonly open: (project: Project, giveUp: AbortSignal) => Promise<Gateway>;
   readonly log: Log;
 }
 
@@ -42,6 +42,8 @@ export interface ReleasesStatus {
 
 const EVENTS_MAX = 50;
 
+const stopped = (): StartupError => new StartupError([{ file: 'fpm-gateway', detail: 'It is stopping.' }]);
+
 export class Releases {
   readonly #options: ReleasesOptions;
   #current: Release;
@@ -53,7 +55,7 @@ export class Releases {
   readonly #events: ReleaseEvent[] = [];
   #loads: number;
   #turn: Promise<unknown> = Promise.resolve();
-  #ended = false;
+  readonly #ending = new AbortController();
 
   constructor(options: ReleasesOptions, first: Release) {
     this.#options = options;
@@ -93,7 +95,7 @@ export class Releases {
       this.#loads += 1;
       const number = this.#loads;
       try {
-        const project = await this.#options.load(number);
+        const project = await this.#options.load(number, this.#ending.signal);
         const release = await this.#start(number, project);
         this.#replace(release);
         const detail = `took the place of ${this.#previous?.number}`;
@@ -122,26 +124,26 @@ export class Releases {
     });
   }
 
-  /** The one that serves is the last: what is under way to become another ends. */
+  /** The one that serves is the last: what is under way to become another ends, and takes its processes and folders with it. */
   stop(): void {
     this.#endTrial();
-    this.#ended = true;
+    this.#ending.abort();
   }
 
   close(): Promise<unknown> {
     this.stop();
-    return Promise.all([...this.#open].map(({ gateway }) => gateway.close()));
+    return Promise.all([this.#turn, ...[...this.#open].map(({ gateway }) => gateway.close())]);
   }
 
   async destroy(): Promise<void> {
     this.stop();
-    await Promise.all([...this.#open].map(({ gateway }) => gateway.destroy()));
+    await Promise.all([this.#turn, ...[...this.#open].map(({ gateway }) => gateway.destroy())]);
   }
 
   /** One at a time: each takes the place of the one before it. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(() => {
-      if (this.#ended)
+      if (this.#ending.signal.aborted)
         throw new GatewayError('shutting-down', 'This gateway is stopping: reload the one that serves next.');
       return work();
     });
@@ -150,10 +152,11 @@ export class Releases {
   }
 
   async #start(number: number, project: Project): Promise<Release> {
-    const gateway = await this.#options.open(project);
-    if (this.#ended) {
+    const { signal } = this.#ending;
+    const gateway = await this.#options.open(project, signal);
+    if (signal.aborted) {
       await gateway.destroy();
-      throw new StartupError([{ file: 'fpm-gateway', detail: 'It is stopping.' }]);
+      throw stopped();
     }
     const release = new Release(number, project, gateway);
     this.#open.add(release);

@@ -20,10 +20,12 @@ import { CONFIG_FILE, loadProject, type Project } from './project.ts';
 import { Release } from './release.ts';
 import { Releases, type ReleasesStatus } from './releases.ts';
 import type { InheritedSocket, InheritedSockets } from './sockets.ts';
+import { StartupError } from './startup.ts';
 import type { TraceExport } from './trace/export.ts';
 import { TraceRing } from './trace/ring.ts';
 import { exportWanted, parentBasedAlwaysOn, type TraceListener, Tracer, type TraceSink } from './trace/tracer.ts';
 import { VERSION } from './version.ts';
+import { aborted, LATE, within } from './within.ts';
 
 export interface ServerOptions {
   /** Gives up a start that is under way. */
@@ -77,17 +79,31 @@ const openExport = async (enabled: boolean, env: ServerOptions['env'], log: Log)
   return await startExport(env, VERSION, log);
 };
 
+/** Node cannot end a module that still waits: those behind it in the line of reloads and rollbacks must not wait with it. */
+const LOAD_MAX_MS = 30_000;
+
 /** A folder by its real path: a link that points elsewhere tomorrow does not change what this release runs. */
-const loadRelease = async ({ project, env, adjust }: ServerOptions, number: number): Promise<Project> => {
+const loadRelease = async (
+  { project, env, adjust }: ServerOptions,
+  number: number,
+  giveUp: AbortSignal | undefined,
+): Promise<Project> => {
   const folder = existsSync(project) ? realpathSync(project) : project;
-  const loaded = await loadProject({ folder, env, importModule: moduleImporter(number - 1) });
+  const loading = loadProject({ folder, env, importModule: moduleImporter(number - 1) });
+  const loaded = await within(Promise.race([loading, aborted(giveUp)]), LOAD_MAX_MS);
+  if (loaded === undefined)
+    throw new StartupError([{ file: 'fpm-gateway', detail: 'It was stopped while it loaded the project.' }]);
+  if (loaded === LATE) {
+    const detail = `The config or a contract has not loaded within ${LOAD_MAX_MS / 1000} s: one of them awaits at its top level what does not come. Take that out, or give it a time limit.`;
+    throw new StartupError([{ file: folder, detail }]);
+  }
   return adjust === undefined ? loaded : adjust(loaded);
 };
 
 /** Rejects with StartupError. */
 export const startServer = async (options: ServerOptions): Promise<Server> => {
   const { log, env, onTrace, onQuiet } = options;
-  const loaded = await loadRelease(options, 1);
+  const loaded = await loadRelease(options, 1, options.giveUp);
   const { settings } = loaded;
   const { enabled, ringMax } = settings.trace;
   const exporter = await openExport(enabled, env, log);
@@ -100,8 +116,10 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
     const stopping = new AbortController();
     const common = { log, tracer, caches: new Caches(), stopping: stopping.signal, onQuiet };
     gateway = await openGateway(loaded, { ...common, giveUp: options.giveUp });
-    const load = async (number: number): Promise<Project> => noteFixed(await loadNext(options, number), settings, log);
-    const open = (project: Project): Promise<Gateway> => openGateway(project, common);
+    const load = async (number: number, giveUp: AbortSignal): Promise<Project> =>
+      noteFixed(await loadNext(options, number, giveUp), settings, log);
+    const open = (project: Project, giveUp: AbortSignal): Promise<Gateway> =>
+      openGateway(project, { ...common, giveUp });
     const releases = new Releases({ load, open, log }, new Release(1, loaded, gateway));
     const actions = (app: Hono<HttpEnv>): void => {
       callsActions(app, () => [...releases.open].map((release) => release.gateway));
@@ -121,10 +139,10 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
 /** Node keeps the modules of every release: 242 kB each for the example project. */
 const RELOADS_BEFORE_RESTART = 500;
 
-const loadNext = (options: ServerOptions, number: number): Promise<Project> => {
+const loadNext = (options: ServerOptions, number: number, giveUp: AbortSignal): Promise<Project> => {
   if (number === RELOADS_BEFORE_RESTART)
     options.log.warn({ reloads: number }, 'old contracts fill the memory: restart this gateway when it suits');
-  return loadRelease(options, number);
+  return loadRelease(options, number, giveUp);
 };
 
 /** What the listeners and the ring were made with; the rest of the settings belongs to a release. */

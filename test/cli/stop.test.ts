@@ -1,5 +1,6 @@
 /** How `fpm-gateway start` ends: what runs is finished, what waits for nothing is not waited for, PHP goes too. */
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { callUrl } from '../support/call.ts';
 import { refusesConnections, runCommand, type ServingCommand, serve } from '../support/command.ts';
@@ -141,6 +142,33 @@ test('a signal during the start ends it without leaving PHP behind', async () =>
   cli.child.kill('SIGTERM');
   expect(await cli.exit).toBe(0);
   // Its instance folder is gone, and with it every socket.
+  expect(statSync(folder).nlink).toBe(2);
+});
+
+test('a signal ends it though its config waits for what never comes', async () => {
+  const folder = temporaryFolder();
+  const project = functionsProject({
+    echo: 'return 1;',
+    'deploy/gateway.config.ts': `
+      import { writeFileSync } from 'node:fs';
+      writeFileSync('${folder}/loads', '');
+      await new Promise(() => setInterval(() => {}, 1000));
+      export default {};`,
+  });
+  const cli = runCommand(['--project', project, 'start', '--json']);
+  await until('it loads', () => existsSync(join(folder, 'loads')));
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
+});
+
+test('one that is told to stop while it reloads leaves nothing behind', async () => {
+  const folder = temporaryFolder();
+  const cli = await serve('start', functionsProject({ echo: 'return 1;' }), { env: { FPMG_RUNTIME_DIR: folder } });
+  const before = statSync(folder).nlink;
+  cli.child.kill('SIGHUP');
+  await until('the next release starts', () => statSync(folder).nlink > before);
+  cli.child.kill('SIGTERM');
+  expect(await cli.exit).toBe(0);
   expect(statSync(folder).nlink).toBe(2);
 });
 
