@@ -1,5 +1,5 @@
 /** `--pid-file`: for those who send signals and did not start the process that serves now. */
-import { accessSync, constants, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Log } from '../log.ts';
 import { StartupError } from '../startup.ts';
@@ -9,8 +9,17 @@ export interface PidFile {
   check(): void;
   /** Replaces that of the process before in one step. */
   write(): void;
+  /** If it still tells this process: one that never served has none. */
   remove(): void;
 }
+
+const told = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+};
 
 const NONE: PidFile = { check: () => {}, write: () => {}, remove: () => {} };
 
@@ -37,5 +46,7 @@ export const pidFile = (path: string | undefined, log: Log): PidFile =>
             log.error({ err: error, path }, 'the pid file cannot be written');
           }
         },
-        remove: () => rmSync(path, { force: true }),
+        remove: () => {
+          if (told(path) === String(process.pid)) rmSync(path, { force: true });
+        },
       };

@@ -14,6 +14,8 @@ export interface LifeOptions {
   /** The last to be done, however it ends. */
   readonly end: () => Promise<void>;
   readonly beforeClose: () => Promise<void>;
+  /** False: it was started to take another's place, who still serves. */
+  readonly hasPlace: () => boolean;
   /** It stops, and no other serves in its place. */
   readonly onStopped: () => void;
   readonly dev: boolean;
@@ -41,7 +43,7 @@ class Life {
 
   /** First signal: finish what runs. Second: now. During the start: give it up. */
   stop(signal: NodeJS.Signals, ending: 'told' | 'interrupted'): void {
-    const { starting, giveUp, log } = this.#options;
+    const { starting, giveUp, log, hasPlace } = this.#options;
     if (this.#asked) {
       this.#forced = true;
       void starting.then((server) => server.destroy()).finally(() => this.#exit(1));
@@ -50,7 +52,8 @@ class Life {
     this.#asked = true;
     giveUp.abort();
     this.#handover?.giveUp.abort();
-    if (this.#successor === undefined) void notifySystemd(process.env, 'STOPPING=1');
+    // For systemd it is the service that stops, and what is left of it is killed behind TimeoutStopSec.
+    if (this.#successor === undefined && hasPlace()) void notifySystemd(process.env, 'STOPPING=1');
     log.info({ signal }, 'stopping: running calls may finish; a second signal ends them');
     void starting.then((server) => this.#close(server, ending)).catch((error) => this.#failed(error));
   }
@@ -58,6 +61,10 @@ class Life {
   /** The project is loaded again; what is wrong with it is logged, and the running release stays. */
   reload(): void {
     const { log } = this.#options;
+    if (this.#successor !== undefined) {
+      log.warn(`no reload: the process ${this.#successor.pid} has taken over, send it there`);
+      return;
+    }
     if (this.#server === undefined || this.#asked) {
       log.warn(`no reload: this one ${this.#asked ? 'stops' : 'still starts itself'}`);
       return;
@@ -116,6 +123,10 @@ class Life {
       });
       this.#successor = successor;
     } catch (error) {
+      if (giveUp.aborted) {
+        log.info('the new process has ended: this one was told to stop');
+        return;
+      }
       const problems = error instanceof HandoverFailed ? error.problems : [];
       const why = error instanceof Error ? error.message : String(error);
       log.error({ why, problems }, 'the new process does not serve: this one serves on');

@@ -194,6 +194,7 @@ export const start = async (options: StartOptions): Promise<void> => {
   const { pid, ppid } = process;
   const predecessor = findPredecessor(takesOver(process.env, ppid));
   predecessor?.onGone(() => giveUp.abort());
+  let hasPlace = predecessor === undefined;
   const pidNote = pidFile(options.pidFile, log);
   const given = { ...process.env };
   forgetSockets(process.env);
@@ -221,12 +222,14 @@ export const start = async (options: StartOptions): Promise<void> => {
     log: logger,
     end,
     beforeClose: () => stopWatching(),
+    hasPlace: () => hasPlace,
     onStopped: () => pidNote.remove(),
     dev,
   });
   try {
     const server = await starting;
     await predecessor?.ready();
+    hasPlace = true;
     server.own(true);
     pidNote.write();
     void notifySystemd(process.env, 'READY=1');

@@ -115,7 +115,8 @@ const slowProject = (gate: Gate): string => {
   const project = functionsProject({
     ...ECHO,
     'deploy/gateway.config.ts': `
-      import { existsSync } from 'node:fs';
+      import { existsSync, writeFileSync } from 'node:fs';
+      writeFileSync(\`${gate.file}.\${process.pid}\`, '');
       while (!existsSync('${gate.file}')) await new Promise((resolve) => setTimeout(resolve, 5));
       export default {};`,
   });
@@ -148,6 +149,27 @@ test('a gateway that is stopped while a new process starts takes that with it', 
   cli.signal('SIGTERM');
   await cli.exit;
   expect(isAlive(newPid())).toBe(false);
+});
+
+test('a new process that is told to end before it serves takes neither the pid file nor the service with it', async () => {
+  const gate = new Gate();
+  gate.open();
+  const folder = temporaryFolder();
+  const [file, told] = [join(folder, 'pid'), join(folder, 'told')];
+  writeFileSync(join(folder, 'systemd-notify'), `#!/bin/sh\necho "$@" >> '${told}'\n`, { mode: 0o755 });
+  const env = { NOTIFY_SOCKET: join(folder, 'notify'), PATH: `${folder}:${process.env.PATH}` };
+  const cli = await serveReplaceable(slowProject(gate), { args: ['--pid-file', file], env });
+  await until('systemd is told', () => existsSync(told));
+  gate.close();
+  cli.signal('SIGUSR2');
+  const newPid = (): number => Number(cli.events().find((event) => 'newPid' in event)?.newPid ?? 0);
+  await until('it starts', () => newPid() > 0);
+  // Only then does it hear signals.
+  await until('it loads', () => existsSync(`${gate.file}.${newPid()}`));
+  process.kill(newPid(), 'SIGTERM');
+  await until('it is told', () => cli.events().some(({ why }) => why === 'it ended with exit code 0'));
+  expect(Number(readFileSync(file, 'utf8'))).toBe(cli.pids()[0]);
+  expect(readFileSync(told, 'utf8')).toBe('READY=1\n');
 });
 
 test('the pid file tells who serves', async () => {
