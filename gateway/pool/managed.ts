@@ -24,7 +24,7 @@ import type { InstanceDir } from './instance-dir.ts';
 import { assertSocketPath } from './internal-sockets.ts';
 import { MasterWatch } from './master-watch.ts';
 import type { poolUser } from './pool-user.ts';
-import type { Restarts } from './restarts.ts';
+import { RESTART_FIRST_MS, type Restarts, restartDelayMs } from './restarts.ts';
 import type { PhpPaths } from './runtime.ts';
 import type { SleeperPart } from './sleep.ts';
 import { stoppedError } from './stopped.ts';
@@ -81,11 +81,6 @@ type State =
   | { readonly kind: 'restarting' }
   | { readonly kind: 'closed' };
 
-const RESTART_FIRST_MS = 100;
-const RESTART_MAX_MS = 10_000;
-/** One that lived this long did its work: the next starts at once. Those that die sooner come ever later. */
-const HEALTHY_MS = 1000;
-
 export class ManagedPool implements SleeperPart {
   readonly #options: ManagedOptions;
   readonly #uploadDir: UploadDir;
@@ -94,7 +89,7 @@ export class ManagedPool implements SleeperPart {
   readonly #ending = new AbortController();
   /** That there may be now. */
   #workers: number;
-  #restartDelayMs = 0;
+  #restartDelayMs = RESTART_FIRST_MS;
   /** The next generation is to come, or starts. */
   #next: NodeJS.Timeout | undefined;
   /** Why there is no master, or no better one. */
@@ -317,7 +312,7 @@ export class ManagedPool implements SleeperPart {
       () => unwell(generation),
       (why) => {
         log.error({ pool: name, why }, 'php-fpm does not do its work: starting another');
-        this.#lived(sinceMs);
+        this.#hasLived(sinceMs);
         this.#scheduleNext(`php-fpm did not do its work: ${why}.`);
       },
     );
@@ -332,7 +327,7 @@ export class ManagedPool implements SleeperPart {
     // One that was replaced has been retired.
     if (state.kind !== 'up' || state.generation !== generation) return;
     state.watch.stop();
-    this.#lived(state.sinceMs);
+    this.#hasLived(state.sinceMs);
     const why = `php-fpm died (${how}).`;
     this.#failure = new GatewayError('pool-unavailable', why);
     this.#options.log.error({ pool: this.#options.name, how }, 'php-fpm master died: starting another');
@@ -351,15 +346,15 @@ export class ManagedPool implements SleeperPart {
     });
   }
 
-  #lived(sinceMs: number): void {
-    if (performance.now() - sinceMs > HEALTHY_MS) this.#restartDelayMs = 0;
+  #hasLived(sinceMs: number): void {
+    this.#restartDelayMs = restartDelayMs(performance.now() - sinceMs, this.#restartDelayMs);
   }
 
   /** Once, however often it is asked for. */
   #scheduleNext(why: string): void {
     if (this.#next !== undefined) return;
     const delayMs = this.#restartDelayMs;
-    this.#restartDelayMs = Math.min(RESTART_MAX_MS, Math.max(RESTART_FIRST_MS, delayMs * 2));
+    this.#restartDelayMs = restartDelayMs(0, delayMs * 2);
     this.#options.restarts.planned(delayMs);
     this.#next = setTimeout(() => {
       this.#launching = this.#startNext(why);
@@ -372,7 +367,7 @@ export class ManagedPool implements SleeperPart {
     try {
       // It may have gone on meanwhile.
       if (this.#state.kind !== 'up' || unwell(this.#state.generation) !== undefined) await this.#replace(why);
-      this.#next = undefined;
+      else this.#next = undefined;
     } catch (error) {
       this.#next = undefined;
       this.#failure = error;
@@ -395,6 +390,8 @@ export class ManagedPool implements SleeperPart {
       throw error;
     }
     const before = this.#state;
+    // It may have died while its orphan answered the probe: then the next one is planned as soon as it is adopted.
+    this.#next = undefined;
     this.#adopt(generation);
     this.#options.restarts.done(why);
     if (before.kind !== 'up') return;

@@ -1,5 +1,17 @@
 /** What became of the masters of one pool, for its status: kept while it sleeps and wakes. */
 
+export const RESTART_FIRST_MS = 100;
+const RESTART_MAX_MS = 10_000;
+/**
+ * One that has served for so long starts, whatever ends it then: making callers wait for the next would help nobody, and
+ * one start a second costs little. The delays that grow are for those that do not start, or end at once.
+ */
+const HEALTHY_MS = 1000;
+
+/** Before the next master starts, where `delayMs` was due after the one that lived for `livedMs`. Pure. */
+export const restartDelayMs = (livedMs: number, delayMs: number): number =>
+  livedMs >= HEALTHY_MS ? RESTART_FIRST_MS : Math.min(RESTART_MAX_MS, delayMs);
+
 export interface RestartsStatus {
   /** Masters that took the place of others since the gateway's start. */
   readonly count: number;
