@@ -198,7 +198,9 @@ export const configSchema = z.strictObject({
         .min(0)
         .max(1_000_000)
         .default(64)
-        .describe('open files are kept below the limit of the process by so many: new connections get 503 `overloaded` then'),
+        .describe(
+          'open files are kept below the limit of the process by so many: new connections get 503 `overloaded` then',
+        ),
     })
     .prefault({}),
   breaker: z

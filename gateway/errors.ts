@@ -194,7 +194,7 @@ export class GatewayError extends Error {
    */
   explain(clause: string | undefined): this {
     if (!this.#explained && clause !== undefined) {
-      const valued = /\b[a-zA-Z.]+ is \d+(?=[.;,])/.exec(this.message);
+      const valued = /\b[a-zA-Z.]+ is \d+(?:\.\d+)?(?=[.;,]|$)/.exec(this.message);
       const at = valued === null ? this.message.replace(/\.$/, '').length : valued.index + valued[0].length;
       this.message = `${this.message.slice(0, at)} (${clause})${this.message.slice(at) || '.'}`;
     }

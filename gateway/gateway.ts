@@ -200,6 +200,7 @@ export const openGateway = async (project: Project, parts: OpenParts): Promise<G
     instance.remove();
     // A staged copy, a socket's folder: what every part would else have to tell.
     if (isDiskFault(error, instance.path)) throw diskProblem('runtimeDir', `${instance.path} cannot be filled`, error);
+    if (isDiskFault(error, instance.spool)) throw diskProblem('spoolDir', `${instance.spool} cannot be filled`, error);
     throw error;
   }
 };

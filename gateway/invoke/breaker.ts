@@ -269,9 +269,12 @@ export const enterCircuit = ({ fn, pool }: Circuit, pass: Pass): void => {
   }
 };
 
-/** `error`: how the call ended, undefined: with its output. */
-export const leaveCircuit = ({ fn, pool }: Circuit, pass: Pass, error: Ended | undefined): void => {
+/**
+ * `error`: how the call ended, undefined: with its output. `hadPlace`: it got a worker to try; what waited in vain was no
+ * attempt, and a pool that wakes or comes back has those who wait for it.
+ */
+export const leaveCircuit = ({ fn, pool }: Circuit, pass: Pass, error: Ended | undefined, hadPlace: boolean): void => {
   const nowMs = clock();
   fn.leave(pass.fnTicket, verdictOnFunction(error), nowMs);
-  pool.leave(pass.poolTicket, verdictOnPool(error), nowMs);
+  pool.leave(pass.poolTicket, hadPlace ? verdictOnPool(error) : 'neither', nowMs);
 };

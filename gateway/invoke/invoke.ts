@@ -176,7 +176,7 @@ export class Invoker {
         }
       }
     } finally {
-      leaveCircuit(target.circuit, prepared, failure);
+      leaveCircuit(target.circuit, prepared, failure, prepared.slot !== undefined);
     }
   }
 

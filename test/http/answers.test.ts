@@ -170,7 +170,7 @@ describe('errors', () => {
     expect(await refusal('wait')).toEqual([429, 'concurrency-limit', 'no', true]);
     expect(await refusal('impatient')).toEqual([503, 'queue-timeout', 'no', true]);
     const queued = [1, 2, 3].map(() => post(gateway, 'wait-more', 1));
-    expect(await refusal('echo')).toEqual([503, 'overloaded', 'no', true]);
+    expect(await refusal('wait-more')).toEqual([503, 'overloaded', 'no', true]);
     gate.open();
     for (const response of await Promise.all([...running, ...queued])) expect(response.status).toBe(200);
   });

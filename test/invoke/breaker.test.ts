@@ -253,7 +253,7 @@ test('a call that its function refuses leaves the pool free to let another try',
   const down = new GatewayError('pool-unavailable', 'x');
   for (const error of [crash, crash, crash, crash]) {
     enterCircuit(circuit, pass);
-    leaveCircuit(circuit, pass, error);
+    leaveCircuit(circuit, pass, error, true);
   }
   for (let n = 0; n < 4; n += 1) {
     const ticket = circuit.pool.enter(() => 0);

@@ -56,7 +56,8 @@ const compared = ({ status, headers, body }: Answer): object => {
   const kept = Object.entries(headers).filter(([name]) => !own.includes(name) && name !== 'server-timing');
   const text = body
     .replace(/urn:uuid:[0-9a-f-]+|"traceId":"[0-9a-f]+"/g, 'id')
-    .replace(/"timing":.*?"spanId":"[0-9a-f]+"/g, 'timing');
+    .replace(/"timing":.*?"spanId":"[0-9a-f]+"/g, 'timing')
+    .replace(/"\w+Ms":[\d.]+/g, 'time');
   return { status, headers: Object.fromEntries(kept), body: text, hasTrace: 'trace-id' in headers };
 };
 

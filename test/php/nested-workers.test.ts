@@ -39,7 +39,7 @@ eachEngine(({ startGateway }) => {
       );
       expect(await gateway.invoke('deep', 9)).toMatchObject({
         code: 'call-depth-exceeded',
-        detail: `${Array(9).fill('deep').join(' → ')} is 9 functions deep; limits.callDepthMax is 8. The cycle: deep → deep.`,
+        detail: `${Array(9).fill('deep').join(' → ')} is 9 functions deep; limits.callDepthMax is 8 (by default). The cycle: deep → deep.`,
       });
     });
 

@@ -22,8 +22,6 @@ interface Promises {
   readonly takesBack: boolean;
   /** Workers of a master that was killed serve on. */
   readonly orphansServe: boolean;
-  /** Processes that do nothing end with a gateway that was killed, not only when the next one starts. */
-  readonly endsWithGateway: boolean;
   /** Besides its own, workers are in the groups of the pool's user. */
   readonly hasGroups: boolean;
   /** A late worker is asked to end before it is made to: one that is stopped lives on meanwhile. */
@@ -41,7 +39,6 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
     outlivesFatalErrors: true,
     takesBack: false,
     orphansServe: false,
-    endsWithGateway: false,
     hasGroups: true,
     endsWhenAsked: true,
     stderrMaxBytes: Number.POSITIVE_INFINITY,
@@ -54,7 +51,6 @@ const PROMISES: Readonly<Record<Engine, Promises>> = {
     outlivesFatalErrors: false,
     takesBack: true,
     orphansServe: true,
-    endsWithGateway: true,
     hasGroups: false,
     endsWhenAsked: false,
     stderrMaxBytes: 65_535,
