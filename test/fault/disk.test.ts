@@ -97,7 +97,7 @@ describe.skipIf(!canMount)('a gateway that runs', () => {
     disk.fill();
     const refused = await upload(server, 2_000_000);
     expect(refused.status).toBe(507);
-    expect(refused.headers.get('retry-after')).toBe('5');
+    expect(refused.headers.get('retry-after')).toMatch(/^[456]$/);
     expect(await refused.json()).toMatchObject({ code: 'storage-full', executed: 'no', retryable: true });
     for (const name of ['pid', 'resident']) expect(await server.gateway.invoke(name, null)).toBeGreaterThan(1);
     disk.free();
