@@ -41,6 +41,8 @@ export interface ReleasesStatus {
 }
 
 const EVENTS_MAX = 50;
+/** Each has processes of its own, for as long as its longest stream lasts. */
+const OPEN_MAX = 10;
 
 const stopped = (): StartupError => new StartupError([{ file: 'fpm-gateway', detail: 'It is stopping.' }]);
 
@@ -95,6 +97,7 @@ export class Releases {
       this.#loads += 1;
       const number = this.#loads;
       try {
+        this.#assertRoom();
         const project = await this.#options.load(number, this.#ending.signal);
         const release = await this.#start(number, project);
         this.#replace(release);
@@ -114,7 +117,10 @@ export class Releases {
     return this.#inTurn(async () => {
       const previous = this.#previous;
       if (previous === undefined)
-        throw new GatewayError('no-previous-release', 'This gateway has served no other release since it started.');
+        throw new GatewayError(
+          'no-previous-release',
+          'This gateway has served no other release since it started: switch the files back and reload.',
+        );
       const release = previous.isRetired ? await this.#start(previous.number, previous.project) : previous;
       const left = this.#current.number;
       this.#goBackTo(release);
@@ -149,6 +155,14 @@ export class Releases {
     });
     this.#turn = done.catch(() => {});
     return done;
+  }
+
+  #assertRoom(): void {
+    if (this.#open.size < OPEN_MAX) return;
+    const draining = [...this.#open].filter((release) => release.isRetired);
+    const inside = draining.map((release) => `${release.number} (${release.inside} requests)`).join(', ');
+    const detail = `${this.#open.size} releases are open, the most there may be: ${inside} still serve what they began. Wait for them, or end their calls (fpm-gateway calls, fpm-gateway cancel).`;
+    throw new StartupError([{ file: 'fpm-gateway', detail }]);
   }
 
   async #start(number: number, project: Project): Promise<Release> {

@@ -5,7 +5,7 @@ import type { Admission } from './invoke/admission.ts';
 import { Breaker, type BreakerStatus } from './invoke/breaker.ts';
 import type { GatewayFunction } from './invoke/function.ts';
 import { encodeFunctionParams } from './invoke/function-params.ts';
-import type { Target } from './invoke/invoke.ts';
+import type { Target } from './invoke/call.ts';
 import type { Outcomes } from './invoke/outcomes.ts';
 import { FreeRepeats, RetryBudget } from './invoke/retry.ts';
 import type { Log } from './log.ts';

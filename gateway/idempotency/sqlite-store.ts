@@ -26,15 +26,13 @@ const RETRY_AFTER_MS: Readonly<Record<KeyFailure['kind'], number>> = { busy: 100
 /** What the file knows a key by: neither names nor keys of callers are in it. */
 const idOf = ({ scope, key }: KeyedOperation): Buffer => createHash('sha256').update(`${scope}\0${key}`).digest();
 
-type Waiting = (result: KeyResult) => void;
-
 export class SqliteStore implements KeyStore {
   readonly #options: SqliteStoreOptions;
   readonly #owner = ownerName(randomUUID());
   #worker: Worker | undefined;
   /** It has answered. */
   #isUp = false;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, Asked>();
   #number = 0;
   #closing: Promise<void> | undefined;
   #told = { cause: '', ms: 0 };
@@ -125,7 +123,7 @@ export class SqliteStore implements KeyStore {
       }
       const worker = this.#running();
       const request: KeyRequest = { number: this.#number, task };
-      this.#waiting.set(this.#number, resolve);
+      this.#waiting.set(this.#number, { task, resolve, isRepeated: false });
       this.#number += 1;
       // A thread that has nothing to do keeps no process.
       worker.ref();
@@ -152,7 +150,7 @@ export class SqliteStore implements KeyStore {
   #take(replies: readonly KeyReply[]): void {
     this.#isUp = true;
     for (const { number, result } of replies) {
-      this.#waiting.get(number)?.(result);
+      this.#waiting.get(number)?.resolve(result);
       this.#waiting.delete(number);
     }
     if (this.#waiting.size === 0) this.#worker?.unref();
@@ -163,10 +161,27 @@ export class SqliteStore implements KeyStore {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     this.#isUp = false;
-    for (const resolve of this.#waiting.values()) resolve({ kind: 'failed', failure: ended(this.#options.path, why) });
-    this.#waiting.clear();
+    for (const [number, asked] of [...this.#waiting]) {
+      // How a call ended is known nowhere else. Written twice it is the same.
+      if (isEnd(asked.task) && !asked.isRepeated && this.#closing === undefined) {
+        this.#waiting.set(number, { ...asked, isRepeated: true });
+        this.#running().postMessage({ number, task: asked.task } satisfies KeyRequest);
+      } else {
+        this.#waiting.delete(number);
+        asked.resolve({ kind: 'failed', failure: ended(this.#options.path, why) });
+      }
+    }
   }
 }
+
+interface Asked {
+  readonly task: KeyTask;
+  readonly resolve: (result: KeyResult) => void;
+  /** It was lost with a thread once. */
+  readonly isRepeated: boolean;
+}
+
+const isEnd = ({ task }: KeyTask): boolean => task === 'finish' || task === 'abandon';
 
 const DETAIL = 'The store of Idempotency-Keys does not answer.';
 

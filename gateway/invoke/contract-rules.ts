@@ -21,7 +21,11 @@ const phpFile = (where: string) =>
     .string()
     .regex(/^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}\.php$/, { error: `must be a .php file below ${where}` });
 
-const isOutput = (value: unknown): boolean => isZod(value) || isBinaryOutput(value);
+/** A type, or a family of them: without one nothing could be told from what a handler returns. */
+const MEDIA_TYPE = /^[\w.+-]+\/(?:[\w.+-]+|\*)(?:\s*;.*)?$/;
+
+const isOutput = (value: unknown): boolean =>
+  isZod(value) || (isBinaryOutput(value) && MEDIA_TYPE.test(String(value.mediaType)));
 
 /** Framing and identity are ours (RFC 9110, 7.6.1): a script's word in them would desynchronise the connection. */
 const OWN_HEADERS = new Set([

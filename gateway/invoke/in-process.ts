@@ -2,9 +2,9 @@
 import { GatewayError } from '../errors.ts';
 import { Upload } from '../upload.ts';
 import type { Output } from './answer.ts';
+import type { Call } from './call.ts';
 import type { GatewayFunction } from './function.ts';
 import { scriptUrl } from './function-params.ts';
-import type { Call } from './invoke.ts';
 import type { OutputStream } from './output-stream.ts';
 import type { CallInput, FieldTexts, Written } from './written.ts';
 

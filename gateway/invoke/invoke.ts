@@ -1,80 +1,33 @@
-/**
- * The walk of a call: find → parse input → one deadline → admission → worker → FastCGI → parse output → free the slot.
- * HTTP, CLI and every later way to call enter here; nothing else reaches PHP.
- */
-import type { Caller } from '../caller.ts';
-import type { Engine } from '../contract.ts';
 import { Deadline } from '../deadline.ts';
 import { type Executed, GatewayError, isGatewayError, toGatewayError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Slot } from '../pool/backend.ts';
-import type { Leak } from '../pool/envelope.ts';
-import type { Worker } from '../pool/worker.ts';
-import type { Workload } from '../pool/workload.ts';
 import type { AttemptTrace } from '../trace/attempt-trace.ts';
 import type { CallTrace } from '../trace/call-trace.ts';
 import { nowMs } from '../trace/clock.ts';
-import type { Admission } from './admission.ts';
-import { type Ancestry, assertDepth, pathWith } from './ancestry.ts';
+import { assertDepth, pathWith } from './ancestry.ts';
 import type { Output } from './answer.ts';
 import { type Attempt, type AttemptLimits, runAttempt } from './attempt.ts';
-import { type Circuit, enterCircuit, leaveCircuit, type Pass, verdictOnFunction } from './breaker.ts';
+import { enterCircuit, leaveCircuit, verdictOnFunction } from './breaker.ts';
+import {
+  budgetMs,
+  type Call,
+  callerKeyOf,
+  keepsFiles,
+  mayShare,
+  type Prepared,
+  scriptOf,
+  type Target,
+} from './call.ts';
 import type { GatewayFunction } from './function.ts';
 import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
 import type { LimitsTold } from './limit-struck.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
-import type { FunctionOutcome } from './outcomes.ts';
-import { type FreeRepeats, isFreeRetry, type RetryBudget, retryDelayMs } from './retry.ts';
-import type { CallerKey } from './rows.ts';
+import { isFreeRetry, retryDelayMs } from './retry.ts';
 import type { RunningCall, RunningCalls } from './running.ts';
-import { encodeScriptRequest, type RequestView } from './script-request.ts';
+import { encodeScriptRequest } from './script-request.ts';
 import { isReplayedError } from './stored-answer.ts';
 import { validate } from './validate.ts';
-import type { CallInput } from './written.ts';
-
-/** A function joined with the pool that runs it. */
-export interface Target {
-  readonly fn: GatewayFunction;
-  /** Where it runs now: a function that leaks may have moved. */
-  readonly engine: Engine;
-  readonly admission: Admission;
-  readonly workload: Workload;
-  readonly retryBudget: RetryBudget;
-  /** Learns how each of its calls ended. */
-  readonly outcome: FunctionOutcome;
-  /** Of its pool. */
-  readonly freeRepeats: FreeRepeats;
-  readonly circuit: Circuit;
-  readonly connectTimeoutMs: number;
-  /** FastCGI parameters that never change, by script path; one entry with an empty path for a handler. */
-  readonly encodedParams: ReadonlyMap<string, Buffer>;
-  /** PHP is about to keep files for a call; the result is called when they are no longer needed (`SlotRequest.onFreed`). */
-  readonly beginUpload: () => (isGone: boolean) => void;
-  /** A call of it left something behind in its resident worker. */
-  readonly onLeaks: (leaks: readonly Leak[]) => void;
-}
-
-export interface Call {
-  readonly name: string;
-  readonly input: CallInput;
-  /** Which of a function's scripts, and what it sees of the request; undefined for handlers. */
-  readonly script: { readonly path: string; readonly view: RequestView } | undefined;
-  readonly trace: CallTrace;
-  /** Less than the contract allows, if given, ms. */
-  readonly timeoutMs: number | undefined;
-  /** The header that says so. */
-  readonly timeoutBy?: string | undefined;
-  /** Instead of what the contract allows for waiting, ms. */
-  readonly queueTimeoutMs?: number;
-  /** It leaves while the call waits: it never runs. Later: as its contract's `onDisconnect` says; a stream is stopped. */
-  readonly caller: Caller;
-  /** With whom it shares its turns where calls wait; undefined: with all of this process. */
-  readonly callerKey?: CallerKey;
-  /** The call whose PHP made this one; undefined: none did. */
-  readonly outer: Ancestry | undefined;
-  /** With an Idempotency-Key: gives the answer there is, if any. Such a call runs on when its caller leaves. */
-  readonly operation?: { readonly begin: () => Promise<Output | undefined> };
-}
 
 export interface InvokerParts {
   readonly log: Log;
@@ -263,8 +216,10 @@ export class Invoker {
     const record = trace.beginAttempt();
     // Behind the answer of a script, or without an envelope, PHP may go on (`fastcgi_finish_request()`).
     const release = (error: GatewayError | undefined): void => {
-      if (error?.reason === 'ended-early') target.workload.recordWorkingOn();
-      slot.release(fn.code.kind === 'script' || fn.output.kind === 'stream' || error?.reason === 'ended-early');
+      const endedEarly = error?.reason === 'ended-early';
+      if (endedEarly) target.workload.recordWorkingOn();
+      const mayGoOn = fn.code.kind === 'script' || fn.output.kind === 'stream' || endedEarly || wasCutShort(error);
+      slot.release(mayGoOn);
     };
     prepared.worker = undefined;
     try {
@@ -334,30 +289,6 @@ export class Invoker {
   }
 }
 
-/** PHP keeps a larger body in a file, whatever it holds (SAPI_POST_BLOCK_SIZE). */
-const PHP_KEEPS_BYTES = 16_384;
-
-/** PHP holds files of its own while such a call runs. */
-const keepsFiles = ({ hasFiles, body }: EncodedInput, engine: Engine): boolean =>
-  hasFiles || (engine === 'fpm' && body.length > PHP_KEEPS_BYTES);
-
-/** What the attempts of a call share. */
-interface Prepared extends Pass {
-  readonly open: OpenCall;
-  readonly running: RunningCall;
-  readonly input: EncodedInput;
-  readonly encodedParams: Buffer;
-  readonly deadline: Deadline;
-  /** Of the latest attempt, once it has one. */
-  slot: Slot | undefined;
-  /** Of the latest attempt, once it is connected. */
-  worker: Worker | undefined;
-  /** Attempts that ended there before they had begun. */
-  moves: number;
-  /** What PHP was given in the latest one. */
-  timeLimitMs: number | undefined;
-}
-
 /**
  * What stood behind a call that took its worker with it moves to another one, whatever its retries: it was our choice to
  * put it there. From then on it gets a worker for itself, so that this happens to a call but once.
@@ -370,6 +301,12 @@ const hasToMove = (error: GatewayError, { freeRepeats }: Target, prepared: Prepa
   return true;
 };
 
+/** What PHP does then to clean up may go on behind its answer, too. */
+const wasCutShort = (error: GatewayError | undefined): boolean =>
+  error !== undefined && error.executed !== 'no' && CUT_SHORT.has(error.code);
+
+const CUT_SHORT = new Set(['function-timeout', 'cancelled', 'client-closed']);
+
 /** Its head went out long ago: what fails now is counted beside the answer that it was. */
 const endStream = ({ circuit }: Target, record: AttemptTrace, error: GatewayError | undefined): void => {
   record.end(error?.code);
@@ -381,13 +318,6 @@ interface Admitted {
   /** When it asked for one. */
   readonly queuedMs: number;
 }
-
-const mayShare = ({ fn, freeRepeats }: Target, { moves, input }: Prepared): boolean =>
-  moves === 0 &&
-  freeRepeats.mayShare &&
-  fn.code.kind === 'handler' &&
-  fn.output.kind !== 'stream' &&
-  !keepsFiles(input, 'fpm');
 
 const admit = (target: Target, prepared: Prepared): Slot | undefined =>
   target.admission.enterNow({ fn: target.fn, mayShare: mayShare(target, prepared), call: prepared.open });
@@ -411,22 +341,3 @@ const enter = async (target: Target, call: Call, prepared: Prepared): Promise<Sl
     if (prepared.open.wokePool) trace.set({ 'fpm_gateway.woke_pool': fn.pool });
   }
 };
-
-/** A function that calls others is one caller, however many calls of it do. */
-const callerKeyOf = ({ callerKey, outer }: Call): CallerKey => callerKey ?? outer?.path.at(-1) ?? IN_PROCESS;
-
-const IN_PROCESS = '';
-
-const scriptOf = ({ fn, encodedParams }: Target, { script }: Call): Buffer => {
-  const path = script?.path ?? '';
-  const found = encodedParams.get(path);
-  if (found !== undefined) return found;
-  throw new GatewayError('not-found', `${fn.name} has no script ${JSON.stringify(path.slice(0, 200))}.`);
-};
-
-/** Waiting, connecting and running, or what the caller allows if that is less. */
-const budgetMs = ({ fn, connectTimeoutMs }: Target, { queueTimeoutMs, timeoutMs }: Call): number =>
-  Math.min(
-    (queueTimeoutMs ?? fn.queueTimeoutMs) + connectTimeoutMs + fn.timeoutMs,
-    (fn.debugged ? undefined : timeoutMs) ?? Number.POSITIVE_INFINITY,
-  );

@@ -5,9 +5,10 @@
 import { GatewayError, toGatewayError } from '../errors.ts';
 import type { KeyedOperation, KeyStore } from '../idempotency/store.ts';
 import type { Output } from './answer.ts';
+import type { Call } from './call.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { GatewayFunction } from './function.ts';
-import type { Call, Invoker } from './invoke.ts';
+import type { Invoker } from './invoke.ts';
 import { REPLAYED_HEADER, replayed, storedError, storedOutput } from './stored-answer.ts';
 
 /** Most calls end long before they must: a caller need not wait for the last moment, ms. */

@@ -438,7 +438,8 @@ final class Call
     /**
      * Does this when the call is ended early: its time is over, its caller has left (`onDisconnect: 'cancel'`), or an
      * operator cancelled it. What `finally` would clean up, where PHP is ended without it. Not when the handler returns or
-     * throws. There are 500 ms for all of it, and then the process ends; the answer has gone out before.
+     * throws. There are 500 ms for all of it, and then the process ends; the answer has gone out before. In a worker that
+     * runs many calls at once it must not block: the others wait for it, until the call's own time limit.
      *
      *     $call->onCancel(static fn (string $why) => @unlink($unfinished));
      *
