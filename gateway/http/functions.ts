@@ -4,9 +4,9 @@ import { type GatewayError, toGatewayError } from '../errors.ts';
 import type { KeyStore } from '../idempotency/store.ts';
 import { newCallId } from '../ids.ts';
 import type { Output } from '../invoke/answer.ts';
+import type { Call } from '../invoke/call.ts';
 import type { GatewayFunction } from '../invoke/function.ts';
 import { scriptUrl } from '../invoke/function-params.ts';
-import type { Call } from '../invoke/call.ts';
 import type { Invoker } from '../invoke/invoke.ts';
 import { invokeOnce } from '../invoke/operation.ts';
 import { REPLAYED_HEADER } from '../invoke/stored-answer.ts';
@@ -132,6 +132,8 @@ export class FunctionsHandler {
     const timeoutBy = timeoutMs === undefined ? undefined : hintName(hints, timeoutMs);
     const origin = originOf(request, trusted);
     const key = keyOf(request, fn);
+    // With a key there may be an answer already, and inside of a call others wait for it.
+    if (key === undefined && origin.outer === undefined) invoker.assertRoom(fn, origin.callerKey);
     shedding.assertOnTime(origin.outer !== undefined);
     const { input, bodyBytes, heldBytes, dispose } = await readCallInput(request, fn, { settings, spool, buffers });
     let output: Output | undefined;

@@ -12,9 +12,10 @@ import { DueTimer } from '../pool/due-timer.ts';
 import type { Lacks } from '../pool/places.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Workload, type WorkloadStatus } from '../pool/workload.ts';
+import type { GatewayFunction } from './function.ts';
 import type { Nesting, OpenCall, PoolCalls } from './nesting.ts';
 import { aboveCap, overloaded, saturated, standsInQueue, stopping, tooLate, waitedTooLong } from './refusals.ts';
-import { type Entry, type FunctionQueue, rowOf, Waiter } from './rows.ts';
+import { type CallerKey, type Entry, type FunctionQueue, rowOf, Waiter } from './rows.ts';
 import { comesTooLate, type Foreseen } from './standing.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -124,6 +125,24 @@ export class Admission {
     return isBelowCap(fn, queue.inside) ? this.#take(queue, call, mayShare, 'workers') : undefined;
   }
 
+  /**
+   * Before anything is done for a call from outside: why its queue, which stands, would not let it in. Undefined: it may
+   * come. Under ten times what the workers can do nearly all is refused, and reading and checking what they bring cost the
+   * gateway's thread more than the calls that it served.
+   */
+  refusesNow(fn: GatewayFunction, callerKey: CallerKey): GatewayError | undefined {
+    const nowMs = performance.now();
+    const { standing } = this.#queue;
+    if (!standing.isStanding(nowMs)) return undefined;
+    const queue = this.#queueOf(fn.name);
+    const foreseen = this.#queue.foresee(fn, queue, callerKey, nowMs);
+    if (foreseen === undefined || !standing.refuses(foreseen, nowMs)) return undefined;
+    if (this.#pool.state !== 'awake' || !this.#pool.available || this.#isGrowing(queue, false)) return undefined;
+    queue.refused += 1;
+    this.#dropOld(nowMs);
+    return this.#standsBefore(foreseen, nowMs);
+  }
+
   /** Rejects with `concurrency-limit`, `overloaded`, `queue-timeout`, `deadline-exceeded`, `client-closed` …; executed: no. */
   enter(entry: Entry): Promise<Slot> {
     const { fn } = entry;
@@ -167,21 +186,29 @@ export class Admission {
       standing.away();
       return undefined;
     }
-    if (foreseen === undefined || standing.targetMs === 0 || !waiter.isPlain || this.#isGrowing(waiter))
+    if (
+      foreseen === undefined ||
+      standing.targetMs === 0 ||
+      !waiter.isPlain ||
+      this.#isGrowing(waiter.row.queue, waiter.row.awaited)
+    )
       return undefined;
-    if (standing.refuses(foreseen, nowMs)) {
-      const bound = Math.round(standing.boundMs(foreseen));
-      const limit = `its queue stands, and who comes may wait for ${bound} ms (queueTargetMs ${standing.targetMs}) or eight calls of each worker`;
-      return standsInQueue(name, foreseen, limit, this.#queue.drainMs(nowMs));
-    }
+    if (standing.refuses(foreseen, nowMs)) return this.#standsBefore(foreseen, nowMs);
     const { limitMs } = waiter;
     if (!comesTooLate(foreseen, limitMs)) return undefined;
     const limit = `it may wait for ${Math.round(limitMs)} ms`;
     return standsInQueue(name, foreseen, limit, this.#queue.drainMs(nowMs));
   }
 
+  #standsBefore(foreseen: Foreseen, nowMs: number): GatewayError {
+    const { standing } = this.#queue;
+    const bound = Math.round(standing.boundMs(foreseen));
+    const limit = `its queue stands, and who comes may wait for ${bound} ms (queueTargetMs ${standing.targetMs}) or eight calls of each worker`;
+    return standsInQueue(this.#pool.name, foreseen, limit, this.#queue.drainMs(nowMs));
+  }
+
   /** More workers come for those who wait. */
-  #isGrowing({ row: { queue, awaited } }: Waiter): boolean {
+  #isGrowing(queue: FunctionQueue, awaited: boolean): boolean {
     if (!this.#pool.mayGrow) return false;
     return this.#pool.lacks({ workload: queue.workload, mayShare: false, awaited }) === 'worker';
   }

@@ -24,6 +24,7 @@ import { type EncodedInput, encodeHandlerInput } from './handler-body.ts';
 import type { LimitsTold } from './limit-struck.ts';
 import type { Nesting, OpenCall } from './nesting.ts';
 import { isFreeRetry, retryDelayMs } from './retry.ts';
+import type { CallerKey } from './rows.ts';
 import type { RunningCall, RunningCalls } from './running.ts';
 import { encodeScriptRequest } from './script-request.ts';
 import { isReplayedError } from './stored-answer.ts';
@@ -131,6 +132,12 @@ export class Invoker {
     } finally {
       leaveCircuit(target.circuit, prepared, failure, prepared.slot !== undefined);
     }
+  }
+
+  /** Throws what a call from outside would be told anyway, before anything is done for it. */
+  assertRoom(fn: GatewayFunction, callerKey: CallerKey): void {
+    const refusal = this.#find(fn.name).admission.refusesNow(fn, callerKey);
+    if (refusal !== undefined) throw refusal;
   }
 
   /** Says which limit a request met before its call was made. */

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SignalCaller } from '../../gateway/caller.ts';
 import { GatewayError, isGatewayError } from '../../gateway/errors.ts';
 import { Admission } from '../../gateway/invoke/admission.ts';
+import type { GatewayFunction } from '../../gateway/invoke/function.ts';
 import { Nesting } from '../../gateway/invoke/nesting.ts';
 import type { Entry } from '../../gateway/invoke/rows.ts';
 import type { Slot } from '../../gateway/pool/backend.ts';
@@ -129,6 +130,20 @@ describe.each([2, 5, 10])('at %s times what the workers can do', (times) => {
     expect(refused(ended)).toEqual([]);
     expect(Math.max(...ended.map(({ afterMs }) => afterMs))).toBeLessThanOrEqual(1);
   });
+});
+
+test('whom a standing queue would not let in is told so before it is entered, and counted once', async () => {
+  const { admission, run } = make();
+  const fn = { name: 'f', priority: 'normal' } as GatewayFunction;
+  expect(admission.refusesNow(fn, '')).toBeUndefined();
+  await run(2000, 5 * CAPACITY);
+  const before = admission.status[0]?.refused ?? 0;
+  expect(admission.refusesNow(fn, '')).toMatchObject({ code: 'overloaded', reason: 'standing-queue', executed: 'no' });
+  expect(admission.status[0]?.refused).toBe(before + 1);
+  // Another caller has its own turn.
+  expect(admission.refusesNow(fn, 'somebody else')).toBeUndefined();
+  await run(1000, 0);
+  expect(admission.refusesNow(fn, '')).toBeUndefined();
 });
 
 test('where workers hang, nobody is told to come back later than when those who wait have given up', async () => {
