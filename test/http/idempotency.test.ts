@@ -8,9 +8,9 @@ import { readLines } from '../support/batches.ts';
 import { post } from '../support/call.ts';
 import { serve } from '../support/command.ts';
 import { startGateway, startTestServer } from '../support/gateway.ts';
-import { smallDisk } from '../support/keys.ts';
 import { temporaryFolder, wholeFile } from '../support/lifetime.ts';
 import { functionsProject } from '../support/project.ts';
+import { canMount, Tmpfs } from '../support/tmpfs.ts';
 import { Gate, Held, Runs, WAIT } from '../support/told-handlers.ts';
 import { until } from '../support/until.ts';
 
@@ -377,8 +377,8 @@ describe('where keys cannot be kept', () => {
     });
   });
 
-  test('a full disk refuses new keys, and a call under way gets its answer', async () => {
-    const disk = smallDisk('1m');
+  test.skipIf(!canMount)('a full disk refuses new keys, and a call under way gets its answer', async () => {
+    const disk = new Tmpfs('1m').folder;
     const full = await startGateway({ stateDir: disk }, { project: functionsProject({ held: WAIT, f: 'return 1;' }) });
     const held = new Held(openedFolder, `full-${newKey()}`);
     const running = post(full, 'held', held.file, { [KEY]: 'running' });

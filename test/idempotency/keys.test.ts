@@ -1,5 +1,5 @@
 /** What a file of keys promises, by the clock of the test. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,8 +9,9 @@ import { assertVersion } from '../../gateway/idempotency/key-file.ts';
 import type { KeyResult, KeyTask } from '../../gateway/idempotency/messages.ts';
 import { isGone, ownerName } from '../../gateway/idempotency/owner.ts';
 import { processFacts } from '../../gateway/pool/instance-dir.ts';
-import { openKeys, smallDisk, type TestKeys } from '../support/keys.ts';
+import { openKeys, type TestKeys } from '../support/keys.ts';
 import { temporaryFolder, thisTest } from '../support/lifetime.ts';
+import { canMount, Tmpfs } from '../support/tmpfs.ts';
 import { until } from '../support/until.ts';
 
 const id = (name: string): Uint8Array => Buffer.from(name);
@@ -282,33 +283,36 @@ describe('a full disk', () => {
     }
   };
 
-  test('takes no new keys, but what runs is marked as done, and it goes on when there is room', () => {
-    const folder = smallDisk('1m');
-    const keys = openKeys({ path: join(folder, 'keys.sqlite') });
-    expect(ask(keys, begin('a'))).toBe('begun');
-    fill(folder);
-    const results = Array.from({ length: 40 }, (_, number) => ask(keys, begin(`more-${number}`)));
-    expect(results.at(-1)).toBe('full');
-    expect(ask(keys, finish('a', 'x'.repeat(20_000)))).toBe(undefined);
-    expect(keys.tasks.owes).toBe(false);
-    expect(existsSync(`${keys.path}.reserve`)).toBe(false);
-    // The room that is left is not for them.
-    expect(ask(keys, begin('new'))).toBe('full');
-    rmSync(join(folder, 'fill'));
-    expect(ask(keys, begin('a'))).toBe('done');
-    expect(ask(keys, begin('b'))).toBe('begun');
-    keys.tasks.settle();
-    expect(existsSync(`${keys.path}.reserve`)).toBe(true);
-  });
+  test.skipIf(!canMount)(
+    'takes no new keys, but what runs is marked as done, and it goes on when there is room',
+    () => {
+      const folder = new Tmpfs('1m').folder;
+      const keys = openKeys({ path: join(folder, 'keys.sqlite') });
+      expect(ask(keys, begin('a'))).toBe('begun');
+      fill(folder);
+      const results = Array.from({ length: 40 }, (_, number) => ask(keys, begin(`more-${number}`)));
+      expect(results.at(-1)).toBe('full');
+      expect(ask(keys, finish('a', 'x'.repeat(20_000)))).toBe(undefined);
+      expect(keys.tasks.owes).toBe(false);
+      expect(existsSync(`${keys.path}.reserve`)).toBe(false);
+      // The room that is left is not for them.
+      expect(ask(keys, begin('new'))).toBe('full');
+      rmSync(join(folder, 'fill'));
+      expect(ask(keys, begin('a'))).toBe('done');
+      expect(ask(keys, begin('b'))).toBe('begun');
+      keys.tasks.settle();
+      expect(existsSync(`${keys.path}.reserve`)).toBe(true);
+    },
+  );
 
-  test('from the start is told as such', () => {
-    const folder = smallDisk('1m');
+  test.skipIf(!canMount)('from the start is told as such', () => {
+    const folder = new Tmpfs('1m').folder;
     fill(folder);
     expect(ask(openKeys({ path: join(folder, 'keys.sqlite') }), begin('a'))).toBe('full');
   });
 
-  test('never forgets what ran: with no room at all it is owed', () => {
-    const folder = smallDisk('1m');
+  test.skipIf(!canMount)('never forgets what ran: with no room at all it is owed', () => {
+    const folder = new Tmpfs('1m').folder;
     const keys = openKeys({ path: join(folder, 'keys.sqlite') });
     run(keys, begin('a'));
     rmSync(`${keys.path}.reserve`);
@@ -320,17 +324,17 @@ describe('a full disk', () => {
   });
 });
 
-test('a disk that may only be read is told, with its path and how to mend it', () => {
-  const folder = smallDisk('1m');
-  const path = join(folder, 'keys.sqlite');
+test.skipIf(!canMount)('a disk that may only be read is told, with its path and how to mend it', () => {
+  const disk = new Tmpfs('1m');
+  const path = join(disk.folder, 'keys.sqlite');
   const keys = openKeys({ path });
   run(keys, begin('a'), finish('a'));
   keys.tasks.close();
-  execFileSync('mount', ['-o', 'remount,ro', folder]);
+  disk.readOnly();
   expect(run(openKeys({ path }), begin('b'))[0]).toMatchObject({
     failure: { kind: 'broken', cause: expect.stringMatching(`${path} cannot be used: .*(?:stateDir|right to)`) },
   });
-  execFileSync('mount', ['-o', 'remount,rw', folder]);
+  disk.writable();
   expect(ask(openKeys({ path }), begin('a'))).toBe('done');
 });
 

@@ -1,11 +1,9 @@
-/** Files of Idempotency-Keys with a clock of the test, and disks of a few kilobytes. */
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { KeyFile, type KeyFileOptions } from '../../gateway/idempotency/key-file.ts';
 import { KeyTasks } from '../../gateway/idempotency/key-tasks.ts';
 import { SqliteStore } from '../../gateway/idempotency/sqlite-store.ts';
 import { type Log, silentLog } from '../../gateway/log.ts';
-import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
+import { temporaryFolder, thisTest } from './lifetime.ts';
 
 const LIMITS = { ttlMs: 60_000, keysMax: 1000, maxBytes: 1_048_576 };
 
@@ -35,14 +33,4 @@ export const openStore = (path: string, more: Partial<typeof LIMITS> = {}, log: 
   const store = new SqliteStore({ ...LIMITS, path, log, ...more });
   thisTest(async () => await store.close());
   return store;
-};
-
-/** A file system of that size, in memory. Needs root, as php-fpm pools of other users do. */
-export const smallDisk = (size: string, lifetime: Lifetime = thisTest): string => {
-  const folder = temporaryFolder(lifetime);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'fpm-gateway-test', folder]);
-  lifetime(() => {
-    execFileSync('umount', ['-l', folder]);
-  });
-  return folder;
 };
