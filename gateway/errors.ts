@@ -122,6 +122,9 @@ export interface GatewayErrorOptions {
   readonly privateDetail?: string;
 }
 
+/** What load is told: where it was found out says nothing. */
+const isRefusal = ({ source, transient }: CodeEntry): boolean => source === 'gateway' && transient;
+
 /** A failure with a code of the table, or one the contract declares (`source: function`, `executed: yes`). */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
@@ -142,8 +145,12 @@ export class GatewayError extends Error {
   #explained = false;
 
   constructor(code: Code, detail: string, options: GatewayErrorOptions = {}) {
-    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     const row: CodeEntry = codes[code];
+    const { stackTraceLimit } = Error;
+    // Refusals come by the thousand where there is too much to do, and a stack took a tenth of what one costs.
+    if (isRefusal(row)) Error.stackTraceLimit = 0;
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.status = row.status;
     this.source = row.source;
