@@ -178,7 +178,7 @@ describe('a disk that fails', () => {
     expect(spool.usedBytes).toBe(0);
   });
 
-  test('being full is told as overload to a writer who waits while pieces before his are written', async () => {
+  test('being full is told as what it is to a writer who waits, too, while pieces before his are written', async () => {
     const spool = newSpool({ afterBytes: 0 });
     const begun = Promise.withResolvers<void>();
     const written = Promise.withResolvers<never>();
@@ -192,7 +192,7 @@ describe('a disk that fails', () => {
     await begun.promise;
     const waits = file.write(Buffer.alloc(2_000_000));
     written.reject(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
-    await expect(waits).rejects.toMatchObject({ code: 'overloaded', privateDetail: expect.stringContaining('ENOSPC') });
+    await expect(waits).rejects.toMatchObject({ code: 'storage-full', privateDetail: expect.stringContaining('ENOSPC') });
     await file.discard();
   });
 
