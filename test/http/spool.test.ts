@@ -192,7 +192,10 @@ describe('a disk that fails', () => {
     await begun.promise;
     const waits = file.write(Buffer.alloc(2_000_000));
     written.reject(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
-    await expect(waits).rejects.toMatchObject({ code: 'storage-full', privateDetail: expect.stringContaining('ENOSPC') });
+    await expect(waits).rejects.toMatchObject({
+      code: 'storage-full',
+      privateDetail: expect.stringContaining('ENOSPC'),
+    });
     await file.discard();
   });
 
