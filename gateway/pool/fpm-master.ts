@@ -30,6 +30,7 @@ export interface FpmMasterOptions {
 
 const READY_TIMEOUT_MS = 15_000;
 const TERM_GRACE_MS = 1000;
+const STOPPED_CHECK_MS = 100;
 const KEPT_LINES = 20;
 
 const isExecutable = (file: string): boolean => {
@@ -139,12 +140,13 @@ export class FpmMaster {
   /** Running calls may finish within `graceMs`, then it ends with all its workers. Idempotent. */
   async stop(graceMs: number): Promise<void> {
     this.#child.kill('SIGQUIT');
-    // It takes no other signal.
-    if (this.isStopped) this.kill();
+    // A stopped one takes no other signal, and it may be on its way to be one: that takes the system a moment.
+    const watch = setInterval(() => this.isStopped && this.kill(), STOPPED_CHECK_MS);
     if (!(await this.#exitsWithin(graceMs))) {
       this.#child.kill('SIGTERM');
       await this.#exitsWithin(TERM_GRACE_MS);
     }
+    clearInterval(watch);
     // Too slow, or dead by other means, before or meanwhile: then its workers live on.
     if (this.#child.exitCode !== 0) this.kill();
     await this.exited;
