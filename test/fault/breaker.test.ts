@@ -41,7 +41,8 @@ test('a pool whose workers end before they begin gets no further calls, and they
       status: 503,
       executed: 'no',
       retryable: true,
-      message: 'The pool default gets no calls for now: 5 of 5 calls failed within 10000 ms; breaker.errorRate is 0.5.',
+      message:
+        'The pool default gets no calls for now: 5 of 5 calls failed within 10000 ms; breaker.errorRate is 0.5 (by default).',
     });
   });
   await withFailingPool({ breaker: { callsMin: 5, openMs: 10 }, defaults: NO_RETRIES }, async (gateway, workers) => {
