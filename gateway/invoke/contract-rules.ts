@@ -22,7 +22,7 @@ const phpFile = (where: string) =>
     .regex(/^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}\.php$/, { error: `must be a .php file below ${where}` });
 
 /** A type, or a family of them: without one nothing could be told from what a handler returns. */
-const MEDIA_TYPE = /^[\w.+-]+\/(?:[\w.+-]+|\*)(?:\s*;.*)?$/;
+const MEDIA_TYPE = /^(?:[\w.+-]+|\*)\/(?:[\w.+-]+|\*)(?:\s*;.*)?$/;
 
 const isOutput = (value: unknown): boolean =>
   isZod(value) || (isBinaryOutput(value) && MEDIA_TYPE.test(String(value.mediaType)));
