@@ -8,13 +8,17 @@ import { type Lifetime, temporaryFolder, thisTest } from './lifetime.ts';
 /** Never: a busy machine holds up this process for longer than a gateway would take. */
 const LAG_MAX_MS = 0;
 
+/** Nor is a queue that stands on a busy machine what most tests are about. */
+const patient = (pools: GatewayConfig['pools'] = { default: {} }): NonNullable<GatewayConfig['pools']> =>
+  Object.fromEntries(Object.entries(pools).map(([name, pool]) => [name, { queueTargetMs: 0, ...pool }]));
+
 export const startGateway = async (
   config: GatewayConfig,
   parts: GatewayParts,
   lifetime: Lifetime = thisTest,
 ): Promise<Gateway> => {
   const own = { runtimeDir: temporaryFolder(lifetime), overload: { lagMaxMs: LAG_MAX_MS } };
-  const gateway = await createGateway({ ...own, ...config }, { env: {}, ...parts });
+  const gateway = await createGateway({ ...own, ...config, pools: patient(config.pools) }, { env: {}, ...parts });
   lifetime(async () => await gateway.destroy());
   return gateway;
 };
@@ -30,6 +34,7 @@ export const startTestServer = async (
     FPMG_ADMIN__PORT: '0',
     FPMG_RUNTIME_DIR: temporaryFolder(lifetime),
     FPMG_OVERLOAD__LAG_MAX_MS: String(LAG_MAX_MS),
+    FPMG_POOLS__DEFAULT__QUEUE_TARGET_MS: '0',
   };
   const server = await startServer({
     project,
